@@ -1,0 +1,2 @@
+//! Placeholder until the parts are joined.
+fn main() {}

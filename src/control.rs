@@ -1,0 +1,198 @@
+//! What an operator may ask: snapshots of every stage in one place, as plain values.
+//!
+//! The HTTP server knows this module and no stage. [`Control`] is cheap to clone and never waits: each call reads
+//! counters or takes a short lock.
+
+#![expect(missing_docs, reason = "fields are the JSON keys and say what they are; those that do not have docs")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::spool::Ledger;
+
+/// Asks the stages.
+#[derive(Clone)]
+pub struct Control {
+    stages: Arc<dyn Stages>,
+}
+
+/// What the stages answer. The program has one implementation, in `app`; tests of the HTTP server have another.
+pub trait Stages: Send + Sync {
+    /// Addresses and formats for local processes.
+    fn endpoints(&self) -> Endpoints;
+    /// Every part and whether it is ready.
+    fn readiness(&self) -> Vec<Part>;
+    /// What runs.
+    fn status(&self) -> Status;
+    /// The books.
+    fn ledger(&self) -> Ledger;
+    /// The page for Prometheus, text format 0.0.4.
+    fn metrics(&self) -> String;
+}
+
+impl Control {
+    /// A control over these stages.
+    #[must_use]
+    pub fn new(stages: Arc<dyn Stages>) -> Control {
+        Control { stages }
+    }
+
+    /// See [`Stages::endpoints`].
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        self.stages.endpoints()
+    }
+
+    /// See [`Stages::readiness`].
+    #[must_use]
+    pub fn readiness(&self) -> Vec<Part> {
+        self.stages.readiness()
+    }
+
+    /// See [`Stages::status`].
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.stages.status()
+    }
+
+    /// See [`Stages::ledger`].
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.stages.ledger()
+    }
+
+    /// See [`Stages::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.stages.metrics()
+    }
+}
+
+/// `GET /v1/endpoints`: where local processes send to and take from. Fields are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Endpoints {
+    /// Version of this answer's shape: 1.
+    pub version: u32,
+    /// Where metrics go in.
+    pub inputs: Vec<Endpoint>,
+    /// Where metrics come out.
+    pub outputs: Vec<Endpoint>,
+}
+
+/// One place to connect to, or one that the collector connects to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// `tcp`, `unix` or `kafka`.
+    pub protocol: &'static str,
+    /// `host:port`, a path, or for Kafka the bootstrap list. A port 0 of the configuration shows as the real one.
+    pub address: String,
+    /// `avro-ocf`: an Avro object container stream; for Kafka a whole one in each message.
+    pub format: &'static str,
+    /// Full name of the records' Avro schema.
+    pub schema: &'static str,
+    /// For Kafka: the rule from record topic to Kafka topic, `metrics-<topic>` or a single name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+}
+
+/// One part of the collector, ready or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// `input`, `spool`, `kafka`, ...
+    pub name: &'static str,
+    /// Whether it does its work.
+    pub ready: bool,
+    /// In one sentence what is so, or what is missing and what to do.
+    pub detail: String,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    pub version: &'static str,
+    pub revision: &'static str,
+    /// Identifies this run of the process, and is in every message's headers.
+    pub incarnation: String,
+    /// Unix time of the start, in seconds.
+    pub started_seconds: u64,
+    pub pid: u32,
+    pub input: InputStatus,
+    pub spool: SpoolStatus,
+    /// Absent with `--kafka=false`.
+    pub kafka: Option<KafkaStatus>,
+    pub memory: MemoryStatus,
+}
+
+/// The input stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InputStatus {
+    pub listen: Option<SocketAddr>,
+    pub socket: Option<PathBuf>,
+    pub connections: usize,
+    pub connections_max: usize,
+    pub accepted_records: u64,
+    pub accepted_datapoints: u64,
+    pub received_bytes: u64,
+    /// Records and blocks refused and connections ended by us, since start; `/metrics` has the reasons.
+    pub refused_records: u64,
+    pub refused_blocks: u64,
+    pub closed_connections: u64,
+    /// Whether reading is held back because the spool is full.
+    pub held: bool,
+}
+
+/// The spool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SpoolStatus {
+    /// `memory`.
+    pub kind: &'static str,
+    /// Number that the next accepted record gets.
+    pub next_seq: u64,
+    pub chunks: usize,
+    pub bytes: usize,
+    pub bytes_max: usize,
+    /// Unix time at which the oldest waiting chunk arrived, in milliseconds.
+    pub oldest_ms: Option<u64>,
+}
+
+/// The Kafka output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KafkaStatus {
+    pub brokers: Vec<String>,
+    /// `connecting`, `up`, `down`, `draining`.
+    pub state: &'static str,
+    /// The last thing that went wrong, and when (Unix seconds).
+    pub last_error: Option<(u64, String)>,
+    /// Unix time of the last acknowledgement, in milliseconds.
+    pub last_ack_ms: Option<u64>,
+    pub in_flight_messages: usize,
+    pub in_flight_bytes: usize,
+    pub in_flight_bytes_max: usize,
+    /// Topics with something waiting or a problem, worst first, at most 50.
+    pub topics: Vec<TopicStatus>,
+    /// How many topics there are in all.
+    pub topics_total: usize,
+}
+
+/// One Kafka topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TopicStatus {
+    pub topic: String,
+    /// `flowing`, or why not: `unknown_topic`, `not_authorized`, `message_too_large`.
+    pub state: &'static str,
+    pub waiting_records: u64,
+    pub in_flight_records: u64,
+    /// Unix time at which its oldest waiting record arrived, in milliseconds.
+    pub oldest_ms: Option<u64>,
+}
+
+/// The one byte budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryStatus {
+    pub limit_bytes: usize,
+    pub buffers_bytes: usize,
+    pub resident_bytes: Option<u64>,
+}

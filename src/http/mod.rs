@@ -1,0 +1,5 @@
+//! The HTTP server.
+
+mod settings;
+
+pub use settings::Config;

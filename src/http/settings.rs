@@ -1,0 +1,18 @@
+//! What an operator sets of the HTTP server.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use crate::record::Secret;
+
+/// Settings of the HTTP server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address to listen on (`http-endpoint`). Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Connections at once (`http-connections-max`).
+    pub connections_max: NonZeroUsize,
+    /// Bearer token for all but `/metrics` and `/-/` reads from other hosts (`http-token`, `http-token-file`).
+    /// None: such requests are refused.
+    pub token: Option<Secret>,
+}

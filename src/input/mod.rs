@@ -1,0 +1,5 @@
+//! Metrics from local processes.
+
+mod settings;
+
+pub use settings::Config;

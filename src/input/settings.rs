@@ -1,0 +1,27 @@
+//! What an operator sets of the input.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::ocf;
+
+/// Settings of the TCP and unix socket input.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// TCP address to listen on (`listen-endpoint`). Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Unix socket to listen on besides (`listen-socket`).
+    pub socket: Option<PathBuf>,
+    /// Connections at once (`input-connections-max`).
+    pub connections_max: NonZeroUsize,
+    /// How long a header or a block may stay half sent (`input-block-timeout`).
+    pub block_timeout: Duration,
+    /// Bounds on each stream (`input-...-max`).
+    pub limits: ocf::Limits,
+    /// Log every record that is accepted, decoded (`record-input-log`).
+    pub record_log: bool,
+    /// Log the bytes of every read (`record-input-hexdump`).
+    pub hexdump: bool,
+}

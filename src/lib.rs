@@ -1,0 +1,11 @@
+//! The map of the program.
+
+pub mod control;
+pub mod enrich;
+pub mod http;
+pub mod input;
+pub mod ocf;
+pub mod output;
+pub mod record;
+pub mod spool;
+pub mod telemetry;

@@ -1,0 +1,3 @@
+//! Readers of the spool.
+
+pub mod kafka;

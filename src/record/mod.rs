@@ -1,0 +1,15 @@
+//! The nouns that every stage speaks of: record numbers, topic names, typed records, secrets.
+//!
+//! A *record* is one Avro `MetricList`: a topic, tags and datapoints. On the line records are bytes and stay
+//! bytes; [`MetricList`] exists for programs that make records (pollers, the demonstration) and for tests.
+//! Strings are bytes too: what a statsd client sends need not be UTF-8, and it passes unchanged.
+
+mod metric_list;
+mod secret;
+mod seq;
+mod topic;
+
+pub use metric_list::{Datapoint, MetricList, Tag};
+pub use secret::Secret;
+pub use seq::Seq;
+pub use topic::{IllegalTopic, RecordTopic, TOPIC_LENGTH_MAX, TopicName};

@@ -1,0 +1,7 @@
+//! The spool.
+
+mod ledger;
+mod settings;
+
+pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
+pub use settings::{Config, WhenFull};

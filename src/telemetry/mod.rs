@@ -1,0 +1,5 @@
+//! Logging, metric registry, build info.
+
+mod settings;
+
+pub use settings::{Config, Format};
