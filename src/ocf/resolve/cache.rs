@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_text_above_the_cap_is_not_kept() {
         let cache = PlanCache::new();
-        assert_eq!(cache.get(&vec![b' '; SCHEMA_BYTES_MAX + 1]).unwrap_err(), SchemaFault::TooLarge);
+        assert!(matches!(cache.get(&vec![b' '; SCHEMA_BYTES_MAX + 1]), Err(SchemaFault::TooLarge)));
         assert_eq!(n_kept(&cache), 0);
     }
 }

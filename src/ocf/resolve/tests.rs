@@ -1,5 +1,7 @@
 //! Schema texts and what becomes of them.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use super::*;
 use crate::ocf::METRIC_LIST;
 
@@ -316,7 +318,9 @@ fn a_small_text_cannot_make_a_large_program() {
             record(&[TOPIC, &datapoints]).replace("MetricList", &format!("L{i}"))
         })
         .collect();
-    check(&format!("[{}]", branches.join(",")), "too_large");
+    let text = format!("[{}]", branches.join(","));
+    assert!(parse::parse(text.as_bytes()).is_ok(), "the text is within its caps");
+    check(&text, "too_large");
 }
 
 #[test]
