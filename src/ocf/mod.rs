@@ -1,7 +1,11 @@
 //! Avro object container files over bytes.
 
 mod codec;
+pub mod decode;
+pub mod encode;
 mod limits;
+#[cfg(test)]
+pub(crate) mod oracle;
 mod project;
 mod resolve;
 mod schema;
