@@ -1,0 +1,8 @@
+//! What the cluster's own APIs are asked: one HTTP client, and the answers as values.
+
+pub mod client;
+pub mod statistics;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use client::{Client, Limits};

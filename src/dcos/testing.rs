@@ -1,0 +1,40 @@
+//! For tests: stand-ins for whoever is asked, on ports of their own.
+
+use axum::Router;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, format!("http://{address}"))
+}
+
+/// Serves `router` until the test's runtime ends; gives the address.
+pub(crate) async fn serve(router: Router) -> String {
+    let (listener, base) = listener().await;
+    tokio::spawn(async move {
+        axum::serve(listener, router).await.expect("axum serves until it is dropped");
+    });
+    base
+}
+
+/// Answers whatever comes with `head`, and then with `tail` again and again until the other side has gone. An empty
+/// `tail`: it says no more.
+pub(crate) async fn raw_server(head: Vec<u8>, tail: Vec<u8>) -> String {
+    let (listener, base) = listener().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&head).await;
+            while !tail.is_empty() && stream.write_all(&tail).await.is_ok() {}
+            let _ = stream.read(&mut [0; 1]).await;
+        }
+    });
+    base
+}
+
+/// An address where nobody listens.
+pub(crate) async fn closed_port() -> String {
+    listener().await.1
+}
