@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::spool::Ledger;
+pub use crate::spool::{Ledger, OutputLedger};
 
 /// Asks the stages.
 #[derive(Clone)]

@@ -1,0 +1,153 @@
+//! What the routes answer: snapshots of [`Control`](crate::control::Control) as JSON or text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::routes::Shared;
+use crate::control::{Ledger, OutputLedger, Part};
+
+const TEXT: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+/// Prometheus' text format, with the version that it is.
+const PROMETHEUS: [(HeaderName, &str); 1] =
+    [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+
+/// `GET /-/healthy`. That it comes is the answer.
+pub(super) async fn healthy() -> Response {
+    (TEXT, "healthy\n").into_response()
+}
+
+/// `GET /-/ready`.
+pub(super) async fn ready(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let readiness = Readiness::of(shared.control.readiness());
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if wants_text(&headers) {
+        return (status, TEXT, readiness.text()).into_response();
+    }
+    (status, json(&readiness)).into_response()
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    (PROMETHEUS, shared.control.metrics()).into_response()
+}
+
+/// `GET /v1/endpoints`.
+pub(super) async fn endpoints(State(shared): State<Arc<Shared>>) -> Response {
+    json(&shared.control.endpoints())
+}
+
+/// `GET /v1/status`.
+pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
+    json(&shared.control.status())
+}
+
+/// `GET /v1/ledger`.
+pub(super) async fn ledger(State(shared): State<Arc<Shared>>) -> Response {
+    json(&Books::of(shared.control.ledger()))
+}
+
+/// Indented, with a line feed at its end: people read this with curl.
+fn json(value: &impl Serialize) -> Response {
+    let mut text = serde_json::to_string_pretty(value).expect("snapshots are structs with texts as keys");
+    text.push('\n');
+    (JSON, text).into_response()
+}
+
+/// Whether the client asks for text by name, and not for JSON.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let named = |wanted: &str| {
+        let fields = headers.get_all(header::ACCEPT).iter().filter_map(|field| field.to_str().ok());
+        let mut types = fields.flat_map(|field| field.split(','));
+        types.any(|kind| kind.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(wanted)))
+    };
+    named("text/plain") && !named("application/json")
+}
+
+/// `GET /-/ready`: ready is what all parts together are.
+#[derive(Serialize)]
+pub(super) struct Readiness {
+    pub(super) ready: bool,
+    pub(super) parts: Vec<Part>,
+}
+
+impl Readiness {
+    pub(super) fn of(parts: Vec<Part>) -> Readiness {
+        Readiness { ready: parts.iter().all(|part| part.ready), parts }
+    }
+
+    /// One line for the whole, one for each part. Details quote what others sent us, so that control characters are
+    /// made blanks: a part has one line.
+    fn text(&self) -> String {
+        let word = |ready| if ready { "ready" } else { "not ready" };
+        let mut text = format!("{}\n", word(self.ready));
+        for part in &self.parts {
+            let detail = part.detail.replace(char::is_control, " ");
+            writeln!(text, "{}: {}: {detail}", part.name, word(part.ready)).expect("a String takes all");
+        }
+        text
+    }
+}
+
+/// `GET /v1/ledger`: the books, each with the sum that has to be 0.
+#[derive(Serialize)]
+struct Books {
+    accepted: u64,
+    outputs: BTreeMap<String, OutputBooks>,
+}
+
+#[derive(Serialize)]
+struct OutputBooks {
+    #[serde(flatten)]
+    ledger: OutputLedger,
+    imbalance: i64,
+}
+
+impl Books {
+    fn of(ledger: Ledger) -> Books {
+        let with_sum = |(name, ledger): (String, OutputLedger)| {
+            let imbalance = ledger.imbalance();
+            (name, OutputBooks { ledger, imbalance })
+        };
+        Books { accepted: ledger.accepted, outputs: ledger.outputs.into_iter().map(with_sum).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_given_to_those_who_name_it_and_not_json() {
+        let cases: &[(&[&str], bool)] = &[
+            (&[], false),
+            (&["*/*"], false),
+            (&["text/plain"], true),
+            (&["Text/Plain; charset=utf-8"], true),
+            (&["text/html,application/xhtml+xml,*/*;q=0.8"], false),
+            (&["application/json, text/plain, */*"], false),
+            (&["text/html", "text/plain"], true),
+            (&["text/plainer"], false),
+        ];
+        for (fields, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for field in *fields {
+                headers.append(header::ACCEPT, field.parse().unwrap());
+            }
+            assert_eq!(wants_text(&headers), *expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_has_one_line_of_text_whatever_its_detail_says() {
+        let part = Part { name: "kafka", ready: false, detail: "no broker\r\nspool: ready: lie".to_owned() };
+        let text = Readiness::of(vec![part]).text();
+        assert_eq!(text, "not ready\nkafka: not ready: no broker  spool: ready: lie\n");
+    }
+}

@@ -1,0 +1,388 @@
+//! Who may ask what: decided from the request and the peer's address alone.
+//!
+//! The rule is by peer, not by listener. The server may have to listen on all addresses (a health check comes to
+//! loopback, a scraper to the host's own address), so the address that a request came *to* says nothing.
+//!
+//! | the request | from this machine | from elsewhere |
+//! |---|---|---|
+//! | read of an open route | yes | yes |
+//! | any other read | if its `Host` cannot be forged, or with the token | with the token |
+//! | anything but a read | if its `Host` cannot be forged, or with the token | with the token |
+//! | for another site's page | no | no |
+//!
+//! Two things stand behind the columns. A web page that somebody on this machine looks at can send requests to
+//! loopback; browsers mark those (`Origin`, `Sec-Fetch-Site`), and marked ones are refused. And a page can have its
+//! own name resolve to 127.0.0.1 (DNS rebinding), which browsers do not mark; so where being on this machine is all
+//! that admits a request, its `Host` must be an address or `localhost`. A token admits under any name: no page knows
+//! it.
+//!
+//! What is no read is held to more: it is refused from pages of the same site too, no link or form may lead to
+//! it, and open routes are open to reads alone. [`local`] is where a setting that closes writes to this machine has
+//! its place.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, Version, header};
+
+use super::host::Authority;
+use super::reason::Reason;
+use super::token;
+use crate::record::Secret;
+
+/// Longest request target, in bytes.
+const URI_BYTES_MAX: usize = 2048;
+
+/// Largest body that a request may announce, in bytes.
+const BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// With any of these a proxy on this machine speaks for somebody else, who may be anywhere.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// The address at the other end, put into each request by the connection. A request without it comes from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Peer {
+    /// Whether the peer is on this machine.
+    pub(super) fn is_local(self) -> bool {
+        is_loopback(self.0.ip())
+    }
+}
+
+/// Whether `address` is loopback, also where IPv6 carries IPv4 (`::ffff:127.0.0.1`).
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Who may read a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anyone.
+    Open,
+    /// This machine, and whoever has the token.
+    Closed,
+}
+
+/// What a request wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intent {
+    Read,
+    /// Anything else, preflights and unknown methods too.
+    Write,
+}
+
+impl Intent {
+    fn of(method: &Method) -> Intent {
+        if *method == Method::GET || *method == Method::HEAD { Intent::Read } else { Intent::Write }
+    }
+}
+
+/// Says whether `request` may go on to its route.
+///
+/// # Errors
+/// The reason why not.
+pub(super) fn check(request: &Request, access: Access, secret: Option<&Secret>) -> Result<(), Reason> {
+    bounds(request)?;
+    let hosts = Hosts::of(request)?;
+    let intent = Intent::of(request.method());
+    if is_cross_site(request.headers(), &hosts, intent) {
+        return Err(Reason::CrossSite);
+    }
+    if access == Access::Open && intent == Intent::Read {
+        return Ok(());
+    }
+    if secret.is_some_and(|secret| token::carried(request.headers(), secret)) {
+        return Ok(());
+    }
+    let here = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local())
+        && !FORWARDED.iter().any(|name| request.headers().contains_key(*name));
+    match (here, secret) {
+        (true, _) => local(&hosts),
+        (false, Some(_)) => Err(Reason::Unauthorized),
+        (false, None) => Err(Reason::NoTokenConfigured),
+    }
+}
+
+/// What being on this machine admits.
+fn local(hosts: &Hosts<'_>) -> Result<(), Reason> {
+    if hosts.are_unforgeable() { Ok(()) } else { Err(Reason::HostNotAllowed) }
+}
+
+/// Sizes that are known before anything of the body is read. No route reads a body yet; a small one is let pass
+/// unread, as RFC 9110 §9.3.1 would have it.
+fn bounds(request: &Request) -> Result<(), Reason> {
+    let uri = request.uri();
+    let target =
+        uri.path().len() + uri.query().map_or(0, str::len) + uri.authority().map_or(0, |a| a.as_str().len());
+    if target > URI_BYTES_MAX {
+        return Err(Reason::UriTooLong);
+    }
+    let headers = request.headers();
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Reason::LengthRequired);
+    }
+    match headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().map(str::parse::<u64>)) {
+        None => Ok(()),
+        Some(Ok(Ok(length))) if length <= BODY_BYTES_MAX => Ok(()),
+        Some(_) => Err(Reason::BodyTooLarge),
+    }
+}
+
+/// The names under which the client knows us: the `Host` field, and the target if it is a whole URL (which then
+/// counts before `Host`, RFC 9112 §3.2.2; we hold both to the rule).
+struct Hosts<'a> {
+    field: Option<&'a str>,
+    target: Option<&'a str>,
+}
+
+impl<'a> Hosts<'a> {
+    fn of(request: &'a Request) -> Result<Hosts<'a>, Reason> {
+        let mut fields = request.headers().get_all(header::HOST).iter();
+        let field = match (fields.next(), fields.next()) {
+            (None, _) if request.version() <= Version::HTTP_10 => None,
+            (Some(field), None) => Some(field.to_str().map_err(|_| Reason::HostInvalid)?),
+            _ => return Err(Reason::HostInvalid),
+        };
+        Ok(Hosts { field, target: request.uri().authority().map(|authority| authority.as_str()) })
+    }
+
+    fn each(&self) -> impl Iterator<Item = Option<Authority<'a>>> + use<'a> {
+        self.field.into_iter().chain(self.target).map(Authority::parse)
+    }
+
+    /// An HTTP/1.0 client that names no host is no browser of this century.
+    fn are_unforgeable(&self) -> bool {
+        self.each().all(|host| host.is_some_and(|host| host.is_unforgeable()))
+    }
+
+    fn are_origin(&self, origin: &str) -> bool {
+        self.field.is_some() && self.each().all(|host| host.is_some_and(|host| host.is_origin(origin)))
+    }
+}
+
+/// Whether a browser says that it asks for a page that is not ours.
+fn is_cross_site(headers: &HeaderMap, hosts: &Hosts<'_>, intent: Intent) -> bool {
+    let foreign = |origin: &str| !hosts.are_origin(origin);
+    if headers.get_all(header::ORIGIN).iter().any(|origin| origin.to_str().map_or(true, foreign)) {
+        return true;
+    }
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|field| field == value);
+    match intent {
+        // A link that a person follows from a wiki or a chat is fine: it opens a page of ours that the other
+        // cannot see into. (Not in a frame: that is another destination.)
+        Intent::Read => {
+            let followed = says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
+            says("sec-fetch-site", "cross-site") && !followed
+        }
+        Intent::Write => match headers.get("sec-fetch-site") {
+            Some(site) => site != "same-origin" && site != "none",
+            None => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    const HERE: &str = "127.0.0.1:40000";
+    const ELSEWHERE: &str = "10.0.0.9:40000";
+
+    /// Decides over a request of `method` from `peer` with the `fields`, where the token is `secret`.
+    fn decide(method: &str, peer: &str, access: Access, fields: &[(&str, &str)]) -> Result<(), Reason> {
+        decide_with(method, peer, access, fields, Some("secret"))
+    }
+
+    fn decide_with(
+        method: &str,
+        peer: &str,
+        access: Access,
+        fields: &[(&str, &str)],
+        secret: Option<&str>,
+    ) -> Result<(), Reason> {
+        let mut request = Request::builder().method(method).uri("/x");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        let secret = secret.map(|text| Secret::new(text.to_owned()));
+        check(&request, access, secret.as_ref())
+    }
+
+    #[test]
+    fn loopback_is_every_form_of_it_and_nothing_else() {
+        let cases = [
+            ("127.0.0.1:1", true),
+            ("127.255.255.254:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("[::ffff:127.9.9.9]:1", true),
+            ("128.0.0.1:1", false),
+            ("0.0.0.0:1", false),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+            ("[::]:1", false),
+            ("[::2]:1", false),
+            ("[::127.0.0.1]:1", false),
+            ("[fe80::1]:1", false),
+        ];
+        for (peer, expected) in cases {
+            assert_eq!(Peer(peer.parse().unwrap()).is_local(), expected, "{peer}");
+        }
+    }
+
+    #[test]
+    fn closed_routes_are_for_this_machine_and_for_the_token() {
+        use Access::{Closed, Open};
+        let host = ("host", "10.0.0.1:8128");
+        let right = ("authorization", "Bearer secret");
+        let wrong = ("authorization", "Bearer guess");
+        assert_eq!(decide("GET", HERE, Closed, &[host]), Ok(()));
+        assert_eq!(decide("GET", "[::ffff:127.0.0.1]:1", Closed, &[host]), Ok(()));
+        assert_eq!(decide("GET", ELSEWHERE, Open, &[host]), Ok(()));
+        assert_eq!(decide("HEAD", ELSEWHERE, Open, &[host]), Ok(()));
+        assert_eq!(decide("GET", ELSEWHERE, Closed, &[host]), Err(Reason::Unauthorized));
+        assert_eq!(decide("GET", ELSEWHERE, Closed, &[host, wrong]), Err(Reason::Unauthorized));
+        assert_eq!(decide("GET", ELSEWHERE, Closed, &[host, right]), Ok(()));
+        assert_eq!(
+            decide_with("GET", ELSEWHERE, Closed, &[host, right], None),
+            Err(Reason::NoTokenConfigured)
+        );
+    }
+
+    #[test]
+    fn a_proxy_on_this_machine_makes_nobody_local() {
+        for name in ["forwarded", "x-forwarded-for", "x-real-ip"] {
+            let fields = [("host", "localhost"), (name, "127.0.0.1")];
+            assert_eq!(decide("GET", HERE, Access::Closed, &fields), Err(Reason::Unauthorized), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_peer_comes_from_elsewhere() {
+        let request = Request::builder().uri("/x").header("host", "localhost").body(Body::empty()).unwrap();
+        assert_eq!(check(&request, Access::Closed, None), Err(Reason::NoTokenConfigured));
+    }
+
+    #[test]
+    fn a_name_as_host_admits_nobody_for_being_here() {
+        use Access::{Closed, Open};
+        let cases: &[(&str, bool)] = &[
+            ("evil.example", false),
+            ("evil.example:8128", false),
+            ("127.0.0.1:8128", true),
+            ("[::1]:8128", true),
+            ("localhost:8128", true),
+            ("", false),
+        ];
+        for (host, good) in cases {
+            let expected = if *good { Ok(()) } else { Err(Reason::HostNotAllowed) };
+            assert_eq!(decide("GET", HERE, Closed, &[("host", host)]), expected, "{host}");
+            assert_eq!(decide("GET", HERE, Open, &[("host", host)]), Ok(()), "{host}");
+        }
+        let with_token = [("host", "agent-7.example"), ("authorization", "Bearer secret")];
+        assert_eq!(decide("GET", HERE, Closed, &with_token), Ok(()));
+        assert_eq!(decide("GET", ELSEWHERE, Closed, &with_token), Ok(()));
+    }
+
+    #[test]
+    fn only_http_1_0_may_leave_the_host_away_and_nobody_sends_two() {
+        let two = [("host", "localhost"), ("host", "localhost")];
+        assert_eq!(decide("GET", HERE, Access::Open, &two), Err(Reason::HostInvalid));
+        assert_eq!(decide("GET", HERE, Access::Open, &[]), Err(Reason::HostInvalid));
+        let mut old = Request::builder().version(Version::HTTP_10).body(Body::empty()).unwrap();
+        old.extensions_mut().insert(Peer(HERE.parse().unwrap()));
+        assert_eq!(check(&old, Access::Closed, None), Ok(()));
+    }
+
+    #[test]
+    fn a_whole_url_as_target_is_held_to_the_same_rule() {
+        for (uri, expected) in
+            [("http://evil.example/x", Err(Reason::HostNotAllowed)), ("http://localhost:8128/x", Ok(()))]
+        {
+            let request = Request::builder().uri(uri).header("host", "localhost:8128");
+            let mut request = request.body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer(HERE.parse().unwrap()));
+            assert_eq!(check(&request, Access::Closed, None), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_sites_get_nothing_not_even_open_routes() {
+        let host = ("host", "127.0.0.1:8128");
+        let cases: &[(&[(&str, &str)], bool)] = &[
+            (&[("origin", "http://127.0.0.1:8128")], true),
+            (&[("origin", "http://evil.example")], false),
+            (&[("origin", "null")], false),
+            (&[("origin", "http://127.0.0.1:8128"), ("origin", "http://evil.example")], false),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "none")], true),
+        ];
+        for (fields, good) in cases {
+            let fields = [&[host, ("authorization", "Bearer secret")], *fields].concat();
+            let expected = if *good { Ok(()) } else { Err(Reason::CrossSite) };
+            for (peer, access) in [(HERE, Access::Closed), (HERE, Access::Open), (ELSEWHERE, Access::Open)] {
+                assert_eq!(decide("GET", peer, access, &fields), expected, "{fields:?} {peer} {access:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_may_be_followed_but_not_into_a_frame() {
+        let link = |dest| {
+            let fields = [
+                ("host", "localhost:8128"),
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", dest),
+            ];
+            (decide("GET", HERE, Access::Closed, &fields), decide("POST", HERE, Access::Closed, &fields))
+        };
+        assert_eq!(link("document"), (Ok(()), Err(Reason::CrossSite)));
+        assert_eq!(link("iframe"), (Err(Reason::CrossSite), Err(Reason::CrossSite)));
+    }
+
+    #[test]
+    fn what_is_no_read_is_held_to_more() {
+        use Access::{Closed, Open};
+        let host = ("host", "127.0.0.1:8128");
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            // Open routes are open to reads alone.
+            assert_eq!(decide(method, ELSEWHERE, Open, &[host]), Err(Reason::Unauthorized), "{method}");
+            assert_eq!(
+                decide(method, HERE, Open, &[("host", "evil.example")]),
+                Err(Reason::HostNotAllowed),
+                "{method}"
+            );
+            // A page of another port of this machine is of the same site.
+            let page = [host, ("sec-fetch-site", "same-site")];
+            assert_eq!(decide(method, HERE, Closed, &page), Err(Reason::CrossSite), "{method}");
+            assert_eq!(decide("GET", HERE, Closed, &page), Ok(()));
+            assert_eq!(decide(method, HERE, Closed, &[host]), Ok(()), "{method}");
+        }
+    }
+
+    #[test]
+    fn targets_and_bodies_are_bounded() {
+        let request = |uri: &str, field: Option<(&str, &str)>| {
+            let mut request = Request::builder().uri(uri).header("host", "localhost");
+            if let Some((name, value)) = field {
+                request = request.header(name, value);
+            }
+            check(&request.body(Body::empty()).unwrap(), Access::Open, None)
+        };
+        assert_eq!(request(&format!("/{}", "x".repeat(2047)), None), Ok(()));
+        assert_eq!(request(&format!("/{}", "x".repeat(2048)), None), Err(Reason::UriTooLong));
+        assert_eq!(request(&format!("/?{}", "x".repeat(2048)), None), Err(Reason::UriTooLong));
+        assert_eq!(request("/", Some(("content-length", "65536"))), Ok(()));
+        assert_eq!(request("/", Some(("content-length", "65537"))), Err(Reason::BodyTooLarge));
+        assert_eq!(request("/", Some(("content-length", "99999999999999999999"))), Err(Reason::BodyTooLarge));
+        assert_eq!(request("/", Some(("transfer-encoding", "chunked"))), Err(Reason::LengthRequired));
+    }
+}

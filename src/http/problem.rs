@@ -1,0 +1,66 @@
+//! Errors as the client sees them: `application/problem+json` (RFC 9457) with a stable `code`.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::reason::Reason;
+
+/// Media type of every error.
+pub(super) const CONTENT_TYPE: &str = "application/problem+json";
+
+/// An error. `code` is for programs and never changes; `detail` is for people and may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) detail: &'static str,
+}
+
+/// The members of RFC 9457, and ours. The type is always `about:blank`: the title is the status' own, and what is
+/// special stands in `code`.
+#[derive(Serialize)]
+struct Members {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    code: &'static str,
+}
+
+impl Problem {
+    /// The problem as JSON text with a line feed at its end.
+    pub(super) fn text(&self) -> String {
+        let members = Members {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code,
+        };
+        let mut text = serde_json::to_string_pretty(&members).expect("texts and a number are JSON");
+        text.push('\n');
+        text
+    }
+}
+
+impl From<Reason> for Problem {
+    fn from(reason: Reason) -> Problem {
+        Problem { status: reason.status(), code: reason.name(), detail: reason.detail() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.text()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"metrics-collector\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
