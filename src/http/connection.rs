@@ -93,12 +93,11 @@ where
         () = &mut age => (None, Some(Reason::ConnectionAge)),
         _ = ending.changed() => (None, None),
     };
-    let outcome = match outcome {
-        Some(outcome) => Some(outcome),
-        None => {
-            Pin::new(&mut connection).graceful_shutdown();
-            timeout(times.grace, &mut connection).await.ok()
-        }
+    let outcome = if outcome.is_some() {
+        outcome
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        timeout(times.grace, &mut connection).await.ok()
     };
     let unanswered = connection.into_parts().io.inner().is_unanswered();
     let reason = match &outcome {

@@ -23,7 +23,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Version, header};
+use axum::http::{HeaderMap, Method, Version, header, uri};
 
 use super::host::Authority;
 use super::reason::Reason;
@@ -144,7 +144,7 @@ impl<'a> Hosts<'a> {
             (Some(field), None) => Some(field.to_str().map_err(|_| Reason::HostInvalid)?),
             _ => return Err(Reason::HostInvalid),
         };
-        Ok(Hosts { field, target: request.uri().authority().map(|authority| authority.as_str()) })
+        Ok(Hosts { field, target: request.uri().authority().map(uri::Authority::as_str) })
     }
 
     fn each(&self) -> impl Iterator<Item = Option<Authority<'a>>> + use<'a> {

@@ -34,14 +34,16 @@ impl Seats {
 
     /// A seat for a peer on this machine or elsewhere, if there is one.
     pub(super) fn take(&self, is_local: bool) -> Option<Seat> {
-        let elsewhere = match is_local {
-            true => None,
-            false => Some(Arc::clone(&self.elsewhere).try_acquire_owned().ok()?),
-        };
-        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let elsewhere = if is_local { None } else { Some(free(&self.elsewhere)?) };
+        let all = free(&self.all)?;
         self.open.inc();
         Some(Seat { _all: all, _elsewhere: elsewhere, open: self.open.clone() })
     }
+}
+
+/// A permit, if there is one now.
+fn free(seats: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(seats).try_acquire_owned().ok()
 }
 
 impl Drop for Seat {

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn the_first_names_keep_their_own_value_and_later_ones_share_one() {
         let mut labels = CappedLabels::new(2);
-        let given: Vec<_> = ["a", "b", "c", "a", "d", "b", "c"].iter().map(|name| labels.label(name)).collect();
+        let given: Vec<_> =
+            ["a", "b", "c", "a", "d", "b", "c"].iter().map(|name| labels.label(name)).collect();
         assert_eq!(given, ["a", "b", OTHER, "a", OTHER, "b", OTHER]);
         assert_eq!(labels.folded(), 3);
     }

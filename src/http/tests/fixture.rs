@@ -1,0 +1,171 @@
+//! Stages that answer the same each time, and short ways to ask.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
+use http_body_util::BodyExt;
+use prometheus::Registry;
+use tower::ServiceExt;
+
+use super::super::guard::Peer;
+use super::super::metrics::Metrics;
+use super::super::routes;
+use crate::control::{
+    Control, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger, MemoryStatus, OutputLedger, Part,
+    SpoolStatus, Stages, Status, TopicStatus,
+};
+use crate::record::Secret;
+use crate::spool::LossReason;
+use crate::telemetry::page;
+
+pub(super) const HERE: &str = "127.0.0.1:40000";
+pub(super) const ELSEWHERE: &str = "10.0.0.9:40000";
+pub(super) const TOKEN: &str = "a-token-for-tests";
+
+/// What others could have sent, and what must not reach a browser as it is.
+pub(super) const HOSTILE: &str = "</td><script>alert('x' & \"y\")</script>";
+
+/// Stages whose last part is ready or not.
+pub(super) struct Fake {
+    pub(super) ready: AtomicBool,
+    registry: Registry,
+}
+
+impl Stages for Fake {
+    fn endpoints(&self) -> Endpoints {
+        let input = Endpoint {
+            protocol: "tcp",
+            address: "127.0.0.1:8124".to_owned(),
+            format: "avro-ocf",
+            schema: "dcos.metrics.MetricList",
+            topic: None,
+        };
+        Endpoints { version: 1, inputs: vec![input], outputs: Vec::new() }
+    }
+
+    fn readiness(&self) -> Vec<Part> {
+        let kafka = self.ready.load(Ordering::Relaxed);
+        vec![
+            Part { name: "input", ready: true, detail: "listening".to_owned() },
+            Part { name: "kafka", ready: kafka, detail: format!("broker says {HOSTILE}") },
+        ]
+    }
+
+    fn status(&self) -> Status {
+        let topic =
+            TopicStatus { topic: HOSTILE.to_owned(), state: "not_authorized", ..TopicStatus::default() };
+        Status {
+            version: "1.2.3",
+            revision: "abc",
+            incarnation: "f00".to_owned(),
+            started_seconds: 1,
+            pid: 2,
+            input: InputStatus { accepted_records: 77, ..InputStatus::default() },
+            spool: SpoolStatus { kind: "memory", ..SpoolStatus::default() },
+            kafka: Some(KafkaStatus {
+                brokers: vec![HOSTILE.to_owned()],
+                state: "down",
+                last_error: Some((3, HOSTILE.to_owned())),
+                topics: vec![topic],
+                ..KafkaStatus::default()
+            }),
+            memory: MemoryStatus::default(),
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        let kafka = OutputLedger {
+            accepted: 10,
+            delivered: 6,
+            waiting: 2,
+            lost: BTreeMap::from([(LossReason::SpoolFull, 1)]),
+            ..OutputLedger::default()
+        };
+        Ledger { accepted: 10, outputs: BTreeMap::from([("kafka".to_owned(), kafka)]) }
+    }
+
+    fn metrics(&self) -> String {
+        page::encode(&self.registry)
+    }
+}
+
+/// A server without sockets.
+pub(super) struct Server {
+    pub(super) router: Router,
+    pub(super) metrics: Metrics,
+    pub(super) stages: Arc<Fake>,
+}
+
+impl Server {
+    pub(super) fn new(token: Option<&str>) -> Server {
+        let (control, metrics, stages) = stages();
+        let token = token.map(|text| Secret::new(text.to_owned()));
+        Server { router: routes::router(control, token, metrics.clone()), metrics, stages }
+    }
+
+    /// The answer to `request` from `peer`.
+    pub(super) async fn ask(&self, peer: &str, request: Builder) -> Answer {
+        let mut request = request.body(Body::empty()).unwrap();
+        let peer: SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(Peer(peer));
+        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+/// Stages, and the counters on their page.
+pub(super) fn stages() -> (Control, Metrics, Arc<Fake>) {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let stages = Arc::new(Fake { ready: AtomicBool::new(true), registry });
+    (Control::new(Arc::clone(&stages) as Arc<dyn Stages>), metrics, stages)
+}
+
+/// A request for `path` as curl on this machine would send it.
+pub(super) fn get(path: &str) -> Builder {
+    Request::builder().uri(path).header("host", "127.0.0.1:8128")
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Answer {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Status and code, after a look at everything that a problem must have.
+    pub(super) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        let json = self.json();
+        assert_eq!(json["type"], "about:blank");
+        assert_eq!(json["status"], self.status.as_u16());
+        assert_eq!(json["title"], self.status.canonical_reason().unwrap());
+        assert!(json["detail"].as_str().unwrap().len() > 10);
+        (self.status.as_u16(), json["code"].as_str().unwrap().to_owned())
+    }
+}

@@ -1,0 +1,151 @@
+//! The times of a connection, on a paused clock and a pipe instead of a socket.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::super::connection::{Context, Times, run};
+use super::super::reason::Reason;
+use super::fixture::{HERE, Server};
+
+const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A connection to a server of its own.
+struct Pipe {
+    server: Server,
+    client: DuplexStream,
+    connection: JoinHandle<()>,
+    end: watch::Sender<()>,
+}
+
+/// Our end of a connection that holds `bytes` under way.
+fn connect(bytes: usize) -> Pipe {
+    let server = Server::new(None);
+    let (client, ours) = duplex(bytes);
+    let (end, ending) = watch::channel(());
+    let context = Context {
+        router: server.router.clone(),
+        metrics: server.metrics.clone(),
+        times: Times::default(),
+        ending,
+    };
+    let connection = tokio::spawn(run(ours, HERE.parse().unwrap(), context));
+    Pipe { server, client, connection, end }
+}
+
+/// Seconds until the server has ended the connection.
+async fn seconds_until_end(connection: JoinHandle<()>, start: Instant) -> u64 {
+    connection.await.unwrap();
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_sent_byte_by_byte_ends_with_the_time_for_it() {
+    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    let start = Instant::now();
+    let trickle = tokio::spawn(async move {
+        for byte in REQUEST {
+            if client.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    assert_eq!(seconds_until_end(connection, start).await, 12);
+    trickle.await.unwrap();
+    assert_eq!(server.metrics.refusals(Reason::HeaderTimeout), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_nothing_ends_too_and_is_no_refusal() {
+    let Pipe { server, client, connection, end: _end } = connect(1024);
+    assert_eq!(seconds_until_end(connection, Instant::now()).await, 12);
+    assert_eq!(server.metrics.refusals(Reason::HeaderTimeout), 0);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_kept_for_the_next_request_and_then_ended() {
+    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    for _ in 0..3 {
+        client.write_all(REQUEST).await.unwrap();
+        let read = client.read(&mut [0; 1024]).await.unwrap();
+        assert!(read > 0);
+        sleep(Duration::from_secs(10)).await;
+    }
+    let start = Instant::now();
+    assert_eq!(seconds_until_end(connection, start).await, 2);
+    assert_eq!(server.metrics.answers("/-/healthy", "200"), 3);
+    assert_eq!(server.metrics.refusals(Reason::HeaderTimeout), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_reads_ends_its_connection() {
+    let Pipe { server, mut client, connection, end: _end } = connect(100);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(seconds_until_end(connection, Instant::now()).await, 10);
+    assert_eq!(server.metrics.refusals(Reason::WriteStalled), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_asks_for_ever_is_sent_away_one_day() {
+    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    let start = Instant::now();
+    let asking = tokio::spawn(async move {
+        let mut asked = 0;
+        while client.write_all(REQUEST).await.is_ok()
+            && client.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0)
+        {
+            asked += 1;
+            sleep(Duration::from_secs(5)).await;
+        }
+        asked
+    });
+    assert_eq!(seconds_until_end(connection, start).await, 600);
+    assert!(asking.await.unwrap() > 100);
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0, "it went when it was asked to");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_reads_a_drop_at_a_time_is_sent_away_one_day() {
+    let Pipe { server, mut client, connection, end: _end } = connect(2);
+    let start = Instant::now();
+    let mut request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".as_slice();
+    while !request.is_empty() {
+        let written = client.write(request).await.unwrap();
+        request = &request[written..];
+    }
+    let dripping = tokio::spawn(async move {
+        while client.read(&mut [0; 1]).await.is_ok_and(|n| n > 0) {
+            sleep(Duration::from_secs(5)).await;
+        }
+    });
+    assert_eq!(seconds_until_end(connection, start).await, 602);
+    dripping.await.unwrap();
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_end_ends_an_idle_connection_at_once() {
+    let Pipe { server, mut client, connection, end } = connect(1024);
+    client.write_all(REQUEST).await.unwrap();
+    assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
+    let start = Instant::now();
+    drop(end);
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_end_does_not_wait_for_a_half_sent_request() {
+    let Pipe { server, mut client, connection, end } = connect(1024);
+    client.write_all(b"GET / HT").await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let start = Instant::now();
+    drop(end);
+    assert_eq!(seconds_until_end(connection, start).await, 2);
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
