@@ -1,5 +1,183 @@
-//! Metrics from local processes.
+//! Metrics from local processes: object container streams over TCP and a unix socket.
+//!
+//! # What it promises
+//! * It reads at once. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
+//!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
+//!   no other connection.
+//! * A record is accepted when its block has come whole, its marker is in place, and its count and size agree; it is in
+//!   the spool before the next read. A torn or bad block is refused as a whole, and the stream goes on behind it.
+//! * It costs what is there, not what a peer claims. One read buffer serves all connections; what a connection keeps
+//!   between reads are the bytes of its half-sent block, at most `input-block-bytes-max`, and over all connections
+//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first.
+//! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
+//!   and records do not end it. What does: a stream that cannot be read at all, a header or block that stays half sent
+//!   for `input-block-timeout`, and want of room while it has sent nothing. It is then reset rather than closed, which
+//!   costs the sender one block instead of two.
+//! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
+mod chunker;
+mod connection;
+mod intake;
+mod listener;
+mod metrics;
+mod record_log;
+mod registry;
 mod settings;
 
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use metrics::Metrics;
 pub use settings::Config;
+
+use crate::control::InputStatus;
+use crate::enrich::Enricher;
+use crate::ocf::PlanCache;
+use crate::spool::Spool;
+use crate::telemetry::LogBudget;
+use intake::Rules;
+use listener::{Shared, SocketFile, Workbenches};
+use record_log::RecordLog;
+use registry::Registry;
+
+/// Log lines that a peer's host may cause in a period, and hosts that are told apart.
+const LOG_LINES: u32 = 10;
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+const LOG_HOSTS: usize = 256;
+
+/// The input, listening and not yet accepting.
+pub struct Input {
+    tcp: TcpListener,
+    unix: Option<SocketFile>,
+    shared: Arc<Shared>,
+    handle: Handle,
+}
+
+/// Asks the input.
+#[derive(Clone)]
+pub struct Handle {
+    listen: SocketAddr,
+    socket: Option<PathBuf>,
+    connections_max: usize,
+    metrics: Metrics,
+    registry: Arc<Registry>,
+    spool: Spool,
+}
+
+/// Why the input cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// At the TCP address.
+    #[error("cannot listen on {0} (listen-endpoint)")]
+    Tcp(SocketAddr, #[source] io::Error),
+    /// At the unix socket.
+    #[error("cannot listen on {0:?} (listen-socket)")]
+    Unix(PathBuf, #[source] io::Error),
+}
+
+impl Input {
+    /// Listens where `config` says. `memory_limit` is the program's byte budget. True from `drain` ends it.
+    ///
+    /// # Errors
+    /// [`ListenError`]: the address or path is taken, or may not be used.
+    pub async fn listen(
+        config: &Config,
+        memory_limit: usize,
+        enricher: Enricher,
+        spool: Spool,
+        metrics: Metrics,
+        drain: watch::Receiver<bool>,
+    ) -> Result<Input, ListenError> {
+        let tcp =
+            TcpListener::bind(config.listen).await.map_err(|error| ListenError::Tcp(config.listen, error))?;
+        let unix = match &config.socket {
+            Some(path) => {
+                Some(SocketFile::bind(path).await.map_err(|error| ListenError::Unix(path.clone(), error))?)
+            }
+            None => None,
+        };
+        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / 8));
+        let handle = Handle {
+            listen: tcp.local_addr().map_err(|error| ListenError::Tcp(config.listen, error))?,
+            socket: unix.as_ref().map(|file| file.path().to_owned()),
+            connections_max: config.connections_max.get(),
+            metrics: metrics.clone(),
+            registry: registry.clone(),
+            spool: spool.clone(),
+        };
+        let rules = Arc::new(Rules {
+            limits: config.limits.clone(),
+            plans: PlanCache::new(),
+            enricher,
+            spool,
+            record_log: config.record_log.then_some(RecordLog),
+        });
+        let shared = Shared {
+            metrics,
+            registry,
+            workbenches: Workbenches::new(rules.clone()),
+            rules,
+            block_timeout: config.block_timeout,
+            hexdump: config.hexdump,
+            drain,
+            log_budget: Mutex::new(LogBudget::new(LOG_LINES, LOG_PERIOD, LOG_HOSTS)),
+        };
+        Ok(Input { tcp, unix, shared: Arc::new(shared), handle })
+    }
+
+    /// For those who ask.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until the drain signal, and then until every connection has ended.
+    pub async fn run(self) {
+        listener::run(self.tcp, self.unix, self.shared).await;
+    }
+}
+
+impl Handle {
+    /// Where it listens, the real port included.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&PathBuf> {
+        self.socket.as_ref()
+    }
+
+    /// Bytes of half-sent headers and blocks.
+    #[must_use]
+    pub fn carried_bytes(&self) -> usize {
+        self.registry.carried()
+    }
+
+    /// Numbers as they are.
+    #[must_use]
+    pub fn status(&self) -> InputStatus {
+        let sums = self.metrics.sums();
+        InputStatus {
+            listen: Some(self.listen),
+            socket: self.socket.clone(),
+            connections: sums.connections,
+            connections_max: self.connections_max,
+            accepted_records: sums.records,
+            accepted_datapoints: sums.datapoints,
+            received_bytes: sums.bytes,
+            refused_records: sums.refused_records,
+            refused_blocks: sums.refused_blocks,
+            closed_connections: sums.closed,
+            held: self.spool.snapshot().held,
+        }
+    }
+}

@@ -1,18 +1,36 @@
-//! Avro object container files over bytes.
+//! Avro object container files (OCF) over bytes: pure, no IO.
+//!
+//! From the left, [`Stream`] cuts what a socket gave into blocks, a [`Codec`] opens them, [`walk()`] steps from record to
+//! record and [`splice`] copies one with tags merged in. Streams in other schemas than ours have a [`Plan`] that
+//! projects each record into ours first. To the right, `encode` makes files of records and `decode` reads them
+//! again for people and tests.
+//!
+//! Everything that a peer can claim (counts, sizes, nesting, windows) is held against [`Limits`] or against the bytes
+//! that are there before it is used. Source of the format: Avro specification 1.12, "Binary Encoding" and "Object
+//! Container Files".
 
 mod codec;
 pub mod decode;
 pub mod encode;
+mod fault;
+mod header;
 mod limits;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod project;
 mod resolve;
 mod schema;
+mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod varint;
+mod walk;
 
-pub use codec::{Codec, CodecFault, Decompressor, XZ_MEMORY_MAX};
+pub use codec::{Codec, CodecFault, Decompressor};
+pub use fault::{BlockFault, RecordFault, StreamFault};
 pub use limits::Limits;
-pub use project::{BlockFault, Counts, Projected, Projection, RecordFault, Scratch, VALUE_DEPTH_MAX};
-pub use resolve::{Plan, PlanCache, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, SchemaFault, plan};
+pub use project::{Projected, Projection, Scratch};
+pub use resolve::{Plan, PlanCache, SchemaFault, plan};
 pub use schema::{MAGIC, MARKER_BYTES, METRIC_LIST, METRIC_LIST_NAME, Marker};
+pub use stream::{Block, Event, Step, Stream};
+pub use walk::{AddedTags, EncodedTags, NoRecord, Origin, Shape, splice, walk};

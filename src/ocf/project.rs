@@ -16,6 +16,7 @@ pub(in crate::ocf) use program::{
     Step, TagField, Text, Time,
 };
 
+use super::fault::RecordFault;
 use super::limits::Limits;
 use super::varint;
 use walk::Walk;
@@ -50,36 +51,6 @@ pub struct Counts {
     pub tags: u32,
     /// Its datapoints.
     pub datapoints: u32,
-}
-
-/// Why a record cannot be ours, while the next one can. The first reason met is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum RecordFault {
-    /// A value stands on a branch of the writer's union that is none of our type.
-    #[error("value of a union is none of our type")]
-    Unresolvable,
-    /// As sent or as ours, it has more bytes than a record may have.
-    #[error("record too large")]
-    TooLarge,
-    /// More tags than a record may have.
-    #[error("too many tags")]
-    TooManyTags,
-    /// More datapoints than a record may have.
-    #[error("too many datapoints")]
-    TooManyDatapoints,
-}
-
-impl RecordFault {
-    /// A name for metrics and tests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            RecordFault::Unresolvable => "unresolvable",
-            RecordFault::TooLarge => "record_too_large",
-            RecordFault::TooManyTags => "too_many_tags",
-            RecordFault::TooManyDatapoints => "too_many_datapoints",
-        }
-    }
 }
 
 /// Why it is not known where the next record begins: the rest of the block is lost.

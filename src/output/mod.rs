@@ -1,3 +1,4 @@
-//! Readers of the spool.
+//! Readers of the spool, each alone with its place in it.
 
 pub mod kafka;
+pub mod message;

@@ -14,7 +14,9 @@ pub struct MetricList {
 /// A label of a whole record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
+    /// May be empty, and may occur again.
     pub key: Vec<u8>,
+    /// May be empty.
     pub value: Vec<u8>,
 }
 
@@ -29,6 +31,7 @@ impl Tag {
 /// One value of one metric at one time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Datapoint {
+    /// May be empty.
     pub name: Vec<u8>,
     /// Milliseconds since the Unix epoch; may be negative.
     pub time_ms: i64,

@@ -49,10 +49,13 @@ pub struct TopicName(Arc<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalTopic {
     #[error("the name is empty, \".\" or \"..\"")]
+    /// It is empty, `.` or `..`.
     Reserved,
     #[error("the name is longer than {TOPIC_LENGTH_MAX} bytes")]
+    /// It is longer than 249 bytes.
     TooLong,
     #[error("the name has a character that is none of a-z A-Z 0-9 . _ -")]
+    /// It has a character that is not allowed.
     Character,
 }
 

@@ -1,7 +1,17 @@
 //! Logging, metric registry, build info.
 
+pub mod build_info;
+mod chain;
+mod hexdump;
+mod log_budget;
+mod logging;
 pub mod page;
 pub mod process;
 mod settings;
 
+pub use chain::chain;
+pub use hexdump::hexdump;
+pub use log_budget::LogBudget;
+pub use logging::{check_filter, init};
+pub use page::CappedLabels;
 pub use settings::{Config, Format};

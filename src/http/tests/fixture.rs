@@ -47,7 +47,7 @@ impl Stages for Fake {
             schema: "dcos.metrics.MetricList",
             topic: None,
         };
-        Endpoints { version: 1, inputs: vec![input], outputs: Vec::new() }
+        Endpoints { version: 1, inputs: vec![input], outputs: Vec::new(), http: "127.0.0.1:8128".into() }
     }
 
     fn readiness(&self) -> Vec<Part> {

@@ -1,8 +1,116 @@
-//! The Kafka output.
+//! The Kafka output: from the spool to acknowledged messages.
+//!
+//! # What it promises
+//! * Kafka's acknowledgement, from all in-sync replicas, is the only delivery. Until then a record counts as waiting, and
+//!   its message is sent again for as long as it takes. No clock decides that a record is lost.
+//! * At least once, in order: within a topic and key messages go out in the order of acceptance. A message says in its
+//!   headers which records of its topic it has (`incarnation`, `first`, `records`), so that a consumer sees what came
+//!   twice and what is missing.
+//! * One topic's trouble is its own. A topic that does not exist, may not be written or takes only small messages is held,
+//!   asked again, or served in smaller parts, while the others flow; and it never has more than a quarter of what may
+//!   be under way.
+//! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second.
+//!
+//! # How it works
+//! One task ([`task`](self)) owns everything. Frames that the spool shows are put down under their Kafka topic, and stay in
+//! the spool: only when a message is due (by count, bytes or age) are they taken and pressed into one buffer, which
+//! librdkafka borrows until it reports back. `kafka-queue-max` bounds the bytes under way. librdkafka retries by
+//! itself what can be retried; what comes back all the same is sorted by the table in `errors`.
+//!
+//! # When something is full, slow, gone or lying
+//! * No permit: the topic waits in the spool, which decides what a full spool does.
+//! * The cluster gone, or letting nobody in: messages under way stay with librdkafka, the rest in the spool; `/-/ready` names
+//!   the cause.
+//! * The producer fenced or failed for good: it is purged, and a new one sends what it held.
+//! * The process asked to end: all that waits is closed and sent at once; what is not acknowledged within the grace is
+//!   named and booked as lost.
 
+mod admin;
+mod batch;
+mod errors;
+mod lend;
+mod metrics;
+mod producer;
+mod queue;
+mod record_log;
+mod returns;
+mod sending;
 mod settings;
+mod state;
+mod task;
 
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use metrics::Metrics;
+pub use producer::check;
 pub use settings::{
     BatchLimits, Compression, Config, Key, MESSAGE_BYTES_MAX, Naming, NewTopic, Sasl, SaslMechanism,
     Security, Tls,
 };
+
+use crate::control::{KafkaStatus, Part};
+use crate::output::message::Envelope;
+use crate::record::TopicName;
+use crate::spool::Reader;
+use state::Board;
+
+/// Value of the header `format`: what a message's value is, and a version for what it may become.
+pub const FORMAT: &str = "avro-ocf/1";
+
+/// The output, ready to run.
+pub struct Kafka {
+    task: task::Task,
+    handle: Handle,
+}
+
+/// Asks the output.
+#[derive(Clone)]
+pub struct Handle {
+    board: Arc<Board>,
+}
+
+impl Kafka {
+    /// An output that reads from `reader`. `envelope` and `incarnation` are the process's.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        reader: Reader,
+        envelope: Envelope,
+        incarnation: String,
+        metrics: Metrics,
+    ) -> Kafka {
+        let board = Arc::new(Board::new(config.brokers.clone(), config.queue_bytes.get()));
+        let handle = Handle { board: board.clone() };
+        Kafka { task: task::Task::new(config, reader, envelope, incarnation, board, metrics), handle }
+    }
+
+    /// For those who ask.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Delivers until the spool is closed and empty, or `deadline` becomes true. Gives what was not delivered, by topic.
+    pub async fn run(self, deadline: watch::Receiver<bool>) -> Vec<(TopicName, u64)> {
+        self.task.run(deadline).await
+    }
+}
+
+impl Handle {
+    /// How it is, at most a second old.
+    #[must_use]
+    pub fn status(&self) -> KafkaStatus {
+        self.board.status()
+    }
+
+    /// Ready or not.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        self.board.part()
+    }
+}
+
+#[cfg(test)]
+mod tests;

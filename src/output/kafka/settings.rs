@@ -69,10 +69,15 @@ pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
 /// Kafka's `compression.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
+    /// `none`.
     None,
+    /// `snappy`, as in 2016.
     Snappy,
+    /// `lz4`.
     Lz4,
+    /// `zstd`, for brokers and consumers since Kafka 2.1.
     Zstd,
+    /// `gzip`.
     Gzip,
 }
 
@@ -148,8 +153,11 @@ pub struct Sasl {
 /// SASL mechanisms that need no more than a name and a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaslMechanism {
+    /// `PLAIN`.
     Plain,
+    /// `SCRAM-SHA-256`.
     ScramSha256,
+    /// `SCRAM-SHA-512`.
     ScramSha512,
 }
 

@@ -1,0 +1,238 @@
+//! The assembler: makes every channel, spawns every task, and joins them in order.
+//!
+//! Tasks end from left to right. The drain signal goes to the input alone; when it has ended the spool is closed; when the
+//! outputs have emptied it, or the grace is over, they end; and the HTTP server, which tells how far that is, ends
+//! last. A task that ends before it was asked to ends the process, after the same drain.
+
+mod stages;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
+use tracing::{error, info, warn};
+
+use crate::cli::exit;
+use crate::config::Config;
+use crate::control::Control;
+use crate::enrich::Enricher;
+use crate::http;
+use crate::input::{self, Input};
+use crate::ocf::Marker;
+use crate::output::kafka::{self, Kafka};
+use crate::output::message::Envelope;
+use crate::record::TopicName;
+use crate::spool::{self, Spool};
+use crate::telemetry::{build_info, chain, process};
+use stages::Program;
+
+/// What a caller wants to know once everything listens.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Of the input.
+    pub input: std::net::SocketAddr,
+    /// Of the HTTP server.
+    pub http: std::net::SocketAddr,
+}
+
+/// What stands between a start and `Running`.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Input(#[from] input::ListenError),
+    #[error("cannot listen on {0} (http-endpoint)")]
+    Http(std::net::SocketAddr, #[source] io::Error),
+    #[error("cannot register metrics")]
+    Metrics(#[from] prometheus::Error),
+    #[error("cannot get random bytes from the system")]
+    Random(#[source] getrandom::Error),
+}
+
+/// Runs the collector until a signal ends it, and says where it listens in one line of JSON on standard output.
+pub async fn run(config: Config) -> ExitCode {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        error!("cannot listen for signals");
+        return ExitCode::from(exit::CANNOT_START);
+    };
+    let (told, listening) = oneshot::channel();
+    let stop = async {
+        if let Ok(Listening { input, http }) = listening.await {
+            let line = serde_json::json!({ "input": input.to_string(), "http": http.to_string() });
+            // Nobody may be reading, which is no reason to stop.
+            _ = writeln!(io::stdout(), "{line}");
+        }
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    };
+    run_until(config, told, stop).await
+}
+
+/// Runs the collector until `stop`, which gives the reason. `told` hears where it listens.
+pub async fn run_until(
+    config: Config,
+    told: oneshot::Sender<Listening>,
+    stop: impl Future<Output = &'static str>,
+) -> ExitCode {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let grace = config.shutdown_grace;
+    let running = match start(config).await {
+        Ok(running) => running,
+        Err(error) => {
+            error!("cannot start: {}", chain(&error));
+            return ExitCode::from(exit::CANNOT_START);
+        }
+    };
+    // Whoever asked may have lost interest.
+    _ = told.send(running.listening.clone());
+    running.until(stop, grace).await
+}
+
+/// Everything, running.
+struct Running {
+    listening: Listening,
+    spool: Spool,
+    input: JoinHandle<()>,
+    kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
+    http: JoinHandle<()>,
+    drain: watch::Sender<bool>,
+    deadline: watch::Sender<bool>,
+    end_http: watch::Sender<bool>,
+}
+
+async fn start(config: Config) -> Result<Running, StartError> {
+    let registry = Registry::new();
+    process::register(&registry, build_info::VERSION, build_info::REVISION)?;
+    let incarnation = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let envelope = Envelope::new(random::<16>()? as Marker);
+
+    let spool = Spool::in_memory(config.spool);
+    registry.register(Box::new(spool::Collected::new(spool.clone())))?;
+
+    let (drain, drained) = watch::channel(false);
+    let enricher = Enricher::fixed(&config.enrich);
+    let input_metrics = input::Metrics::register(&registry)?;
+    let input =
+        Input::listen(&config.input, config.memory_limit, enricher, spool.clone(), input_metrics, drained)
+            .await?;
+
+    let at = config.http.listen;
+    let http_listener = TcpListener::bind(at).await.map_err(|error| StartError::Http(at, error))?;
+    let listening = Listening {
+        input: input.handle().listen(),
+        http: http_listener.local_addr().map_err(|error| StartError::Http(at, error))?,
+    };
+
+    let (deadline, over) = watch::channel(false);
+    let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
+    let kafka = match config.kafka {
+        Some(config) => {
+            let reader = spool.reader("kafka", true);
+            let metrics = kafka::Metrics::register(&registry)?;
+            Some(Kafka::new(config, reader, envelope, incarnation.clone(), metrics))
+        }
+        None => None,
+    };
+
+    let http_metrics = http::Metrics::register(&registry)?;
+    let program = Program {
+        incarnation,
+        started: std::time::SystemTime::now(),
+        memory_limit: config.memory_limit,
+        registry,
+        input: input.handle(),
+        spool: spool.clone(),
+        kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        http: listening.http,
+    };
+    let (end_http, ended) = watch::channel(false);
+    let server =
+        http::serve(http_listener, config.http, Control::new(Arc::new(program)), http_metrics, given(ended));
+    info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
+    Ok(Running {
+        listening,
+        spool,
+        input: tokio::spawn(input.run()),
+        kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
+        http: tokio::spawn(server),
+        drain,
+        deadline,
+        end_http,
+    })
+}
+
+impl Running {
+    async fn until(mut self, stop: impl Future<Output = &'static str>, grace: Duration) -> ExitCode {
+        let died = tokio::select! {
+            reason = stop => {
+                info!(reason, "stopping: the input is closed, what was accepted is delivered within {grace:?}");
+                false
+            }
+            ended = &mut self.input => died("input", &ended),
+            ended = join(self.kafka.as_mut()) => died("kafka", &ended),
+            ended = &mut self.http => died("http", &ended),
+        };
+        // Receivers that are gone have ended already; that is what is wanted.
+        _ = self.drain.send(true);
+        if !self.input.is_finished() {
+            _ = (&mut self.input).await;
+        }
+        self.spool.close();
+        if let Some(mut kafka) = self.kafka.take().filter(|kafka| !kafka.is_finished()) {
+            let undelivered = match tokio::time::timeout(grace, &mut kafka).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    _ = self.deadline.send(true);
+                    kafka.await
+                }
+            };
+            for (topic, records) in undelivered.unwrap_or_default() {
+                error!(%topic, records, "not delivered within the shutdown grace and lost with the process");
+            }
+        }
+        _ = self.end_http.send(true);
+        if !self.http.is_finished() {
+            _ = self.http.await;
+        }
+        let ledger = self.spool.ledger();
+        info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");
+        if died { ExitCode::from(exit::TASK_DIED) } else { ExitCode::SUCCESS }
+    }
+}
+
+fn died<T>(task: &str, ended: &Result<T, JoinError>) -> bool {
+    match ended {
+        Ok(_) => error!(task, "a task ended that should not have; stopping"),
+        Err(error) => error!(task, "a task failed; stopping: {error}"),
+    }
+    true
+}
+
+async fn join<T>(task: Option<&mut JoinHandle<T>>) -> Result<T, JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn given(mut signal: watch::Receiver<bool>) {
+    // A sender that is gone is as good as the signal.
+    _ = signal.wait_for(|given| *given).await;
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(StartError::Random)?;
+    Ok(bytes)
+}

@@ -1,0 +1,100 @@
+//! What the running program answers to those who ask.
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::Registry;
+
+use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
+use crate::input;
+use crate::ocf::METRIC_LIST_NAME;
+use crate::output::kafka::{self, Naming};
+use crate::spool::{Ledger, Spool};
+use crate::telemetry::{build_info, page, process};
+
+/// Handles of everything that runs.
+pub(super) struct Program {
+    pub(super) incarnation: String,
+    pub(super) started: SystemTime,
+    pub(super) memory_limit: usize,
+    pub(super) registry: Registry,
+    pub(super) input: input::Handle,
+    pub(super) spool: Spool,
+    pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) http: SocketAddr,
+}
+
+impl Stages for Program {
+    fn endpoints(&self) -> Endpoints {
+        let endpoint = |protocol, address: String, topic| Endpoint {
+            protocol,
+            address,
+            format: "avro-ocf",
+            schema: METRIC_LIST_NAME,
+            topic,
+        };
+        let mut inputs = vec![endpoint("tcp", self.input.listen().to_string(), None)];
+        if let Some(path) = self.input.socket() {
+            inputs.push(endpoint("unix", path.display().to_string(), None));
+        }
+        let outputs = self.kafka.iter().map(|(kafka, naming)| {
+            let topic = match naming {
+                Naming::Prefix(prefix) => format!("{prefix}<topic>"),
+                Naming::Single(name) => name.to_string(),
+            };
+            endpoint("kafka", kafka.status().brokers.join(","), Some(topic))
+        });
+        Endpoints { version: 1, inputs, outputs: outputs.collect(), http: self.http.to_string() }
+    }
+
+    fn readiness(&self) -> Vec<Part> {
+        let spool = self.spool.snapshot();
+        let full = spool.bytes >= spool.bytes_max;
+        let input = match spool.held {
+            false => format!("reading at {}", self.input.listen()),
+            true => "held: the spool is full and its outputs are behind; see spool-memory and spool-full"
+                .to_owned(),
+        };
+        let detail = format!("{} of {} bytes wait for an output", spool.bytes, spool.bytes_max);
+        let mut parts = vec![
+            Part { name: "input", ready: !spool.held, detail: input },
+            Part { name: "spool", ready: !full, detail },
+        ];
+        parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
+        parts
+    }
+
+    fn status(&self) -> Status {
+        let spool = self.spool.snapshot();
+        Status {
+            version: build_info::VERSION,
+            revision: build_info::REVISION,
+            incarnation: self.incarnation.clone(),
+            started_seconds: self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            pid: std::process::id(),
+            input: self.input.status(),
+            memory: MemoryStatus {
+                limit_bytes: self.memory_limit,
+                buffers_bytes: spool.bytes + self.input.carried_bytes(),
+                resident_bytes: process::resident_bytes(),
+            },
+            spool: SpoolStatus {
+                kind: "memory",
+                next_seq: spool.next.0,
+                chunks: spool.frames,
+                bytes: spool.bytes,
+                bytes_max: spool.bytes_max,
+                oldest_ms: spool.oldest_ms,
+            },
+            kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.spool.ledger()
+    }
+
+    fn metrics(&self) -> String {
+        page::encode(&self.registry)
+    }
+}

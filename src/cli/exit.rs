@@ -1,0 +1,12 @@
+//! Exit codes of the process.
+
+/// All went well.
+pub const SUCCESS: u8 = 0;
+/// A port or a file that is needed cannot be had.
+pub const CANNOT_START: u8 = 1;
+/// An unknown flag or subcommand, or a flag without its value.
+pub const USAGE: u8 = 2;
+/// A part of the collector ended before its time (`EX_SOFTWARE` of `sysexits.h`).
+pub const TASK_DIED: u8 = 70;
+/// A bad value, from whatever source (`EX_CONFIG` of `sysexits.h`).
+pub const BAD_CONFIGURATION: u8 = 78;

@@ -1,0 +1,119 @@
+//! The command line: from arguments and environment to what is to be done. Nothing here prints or ends the process.
+
+mod arguments;
+mod command;
+pub mod exit;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Error};
+
+use crate::config::{self, CheckKafka, Config, Key, Settings, Sources};
+
+/// What the arguments come to.
+#[derive(Debug)]
+pub struct Answer {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// What to do when that is printed.
+    pub next: Next,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// End with this code.
+    Exit(u8),
+    /// Run the collector.
+    Run(Box<Config>),
+}
+
+/// Evaluates `arguments`, the program's name first, and `environment`.
+pub fn evaluate(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    check_kafka: CheckKafka<'_>,
+) -> Answer {
+    let parsed = arguments::normalise(arguments)
+        .map_err(|hint| command::build().error(ErrorKind::InvalidValue, hint))
+        .and_then(|arguments| command::build().try_get_matches_from(arguments));
+    match parsed {
+        Ok(matches) => dispatch(&matches, environment.into_iter().collect(), check_kafka),
+        Err(error) => Answer::of_clap(&error),
+    }
+}
+
+impl Answer {
+    /// Prints it. A closed pipe, as of `| head`, is no error.
+    pub fn print(&self) {
+        let _ = std::io::stdout().write_all(self.out.as_bytes());
+        let _ = std::io::stderr().write_all(self.err.as_bytes());
+    }
+
+    fn of_clap(error: &Error) -> Answer {
+        let text = error.render().to_string();
+        if error.use_stderr() {
+            Answer { out: String::new(), err: text, next: Next::Exit(exit::USAGE) }
+        } else {
+            Answer::of_text(text)
+        }
+    }
+
+    fn of_text(out: String) -> Answer {
+        Answer { out, err: String::new(), next: Next::Exit(exit::SUCCESS) }
+    }
+}
+
+fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check: CheckKafka<'_>) -> Answer {
+    let (name, own) = matches.subcommand().unzip();
+    match name {
+        Some("completions") => return Answer::of_text(command::completions(own)),
+        Some("config-reference") => return Answer::of_text(config::markdown()),
+        _ => {}
+    }
+    let flags = std::iter::once(matches).chain(own).flat_map(flags_of).collect();
+    let (config, settings) = match config::load(&Sources { flags, environment }, check) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            let err = format!("metrics-collector: {faults}\n");
+            return Answer { out: String::new(), err, next: Next::Exit(exit::BAD_CONFIGURATION) };
+        }
+    };
+    match name {
+        Some("check-config") => Answer::of_text(format!("{}the configuration is valid\n", warnings(&config))),
+        Some("print-config") => Answer {
+            out: printed(&settings, own.and_then(|own| own.get_one::<String>("format"))),
+            err: warnings(&config),
+            next: Next::Exit(exit::SUCCESS),
+        },
+        _ => Answer { out: String::new(), err: String::new(), next: Next::Run(Box::new(config)) },
+    }
+}
+
+/// The keys among the flags of a command. Those in front of a subcommand's name and those behind it are told apart
+/// by clap only.
+fn flags_of(matches: &ArgMatches) -> Vec<(&'static str, OsString)> {
+    let values = |key: &'static Key| {
+        let values = matches.get_many::<OsString>(key.name).into_iter().flatten();
+        values.map(|value| (key.name, value.clone()))
+    };
+    Key::all().flat_map(values).collect()
+}
+
+fn printed(settings: &Settings, format: Option<&String>) -> String {
+    match format.map(String::as_str) {
+        Some("json") => format!("{:#}\n", config::to_json(settings)),
+        _ => config::to_toml(settings),
+    }
+}
+
+fn warnings(config: &Config) -> String {
+    config.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+}

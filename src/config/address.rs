@@ -1,0 +1,146 @@
+//! Addresses to listen on and addresses of brokers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Port of a broker that is given without one.
+const BROKER_PORT: u16 = 9092;
+
+/// Reads an address to listen on: an IP address or `localhost` and a port. Without a host, as `:8124`, it is all
+/// IPv4 addresses.
+pub(super) fn parse_endpoint(text: &str) -> Option<SocketAddr> {
+    let text = text.trim();
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let ip: IpAddr = match host {
+        "" => Ipv4Addr::UNSPECIFIED.into(),
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, parse_port(port)?))
+}
+
+/// Reads a list of brokers between commas into `host:port` each.
+///
+/// # Errors
+/// What is wrong with the first bad one.
+pub(super) fn parse_brokers(text: &str) -> Result<Vec<String>, String> {
+    let mut brokers: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let broker = parse_broker(part)?;
+        if brokers.iter().any(|known| known.eq_ignore_ascii_case(&broker)) {
+            return Err(format!("expected each broker once, but \"{broker}\" stands there twice"));
+        }
+        brokers.push(broker);
+    }
+    Ok(brokers)
+}
+
+fn parse_broker(text: &str) -> Result<String, String> {
+    let bad = |why: &str| Err(format!("expected host:port between commas, but \"{text}\" {why}"));
+    if text.is_empty() {
+        return Err("expected host:port between commas, but one is empty".to_owned());
+    }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else {
+            return bad("has no closing bracket");
+        };
+        if address.parse::<Ipv6Addr>().is_err() {
+            return bad("has no IPv6 address in its brackets");
+        }
+        match port.strip_prefix(':') {
+            Some(port) => (format!("[{address}]"), Some(port)),
+            None if port.is_empty() => (format!("[{address}]"), None),
+            None => return bad("has something other than :port after its bracket"),
+        }
+    } else if text.contains("://") {
+        return bad("has a protocol, which belongs into kafka-security-protocol");
+    } else if text.matches(':').count() > 1 {
+        return bad("has several colons; an IPv6 address stands in brackets");
+    } else {
+        match text.split_once(':') {
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (text.to_owned(), None),
+        }
+    };
+    if !host.starts_with('[') && !is_host_name(&host) {
+        return bad("has no host name before its port");
+    }
+    match port.map_or(Some(BROKER_PORT), parse_port) {
+        Some(port) if port != 0 => Ok(format!("{host}:{port}")),
+        _ => bad("has no port from 1 to 65535"),
+    }
+}
+
+fn is_host_name(host: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !host.is_empty() && host.len() <= 253 && host.chars().all(legal)
+}
+
+/// Digits only: `u16::from_str` would take a plus sign as well.
+fn parse_port(text: &str) -> Option<u16> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        for (text, expected) in [
+            ("127.0.0.1:8124", Some("127.0.0.1:8124")),
+            (":8124", Some("0.0.0.0:8124")),
+            ("localhost:0", Some("127.0.0.1:0")),
+            ("[::1]:8124", Some("[::1]:8124")),
+            ("[::]:8124", Some("[::]:8124")),
+            ("8124", None),
+            ("127.0.0.1", None),
+            ("example.com:8124", None),
+            ("127.0.0.1:65536", None),
+            (":+1", None),
+            (":", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_endpoint(text).map(|a| a.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn brokers() {
+        for (text, expected) in [
+            ("a:1", "a:1"),
+            (" a:1 , b ", "a:1 b:9092"),
+            ("broker-0.kafka.mesos:9092", "broker-0.kafka.mesos:9092"),
+            ("10.0.0.1", "10.0.0.1:9092"),
+            ("[::1]:9093,[fe80::1]", "[::1]:9093 [fe80::1]:9092"),
+        ] {
+            assert_eq!(parse_brokers(text).map(|list| list.join(" ")), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_brokers_are_refused_with_the_reason() {
+        for (text, reason) in [
+            ("a:1,,b:2", "one is empty"),
+            ("a:1,", "one is empty"),
+            ("a:0", "no port from 1 to 65535"),
+            ("a:65536", "no port from 1 to 65535"),
+            ("a:x", "no port from 1 to 65535"),
+            ("a:", "no port from 1 to 65535"),
+            (":9092", "no host name"),
+            ("a b:1", "no host name"),
+            ("a:1,A:1", "twice"),
+            ("a,a:9092", "twice"),
+            ("::1", "several colons"),
+            ("[::1", "no closing bracket"),
+            ("[a]:1", "no IPv6 address"),
+            ("[::1]x", "after its bracket"),
+            ("SSL://a:1", "a protocol"),
+        ] {
+            let got = parse_brokers(text);
+            assert!(got.as_ref().is_err_and(|e| e.contains(reason)), "{text}: {got:?}");
+        }
+    }
+}

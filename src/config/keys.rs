@@ -1,0 +1,270 @@
+//! The one table of keys. Flags, environment names, the file's keys, `print-config`, the help and
+//! `docs/configuration.md` all come from here.
+//!
+//! A key has one name, spelled alike as a flag (`--kafka-brokers`), in the file (`kafka-brokers = ...`) and, in
+//! capitals, in the environment (`METRICS_COLLECTOR_KAFKA_BROKERS`). Names that the Go collector of 2016 had in the
+//! environment are accepted bare as well (`KAFKA_BROKERS`).
+
+mod general;
+mod http;
+mod input;
+mod kafka;
+mod kafka_security;
+mod spool;
+
+use std::time::Duration;
+
+/// Prefix of the environment name that every key has.
+pub const ENVIRONMENT_PREFIX: &str = "METRICS_COLLECTOR_";
+
+/// Bytes in a mebibyte, in which rows state bounds.
+const MIB: u64 = 1 << 20;
+
+/// Keys that belong together, under one heading.
+#[derive(Debug)]
+pub struct Group {
+    /// The heading in the help and in the documentation.
+    pub title: &'static str,
+    /// Rows in the order they are shown.
+    pub keys: &'static [Key],
+}
+
+/// One row: everything that is to be known of a key but its value.
+#[derive(Debug)]
+pub struct Key {
+    /// Name in the file, and the flag without its dashes.
+    pub name: &'static str,
+    /// Other spellings of the flag and of the file's key.
+    pub aliases: &'static [&'static str],
+    /// Environment names beside the one with the prefix.
+    pub bare_environment: &'static [&'static str],
+    /// What values there are.
+    pub kind: Kind,
+    /// The default, written as an operator would. None: not set.
+    pub default: Option<&'static str>,
+    /// The value is never shown.
+    pub secret: bool,
+    /// One paragraph. The first sentence says what the key does and is the short help; then edge values, and who
+    /// should touch it.
+    pub doc: &'static str,
+}
+
+/// What values a key takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// `true` or `false`; as a flag alone `true`.
+    Bool,
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A size in bytes.
+    Size {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A time with its unit.
+    Time {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// A time with its unit, or bare milliseconds.
+    Milliseconds {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// One of some words, in any case.
+    Choice(&'static [&'static str]),
+    /// Any text without control characters.
+    Text,
+    /// Text of visible ASCII characters, as in an HTTP header.
+    Token,
+    /// `tracing` directives: a level, or `target=level`, between commas.
+    LogFilter,
+    /// A path that need not exist.
+    Path,
+    /// A file that must be readable.
+    File,
+    /// `address:port` to listen on.
+    Endpoint,
+    /// `host:port` between commas.
+    Brokers,
+    /// A legal Kafka topic name.
+    TopicName,
+    /// Beginning of legal Kafka topic names; may be empty.
+    TopicPrefix,
+    /// `name=value`, repeatable.
+    Properties,
+}
+
+impl Group {
+    /// Every group, in the order they are shown.
+    pub const ALL: [Group; 7] = [
+        Group { title: "General", keys: general::KEYS },
+        Group { title: "Input", keys: input::KEYS },
+        Group { title: "Tags", keys: general::TAG_KEYS },
+        Group { title: "Spool", keys: spool::KEYS },
+        Group { title: "Kafka", keys: kafka::KEYS },
+        Group { title: "Kafka security", keys: kafka_security::KEYS },
+        Group { title: "HTTP", keys: http::KEYS },
+    ];
+}
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+        Key { name, aliases: &[], bare_environment: &[], kind, default: None, secret: false, doc }
+    }
+
+    const fn or(mut self, default: &'static str) -> Key {
+        self.default = Some(default);
+        self
+    }
+
+    const fn alias(mut self, aliases: &'static [&'static str]) -> Key {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn env(mut self, names: &'static [&'static str]) -> Key {
+        self.bare_environment = names;
+        self
+    }
+
+    const fn hidden(mut self) -> Key {
+        self.secret = true;
+        self
+    }
+
+    /// Every key, in the order they are shown.
+    pub fn all() -> impl Iterator<Item = &'static Key> {
+        Group::ALL.iter().flat_map(|group| group.keys)
+    }
+
+    /// The key of this name or alias.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Key> {
+        Key::all().find(|key| key.names().any(|known| known == name))
+    }
+
+    /// Name and aliases.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Environment names, the one that every key has first.
+    pub fn environment(&self) -> impl Iterator<Item = String> {
+        let own = format!("{ENVIRONMENT_PREFIX}{}", self.name.to_uppercase().replace('-', "_"));
+        std::iter::once(own).chain(self.bare_environment.iter().map(ToString::to_string))
+    }
+
+    /// Whether giving the flag again adds a value instead of replacing it.
+    #[must_use]
+    pub fn repeatable(&self) -> bool {
+        matches!(self.kind, Kind::Properties)
+    }
+
+    /// The first sentence of [`Key::doc`].
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        self.doc.split_once(". ").map_or(self.doc.trim_end_matches('.'), |(first, _)| first)
+    }
+}
+
+impl Kind {
+    /// What stands for the value in the help.
+    #[must_use]
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Kind::Bool => "true|false",
+            Kind::Integer { .. } => "NUMBER",
+            Kind::Size { .. } => "SIZE",
+            Kind::Time { .. } => "TIME",
+            Kind::Milliseconds { .. } => "MS",
+            Kind::Choice(_) => "CHOICE",
+            Kind::Text | Kind::Token => "TEXT",
+            Kind::LogFilter => "FILTER",
+            Kind::Path => "PATH",
+            Kind::File => "FILE",
+            Kind::Endpoint => "ADDRESS:PORT",
+            Kind::Brokers => "HOST:PORT,...",
+            Kind::TopicName => "TOPIC",
+            Kind::TopicPrefix => "PREFIX",
+            Kind::Properties => "NAME=VALUE",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for name in Key::all().flat_map(Key::names) {
+            assert!(seen.insert(name), "{name} twice");
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(name.chars().all(plain), "{name}");
+        }
+    }
+
+    #[test]
+    fn environment_names_are_unique() {
+        let mut seen = BTreeSet::new();
+        for name in Key::all().flat_map(Key::environment) {
+            assert!(seen.insert(name.clone()), "{name} twice");
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_paragraph_of_documentation() {
+        for key in Key::all() {
+            assert!(key.doc.len() > 60, "{}: too little", key.name);
+            assert!(key.doc.ends_with('.') && !key.doc.contains('\n'), "{}: no paragraph", key.name);
+            assert!(key.summary().len() < 110, "{}: the first sentence is no short help", key.name);
+        }
+    }
+
+    #[test]
+    fn secrets_have_no_default() {
+        for key in Key::all().filter(|key| key.secret) {
+            assert!(key.default.is_none(), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_predecessors_names_are_there() {
+        let bare: BTreeSet<_> = Key::all().flat_map(|key| key.bare_environment).copied().collect();
+        let expected = [
+            "KAFKA",
+            "KAFKA_BROKERS",
+            "KAFKA_COMPRESS_SNAPPY",
+            "KAFKA_FLUSH_MS",
+            "KAFKA_PRODUCE_COUNT",
+            "KAFKA_PRODUCE_KBYTES",
+            "KAFKA_PRODUCE_PERIOD_MS",
+            "KAFKA_REQUIRE_ALL_ACKS",
+            "KAFKA_SINGLE_TOPIC",
+            "KAFKA_TOPIC_PREFIX",
+            "KAFKA_VERBOSE",
+            "LISTEN_ENDPOINT",
+            "LISTEN_ENDPONT",
+            "RECORD_INPUT_HEXDUMP",
+            "RECORD_INPUT_LOG",
+            "RECORD_OUTPUT_HEXDUMP",
+            "RECORD_OUTPUT_LOG",
+        ];
+        assert_eq!(bare, BTreeSet::from(expected));
+    }
+}

@@ -1,0 +1,66 @@
+//! Rows: the process as a whole, and tags.
+
+use std::time::Duration;
+
+use super::{Key, Kind, MIB};
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "config",
+        Kind::File,
+        "Configuration file in TOML. Its keys are the flags of this table without dashes in front, at the top level; \
+         a key that is not in this table is a fault. Flags and environment win over it. This key itself cannot \
+         stand in the file.",
+    ),
+    Key::new(
+        "memory-limit",
+        Kind::Size { min: 16 * MIB, max: 1 << 40 },
+        "Ceiling for the memory of the process. spool-memory and kafka-queue-max come out of it, and what is left \
+         (at least 8 MiB, and one whole input block) is for reading, batches and the program itself. Raise it \
+         together with spool-memory to live through longer Kafka outages.",
+    )
+    .or("64MiB"),
+    Key::new(
+        "log-level",
+        Kind::LogFilter,
+        "What goes to the log, on standard error: off, error, warn, info, debug or trace. Parts can have levels of \
+         their own, as in info,metrics_collector::input=debug. debug has a line for each connection; trace is for \
+         developers.",
+    )
+    .or("info"),
+    Key::new(
+        "log-format",
+        Kind::Choice(&["text", "json"]),
+        "How a log line looks. text is for people, json is one object a line for log shippers.",
+    )
+    .or("text"),
+    Key::new(
+        "shutdown-grace",
+        Kind::Time { min: Duration::ZERO, max: Duration::from_secs(3600) },
+        "How long to wait at the end for Kafka to acknowledge what was accepted. SIGTERM stops the input, closes \
+         all batches and waits this long; what is left then is counted as lost and named in the log. 0s does not \
+         wait. Keep it below the time after which your supervisor sends SIGKILL.",
+    )
+    .or("10s"),
+];
+
+pub(super) const TAG_KEYS: &[Key] = &[
+    Key::new(
+        "agent-id",
+        Kind::Text,
+        "Value of the tag agent_id on records that have none, and the key of Kafka messages. Not set: no tag, and \
+         messages have no key. It should be the Mesos agent's id, so set it once for each host.",
+    ),
+    Key::new(
+        "framework-name",
+        Kind::Text,
+        "Value of the tag framework_name on records that have none. Not set: no tag. Of use where all senders of a \
+         host belong to one framework.",
+    ),
+    Key::new(
+        "application-name",
+        Kind::Text,
+        "Value of the tag application_name on records that have none. Not set: no tag. Of use where all senders of \
+         a host belong to one application.",
+    ),
+];

@@ -1,0 +1,34 @@
+//! Rows: the HTTP server.
+
+use super::{Key, Kind};
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "http-endpoint",
+        Kind::Endpoint,
+        "Address of the HTTP server: health, status and metrics of the collector. An IP address or localhost, and a \
+         port; :8128 means all IPv4 addresses, port 0 any free port. Other hosts get only /metrics and /-/ reads \
+         without a token.",
+    )
+    .or("127.0.0.1:8128"),
+    Key::new(
+        "http-connections-max",
+        Kind::Integer { min: 1, max: 65_536 },
+        "HTTP connections at once. Further ones wait until one ends. A Prometheus and a health check need two.",
+    )
+    .or("256"),
+    Key::new(
+        "http-token",
+        Kind::Token,
+        "Bearer token that opens the whole HTTP interface to other hosts. Not set, and http-token-file not either: \
+         they get only /metrics and /-/ reads. Prefer http-token-file, since flags and environment show in the \
+         process list.",
+    )
+    .hidden(),
+    Key::new(
+        "http-token-file",
+        Kind::File,
+        "File with the token of http-token. White space at its end does not count. Read once, at the start; only one \
+         of the two keys may be set.",
+    ),
+];

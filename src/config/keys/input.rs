@@ -1,0 +1,105 @@
+//! Rows: the input.
+
+use std::time::Duration;
+
+use super::{Key, Kind, MIB};
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "listen-endpoint",
+        Kind::Endpoint,
+        "TCP address where local processes send Avro OCF streams. An IP address or localhost, and a port; :8124 \
+         means all IPv4 addresses, port 0 any free port. Nothing on this port is authenticated, so keep it on loopback \
+         unless containers have networks of their own. The misspelling listen-endpont of the Go collector is \
+         accepted.",
+    )
+    .or("127.0.0.1:8124")
+    .alias(&["listen-endpont"])
+    .env(&["LISTEN_ENDPONT", "LISTEN_ENDPOINT"]),
+    Key::new(
+        "listen-socket",
+        Kind::Path,
+        "Unix socket to listen on besides the TCP address. Not set: none. Of use for containers that share a \
+         directory with the host and not its network.",
+    ),
+    Key::new(
+        "input-connections-max",
+        Kind::Integer { min: 1, max: 65_536 },
+        "Connections at once. When it is reached a new one takes the place of the one that has gone longest without \
+         a whole header or block; those with good blocks are never closed for it. Raise it together with the \
+         process's limit of open files.",
+    )
+    .or("4096"),
+    Key::new(
+        "input-header-bytes-max",
+        Kind::Size { min: 1024, max: 16 * MIB },
+        "Largest header of a stream. A larger one ends its connection. Senders' headers have well under 2 KiB; no \
+         reason to touch it is known.",
+    )
+    .or("64KiB"),
+    Key::new(
+        "input-header-entries-max",
+        Kind::Integer { min: 2, max: 65_536 },
+        "Most metadata entries in a stream's header. More end the connection. Two are usual: the schema and the \
+         codec.",
+    )
+    .or("64"),
+    Key::new(
+        "input-block-bytes-max",
+        Kind::Size { min: 1024, max: 64 * MIB },
+        "Largest block as it is sent. A larger one is skipped where its sender's framing allows, else ends the \
+         connection. The Mesos module stays under 256 KiB; raise it for senders with larger blocks, and memory-limit \
+         with it.",
+    )
+    .or("1MiB"),
+    Key::new(
+        "input-decompressed-bytes-max",
+        Kind::Size { min: 1024, max: 256 * MIB },
+        "Largest block after decompression. A larger one is skipped. It bounds what a few hostile bytes can make of \
+         memory-limit, so raise both together.",
+    )
+    .or("4MiB"),
+    Key::new(
+        "input-record-bytes-max",
+        Kind::Size { min: 256, max: 64 * MIB },
+        "Largest record, after decompression. A larger one is skipped and counted. Kafka messages have at most \
+         1,000,000 bytes, so records near that are set aside later in any case.",
+    )
+    .or("1MiB"),
+    Key::new(
+        "input-record-tags-max",
+        Kind::Integer { min: 0, max: 1 << 20 },
+        "Most tags on a record, before ours are added. A record with more is skipped and counted. Senders have well \
+         under a hundred.",
+    )
+    .or("4096"),
+    Key::new(
+        "input-record-datapoints-max",
+        Kind::Integer { min: 1, max: 1 << 24 },
+        "Most datapoints in a record. A record with more is skipped and counted. The Mesos module sends at most 100.",
+    )
+    .or("65536"),
+    Key::new(
+        "input-block-timeout",
+        Kind::Time { min: Duration::from_millis(100), max: Duration::from_secs(86_400) },
+        "How long a header or block may stay half sent. After that the connection ends. Silence between blocks \
+         has no limit. Lower it only where senders are local and prompt.",
+    )
+    .or("60s"),
+    Key::new(
+        "record-input-log",
+        Kind::Bool,
+        "Log every accepted record, decoded. For a look at what a sender sends, never for production: it slows the \
+         input to the speed of the log.",
+    )
+    .or("false")
+    .env(&["RECORD_INPUT_LOG"]),
+    Key::new(
+        "record-input-hexdump",
+        Kind::Bool,
+        "Log the bytes of every read in hexadecimal. For those who write a sender, never for production: it slows the \
+         input to the speed of the log.",
+    )
+    .or("false")
+    .env(&["RECORD_INPUT_HEXDUMP"]),
+];

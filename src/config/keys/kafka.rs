@@ -1,0 +1,167 @@
+//! Rows: the Kafka output.
+
+use std::time::Duration;
+
+use super::{Key, Kind, MIB};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "kafka",
+        Kind::Bool,
+        "Send to Kafka. false runs without an output: records are accepted, counted and not kept. Of use to try out \
+         senders.",
+    )
+    .or("true")
+    .env(&["KAFKA"]),
+    Key::new(
+        "kafka-brokers",
+        Kind::Brokers,
+        "Kafka brokers to begin with, host:port between commas. Must be set unless kafka is false. Two or three \
+         of a cluster are enough, the others are found through them; the port is 9092 where none is given, and an IPv6 \
+         address stands in brackets.",
+    )
+    .env(&["KAFKA_BROKERS"]),
+    Key::new(
+        "kafka-topic-prefix",
+        Kind::TopicPrefix,
+        "What stands before a record's topic to make the Kafka topic. It may be empty. Consumers of the Go collector \
+         look for metrics-.* and stop when nothing matches.",
+    )
+    .or("metrics-")
+    .env(&["KAFKA_TOPIC_PREFIX"]),
+    Key::new(
+        "kafka-single-topic",
+        Kind::TopicName,
+        "Kafka topic for all records, whatever their own topic. Not set: each record topic has its own. The prefix \
+         does not count with it.",
+    )
+    .env(&["KAFKA_SINGLE_TOPIC"]),
+    Key::new(
+        "kafka-topics-max",
+        Kind::Integer { min: 1, max: 1_000_000 },
+        "Most topics that are told apart. Records of further ones are set aside and counted, so that a sender that \
+         makes up topics cannot fill the Kafka cluster with them. Raise it where that many frameworks run.",
+    )
+    .or("2000"),
+    Key::new(
+        "kafka-produce-count",
+        Kind::Integer { min: 1, max: i32::MAX as u64 },
+        "Records after which a message is closed. 1 sends each record alone, at a high price. Whichever of count, \
+         kafka-produce-kbytes and kafka-produce-period-ms comes first counts.",
+    )
+    .or("1024")
+    .env(&["KAFKA_PRODUCE_COUNT"]),
+    Key::new(
+        "kafka-produce-kbytes",
+        Kind::Integer { min: 1, max: i32::MAX as u64 },
+        "Size in KiB at which a message is closed. A message never has more than 1,000,000 bytes, header included; a \
+         larger value is accepted, cut to that and warned about. Lower it for topics with a small \
+         max.message.bytes.",
+    )
+    .or("512")
+    .env(&["KAFKA_PRODUCE_KBYTES"]),
+    Key::new(
+        "kafka-produce-period-ms",
+        Kind::Milliseconds { min: Duration::from_millis(1), max: DAY },
+        "Age of its oldest record at which a message is closed, in milliseconds. A time with a unit, as 15s, is \
+         accepted too. Lower values bring records earlier to Kafka in more and smaller messages.",
+    )
+    .or("15000")
+    .env(&["KAFKA_PRODUCE_PERIOD_MS"]),
+    Key::new(
+        "kafka-compression",
+        Kind::Choice(&["none", "snappy", "lz4", "zstd", "gzip"]),
+        "Compression of messages. The consumers of the Go collector's time cannot read zstd, and brokers before 2.1 \
+         store it plain. none costs the least CPU here and the most network.",
+    )
+    .or("snappy"),
+    Key::new(
+        "kafka-compress-snappy",
+        Kind::Bool,
+        "The Go collector's switch between snappy (true) and none (false). Not set: kafka-compression decides. A value \
+         that contradicts an explicit kafka-compression is a fault. New set-ups use kafka-compression.",
+    )
+    .env(&["KAFKA_COMPRESS_SNAPPY"]),
+    Key::new(
+        "kafka-require-all-acks",
+        Kind::Bool,
+        "Wait until all in-sync replicas have a message, and let the broker remove repeats (acks=all, idempotence). \
+         false is satisfied with the leader's word: a broker that fails then loses records that count as delivered. \
+         Leave it true.",
+    )
+    .or("true")
+    .env(&["KAFKA_REQUIRE_ALL_ACKS"]),
+    Key::new(
+        "kafka-key",
+        Kind::Choice(&["agent", "none"]),
+        "Key of each message. agent is the agent's id, which keeps an agent's messages of a topic in order; none \
+         spreads them over all partitions.",
+    )
+    .or("agent"),
+    Key::new(
+        "kafka-queue-max",
+        Kind::Size { min: MIB, max: 1 << 31 },
+        "Bytes handed to the Kafka client and not yet acknowledged. More waits in the spool. Raise it, and \
+         memory-limit by as much, where the way to the brokers is long and fast.",
+    )
+    .or("16MiB"),
+    Key::new(
+        "kafka-create-topics",
+        Kind::Bool,
+        "Create missing topics through Kafka's admin interface. false leaves it to the brokers' automatic creation, \
+         and where that is off, records of the missing topic wait. The user needs the right to create topics.",
+    )
+    .or("false"),
+    Key::new(
+        "kafka-topic-partitions",
+        Kind::Integer { min: 1, max: 100_000 },
+        "Partitions of topics that the collector creates. Not set: the broker's default (on brokers before 2.4: 1). \
+         A fault without kafka-create-topics.",
+    ),
+    Key::new(
+        "kafka-topic-replication",
+        Kind::Integer { min: 1, max: 32_767 },
+        "Replicas of topics that the collector creates. Not set: the broker's default (on brokers before 2.4: 1). A \
+         fault without kafka-create-topics.",
+    ),
+    Key::new(
+        "kafka-property",
+        Kind::Properties,
+        "A property of librdkafka as name=value, for what has no key of its own. The flag can be repeated; in the file \
+         it is a list of texts, in the environment a list between commas. Each is checked at the start and wins over \
+         what the other keys say. For those who know librdkafka.",
+    ),
+    Key::new(
+        "kafka-verbose",
+        Kind::Bool,
+        "Log what the Kafka client does with brokers, topics and messages. Of use when brokers cannot be reached; too \
+         much for production.",
+    )
+    .or("false")
+    .env(&["KAFKA_VERBOSE"]),
+    Key::new(
+        "kafka-flush-ms",
+        Kind::Integer { min: 0, max: i64::MAX as u64 },
+        "Retired: accepted from old set-ups, warned about, and without effect. Messages are sent as soon as they are \
+         closed, which kafka-produce-period-ms decides.",
+    )
+    .env(&["KAFKA_FLUSH_MS"]),
+    Key::new(
+        "record-output-log",
+        Kind::Bool,
+        "Log every record that is sent, decoded. For a look at what arrives at Kafka, never for production: it slows \
+         the output to the speed of the log.",
+    )
+    .or("false")
+    .env(&["RECORD_OUTPUT_LOG"]),
+    Key::new(
+        "record-output-hexdump",
+        Kind::Bool,
+        "Log the bytes of every message in hexadecimal. For those who write a consumer, never for production: it slows \
+         the output to the speed of the log.",
+    )
+    .or("false")
+    .env(&["RECORD_OUTPUT_HEXDUMP"]),
+];

@@ -1,0 +1,92 @@
+//! From flags, environment and file to the settings of every stage, or to every fault at once.
+//!
+//! [`Key`] is the one table that all of it hangs on. [`Sources`] are read into [`Settings`] (which value counts, and
+//! where it comes from), and those into [`Config`], whose types cannot hold a bad value. A stage sees its own part
+//! alone and checks nothing again.
+
+mod address;
+mod fault;
+mod file;
+mod kafka;
+mod keys;
+mod print;
+mod reference;
+mod secret_file;
+mod settings;
+mod source;
+mod stages;
+mod units;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use fault::{Fault, Faults, Origin};
+pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
+pub use print::{to_json, to_toml};
+pub use reference::markdown;
+pub use settings::Settings;
+pub use source::Sources;
+
+use crate::{enrich, http, input, output, spool, telemetry};
+
+/// The settings of every stage.
+#[derive(Clone)]
+pub struct Config {
+    /// The log.
+    pub telemetry: telemetry::Config,
+    /// Ceiling for the memory of the process, in bytes (`memory-limit`).
+    pub memory_limit: usize,
+    /// How long to wait at the end for what is under way (`shutdown-grace`).
+    pub shutdown_grace: Duration,
+    /// The input.
+    pub input: input::Config,
+    /// Tags that are known without asking.
+    pub enrich: enrich::Config,
+    /// The spool.
+    pub spool: spool::Config,
+    /// The Kafka output; none with `--kafka=false`.
+    pub kafka: Option<output::kafka::Config>,
+    /// The HTTP server.
+    pub http: http::Config,
+    /// What is allowed and yet unwise, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// Says what is wrong with the Kafka settings in the eyes of the Kafka client, a line each.
+pub type CheckKafka<'a> = &'a dyn Fn(&output::kafka::Config) -> Vec<String>;
+
+/// Reads `sources` and checks all of it. Files that keys name are looked at; nothing else outside is touched.
+///
+/// # Errors
+/// Every fault there is.
+pub fn load(sources: &Sources, check_kafka: CheckKafka<'_>) -> Result<(Config, Settings), Faults> {
+    let mut faults = Vec::new();
+    let settings = source::read(sources, &mut faults);
+    let config = stages::build(&settings, check_kafka, &mut faults);
+    if faults.is_empty() { Ok((config, settings)) } else { Err(Faults(faults)) }
+}
+
+impl fmt::Debug for Config {
+    /// Hides the values of librdkafka properties that may be secrets; the other secrets hide themselves.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut kafka = self.kafka.clone();
+        for (name, property) in kafka.iter_mut().flat_map(|kafka| &mut kafka.properties) {
+            *property = value::shown_value(name, property).to_owned();
+        }
+        f.debug_struct("Config")
+            .field("telemetry", &self.telemetry)
+            .field("memory_limit", &self.memory_limit)
+            .field("shutdown_grace", &self.shutdown_grace)
+            .field("input", &self.input)
+            .field("enrich", &self.enrich)
+            .field("spool", &self.spool)
+            .field("kafka", &kafka)
+            .field("http", &self.http)
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}

@@ -1,0 +1,163 @@
+//! Where values come from, and which of them counts: flag over environment over file over default.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::fault::{Fault, Origin, nearest};
+use super::file;
+use super::keys::{ENVIRONMENT_PREFIX, Key, Kind};
+use super::settings::{Setting, Settings};
+use super::value::{HIDDEN, Raw, Value};
+
+/// What the process was started with.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// Keys given as flags, in order: name and value. Of one that is not repeatable the last counts.
+    pub flags: Vec<(&'static str, OsString)>,
+    /// The environment: names and values.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// A value that somebody gave.
+pub(super) struct Given {
+    pub key: &'static Key,
+    pub origin: Origin,
+    /// None: an empty text, so not set after all.
+    pub value: Result<Option<Value>, Fault>,
+}
+
+impl Given {
+    /// Reads a value of `key`, which stands as `written` at `origin`.
+    pub(super) fn read(key: &'static Key, written: &str, origin: Origin, raw: &Raw) -> Given {
+        let value = Value::parse(key, raw).map_err(|misfit| Fault {
+            origin: origin.clone(),
+            key: written.to_owned(),
+            value: Some(raw.shown(key)),
+            expected: misfit.expected,
+            nearest: misfit.nearest,
+        });
+        Given { key, origin, value }
+    }
+
+    /// A value that cannot be read as one of `key` at all.
+    pub(super) fn unreadable(key: &'static Key, written: &str, origin: Origin, expected: &str) -> Given {
+        let fault = Fault {
+            origin: origin.clone(),
+            key: written.to_owned(),
+            value: key.secret.then(|| HIDDEN.to_owned()),
+            expected: expected.to_owned(),
+            nearest: None,
+        };
+        Given { key, origin, value: Err(fault) }
+    }
+}
+
+/// Reads every source. A value that is no good is a fault wherever it stands, also where another one wins over it.
+pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Settings {
+    let mut given = from_flags(&sources.flags);
+    given.extend(from_environment(&sources.environment, faults));
+    let config = given.iter().find(|given| given.key.name == "config");
+    if let Some(Given { origin, value: Ok(Some(Value::Text(path))), .. }) = config {
+        let from_file = file::read(Path::new(path), origin, faults);
+        given.extend(from_file);
+    }
+    let mut settings = Settings::default();
+    for key in Key::all() {
+        settle(key, &given, &mut settings);
+    }
+    faults.extend(given.into_iter().filter_map(|given| given.value.err()));
+    settings
+}
+
+/// The first of `given` counts, since the sources stand in order of precedence.
+fn settle(key: &'static Key, given: &[Given], settings: &mut Settings) {
+    match given.iter().find(|given| given.key.name == key.name) {
+        Some(Given { value: Ok(value), origin, .. }) => {
+            settings.insert(key, Setting { value: value.clone(), origin: origin.clone() });
+        }
+        first => {
+            let default = key.default.map(|text| {
+                let value = Value::parse(key, &Raw::One(text.to_owned()));
+                value.ok().flatten().expect("every default of the table fits its key")
+            });
+            settings.insert(key, Setting { value: default, origin: Origin::Default });
+            if first.is_some() {
+                settings.mark_faulty(key);
+            }
+        }
+    }
+}
+
+fn from_flags(flags: &[(&'static str, OsString)]) -> Vec<Given> {
+    let mut given = Vec::new();
+    for key in Key::all() {
+        let values: Vec<&OsStr> =
+            flags.iter().filter(|(name, _)| *name == key.name).map(|(_, value)| value.as_os_str()).collect();
+        let Some(last) = values.last() else { continue };
+        let origin = Origin::Flag(key.name);
+        let texts: Option<Vec<String>> =
+            values.iter().map(|value| value.to_str().map(str::to_owned)).collect();
+        given.push(match (texts, last.to_str()) {
+            (Some(texts), _) if key.repeatable() => Given::read(key, key.name, origin, &Raw::Many(texts)),
+            (_, Some(last)) if !key.repeatable() => {
+                Given::read(key, key.name, origin, &Raw::One(last.to_owned()))
+            }
+            _ => Given::unreadable(key, key.name, origin, NOT_UTF8),
+        });
+    }
+    given
+}
+
+/// An empty variable counts as not set, as it did for the Go collector.
+fn from_environment(environment: &[(OsString, OsString)], faults: &mut Vec<Fault>) -> Vec<Given> {
+    let mut given = Vec::new();
+    for key in Key::all() {
+        let found: Vec<(String, &OsStr)> = key
+            .environment()
+            .filter_map(|name| {
+                let value = environment.iter().find(|(known, _)| *known == *name);
+                value.map(|(_, value)| (name, value.as_os_str())).filter(|(_, value)| !value.is_empty())
+            })
+            .collect();
+        let Some((name, value)) = found.first() else { continue };
+        let origin = Origin::Environment(name.clone());
+        if let Some((other, _)) = found.iter().find(|(_, other)| other != value) {
+            let expected = format!("differs from {other}, which sets the same key; unset one of them");
+            given.push(Given::unreadable(key, key.name, origin, &expected));
+            continue;
+        }
+        given.push(match value.to_str() {
+            Some(text) if matches!(key.kind, Kind::Properties) => {
+                let texts = text.split(',').map(str::to_owned).collect();
+                Given::read(key, key.name, origin, &Raw::Many(texts))
+            }
+            Some(text) => Given::read(key, key.name, origin, &Raw::One(text.to_owned())),
+            None => Given::unreadable(key, key.name, origin, NOT_UTF8),
+        });
+    }
+    faults.extend(unknown_names(environment));
+    given
+}
+
+/// Names that begin as ours do and are none: most likely misspelt, and without effect if nobody said so.
+fn unknown_names(environment: &[(OsString, OsString)]) -> Vec<Fault> {
+    let known: Vec<String> = Key::all().filter_map(|key| key.environment().next()).collect();
+    let mut names: Vec<String> =
+        environment.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    names.retain(|name| name.starts_with(ENVIRONMENT_PREFIX) && !known.contains(name));
+    names.sort_unstable();
+    let fault = |name: &String| {
+        let rest = &name[ENVIRONMENT_PREFIX.len()..];
+        let near = nearest(rest, known.iter().map(|known| &known[ENVIRONMENT_PREFIX.len()..]));
+        Fault {
+            origin: Origin::Environment(name.clone()),
+            key: String::new(),
+            value: None,
+            expected: "no key has this environment name".to_owned(),
+            nearest: near.map(|rest| format!("{ENVIRONMENT_PREFIX}{rest}")),
+        }
+    };
+    names.iter().map(fault).collect()
+}
+
+const NOT_UTF8: &str = "expected UTF-8 text";

@@ -1,0 +1,207 @@
+//! From settings to the stages' types, and the rules between keys.
+
+use super::fault::{Fault, Origin};
+use super::keys::Key;
+use super::settings::Settings;
+use super::units::format_size;
+use super::value::HIDDEN;
+use super::{CheckKafka, Config, kafka, secret_file};
+use crate::record::Secret;
+use crate::{enrich, http, input, ocf, spool, telemetry};
+
+/// What must remain of `memory-limit` for reading, batches, HTTP and the program itself.
+const REST_BYTES_MIN: u64 = 8 << 20;
+
+/// What is built with: the settings, and what was found wrong with them so far.
+pub(super) struct Builder<'a> {
+    pub settings: &'a Settings,
+    pub faults: &'a mut Vec<Fault>,
+    pub warnings: Vec<String>,
+}
+
+/// Makes the stages' settings. The result is of use only if no fault was added.
+pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &mut Vec<Fault>) -> Config {
+    let mut builder = Builder { settings, faults, warnings: Vec::new() };
+    builder.config_is_a_file_key();
+    let limits = builder.limits();
+    let spool = builder.spool();
+    let http = builder.http();
+    let kafka = kafka::build(&mut builder, check_kafka);
+    builder.memory();
+    builder.endpoints();
+    builder.shown_secrets();
+    Config {
+        telemetry: telemetry::Config {
+            filter: settings.word("log-level").to_owned(),
+            format: match settings.word("log-format") {
+                "json" => telemetry::Format::Json,
+                _ => telemetry::Format::Text,
+            },
+        },
+        memory_limit: settings.size("memory-limit"),
+        shutdown_grace: settings.time("shutdown-grace"),
+        input: input::Config {
+            listen: settings.endpoint("listen-endpoint"),
+            socket: settings.path("listen-socket"),
+            connections_max: settings.nonzero("input-connections-max"),
+            block_timeout: settings.time("input-block-timeout"),
+            limits,
+            record_log: settings.switch("record-input-log"),
+            hexdump: settings.switch("record-input-hexdump"),
+        },
+        enrich: enrich::Config {
+            agent_id: settings.owned("agent-id"),
+            framework_name: settings.owned("framework-name"),
+            application_name: settings.owned("application-name"),
+        },
+        spool,
+        kafka,
+        http,
+        warnings: builder.warnings,
+    }
+}
+
+impl Builder<'_> {
+    /// Adds a fault of key `name`, whose value is shown, unless it or one of `others` has a fault of its own already.
+    pub(super) fn fault(&mut self, name: &'static str, others: &[&str], expected: impl Into<String>) {
+        if self.settings.is_faulty(name) || others.iter().any(|other| self.settings.is_faulty(other)) {
+            return;
+        }
+        let setting = self.settings.get(name);
+        let secret = Key::find(name).is_some_and(|key| key.secret);
+        let value = setting.value.as_ref().map(|value| match value.json() {
+            _ if secret => HIDDEN.to_owned(),
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        });
+        self.faults.push(Fault {
+            origin: setting.origin.clone(),
+            key: name.to_owned(),
+            value,
+            expected: expected.into(),
+            nearest: None,
+        });
+    }
+
+    /// The path of a file that is there. A fault if it is not.
+    pub(super) fn file(&mut self, name: &'static str) -> Option<std::path::PathBuf> {
+        let path = self.settings.path(name)?;
+        if let Err(why) = secret_file::check_readable(&path) {
+            self.fault(name, &[], format!("expected a readable file, but {why}"));
+        }
+        Some(path)
+    }
+
+    /// A secret that stands in the key `name` or in the file of key `file`; both are a fault.
+    pub(super) fn secret(&mut self, name: &'static str, file: &'static str) -> Option<Secret> {
+        let direct = self.settings.owned(name).map(Secret::new);
+        let Some(path) = self.settings.path(file) else { return direct };
+        if direct.is_some() {
+            self.fault(file, &[name], format!("only one of {name} and {file} may be set"));
+        }
+        match secret_file::read_secret(&path) {
+            Ok(secret) => Some(secret),
+            Err(why) => {
+                self.fault(file, &[], format!("expected a readable file with one line, but {why}"));
+                None
+            }
+        }
+    }
+
+    /// Reading the sources has dealt with the file itself.
+    fn config_is_a_file_key(&self) {
+        let _ = self.settings.get("config");
+    }
+
+    fn limits(&mut self) -> ocf::Limits {
+        let settings = self.settings;
+        let size = |name| settings.number(name);
+        let (record, block) = ("input-record-bytes-max", "input-block-bytes-max");
+        let decompressed = "input-decompressed-bytes-max";
+        for (small, large) in [(record, block), (block, decompressed)] {
+            if size(small) > size(large) {
+                let bound = format_size(size(large));
+                self.fault(small, &[large], format!("expected at most {large}, which is {bound}"));
+            }
+        }
+        ocf::Limits {
+            header_bytes: settings.size("input-header-bytes-max"),
+            header_entries: settings.size("input-header-entries-max"),
+            block_bytes: settings.size(block),
+            decompressed_bytes: settings.size(decompressed),
+            record_bytes: settings.size(record),
+            record_tags: settings.small("input-record-tags-max"),
+            record_datapoints: settings.small("input-record-datapoints-max"),
+        }
+    }
+
+    fn spool(&mut self) -> spool::Config {
+        let settings = self.settings;
+        let block = "input-decompressed-bytes-max";
+        if settings.number("spool-memory") < settings.number(block) {
+            let bound = format_size(settings.number(block));
+            self.fault("spool-memory", &[block], format!("expected room for one block: {block} is {bound}"));
+        }
+        spool::Config {
+            memory_bytes: settings.size("spool-memory"),
+            when_full: match settings.word("spool-full") {
+                "drop-oldest" => spool::WhenFull::DropOldest,
+                "hold" => spool::WhenFull::Hold,
+                _ => spool::WhenFull::Auto,
+            },
+            topics_max: settings.size("kafka-topics-max"),
+        }
+    }
+
+    fn http(&mut self) -> http::Config {
+        let token = self.secret("http-token", "http-token-file");
+        let visible = |token: &Secret| token.expose().bytes().all(|b| b.is_ascii_graphic());
+        if token.as_ref().is_some_and(|token| !visible(token)) {
+            let expected = "expected visible ASCII characters in the file, no blanks between them";
+            self.fault("http-token-file", &["http-token"], expected);
+        }
+        http::Config {
+            listen: self.settings.endpoint("http-endpoint"),
+            connections_max: self.settings.nonzero("http-connections-max"),
+            token,
+        }
+    }
+
+    /// The one budget: what waits, what is under way, and enough for everything else.
+    fn memory(&mut self) {
+        let size = |name| self.settings.number(name);
+        let queue = if self.settings.switch("kafka") { size("kafka-queue-max") } else { 0 };
+        let block = size("input-block-bytes-max") + size("input-decompressed-bytes-max");
+        let needed = size("spool-memory") + queue + REST_BYTES_MIN.max(block);
+        if needed > size("memory-limit") {
+            let expected = format!(
+                "expected at least {}: spool-memory ({}), kafka-queue-max ({}) and {} for the rest",
+                format_size(needed),
+                format_size(size("spool-memory")),
+                format_size(queue),
+                format_size(REST_BYTES_MIN.max(block)),
+            );
+            let others =
+                ["spool-memory", "kafka-queue-max", "input-block-bytes-max", "input-decompressed-bytes-max"];
+            self.fault("memory-limit", &others, expected);
+        }
+    }
+
+    fn endpoints(&mut self) {
+        let http = self.settings.endpoint("http-endpoint");
+        if http.port() != 0 && http == self.settings.endpoint("listen-endpoint") {
+            let expected = "expected an address of its own, but listen-endpoint has the same";
+            self.fault("http-endpoint", &["listen-endpoint"], expected);
+        }
+    }
+
+    fn shown_secrets(&mut self) {
+        let flag = |key: &&Key| matches!(self.settings.origin(key.name), Origin::Flag(_));
+        for key in Key::all().filter(|key| key.secret).filter(flag) {
+            self.warnings.push(format!(
+                "{} was given as a flag, which shows in the process list; use a file or the environment",
+                key.name
+            ));
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! From the text of a value to the value, by the kind of its key.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::address::{parse_brokers, parse_endpoint};
+use super::fault::nearest;
+use super::keys::{Key, Kind};
+use super::units::{format_size, format_time, parse_bool, parse_size, parse_time};
+use crate::record::{TOPIC_LENGTH_MAX, TopicName};
+use crate::telemetry::check_filter;
+
+/// What is shown in place of a secret.
+pub(super) const HIDDEN: &str = "<hidden>";
+
+/// Longest text, so that what ends up in tags and headers stays small.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// A value as a source has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Raw {
+    One(String),
+    /// Several flags, or a list in the file.
+    Many(Vec<String>),
+}
+
+/// A value that fits its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Bool(bool),
+    Integer(u64),
+    Size(u64),
+    Time(Duration),
+    Milliseconds(Duration),
+    Text(String),
+    Endpoint(SocketAddr),
+    List(Vec<String>),
+    Pairs(Vec<(String, String)>),
+}
+
+/// Why a value does not fit. Its texts never hold the value of a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub expected: String,
+    pub nearest: Option<String>,
+}
+
+impl Raw {
+    /// The value as it was written, for a fault; hidden where it is or may be a secret.
+    pub(super) fn shown(&self, key: &Key) -> String {
+        let parts = match self {
+            Raw::One(text) => std::slice::from_ref(text),
+            Raw::Many(texts) => texts,
+        };
+        if key.secret {
+            return HIDDEN.to_owned();
+        }
+        if matches!(key.kind, Kind::Properties) {
+            return parts.iter().map(|text| shown_property(text)).collect::<Vec<_>>().join(",");
+        }
+        parts.join(",")
+    }
+}
+
+impl Value {
+    /// Reads `raw`. `Ok(None)`: an empty text, which makes a key without default not set.
+    pub(super) fn parse(key: &Key, raw: &Raw) -> Result<Option<Value>, Misfit> {
+        let joined;
+        let text = match raw {
+            Raw::One(text) => text,
+            Raw::Many(texts) if matches!(key.kind, Kind::Properties) => {
+                return parse_properties(texts).map(Some);
+            }
+            Raw::Many(texts) => {
+                joined = texts.join(",");
+                &joined
+            }
+        };
+        if text.is_empty() && key.default.is_none() {
+            return Ok(None);
+        }
+        parse_text(&key.kind, text).map(Some)
+    }
+
+    /// The value in JSON. TOML's strings, numbers and lists of strings look the same.
+    pub(super) fn json(&self) -> Json {
+        match self {
+            Value::Bool(value) => json!(value),
+            Value::Integer(value) => json!(value),
+            Value::Size(bytes) => json!(format_size(*bytes)),
+            Value::Time(time) => json!(format_time(*time)),
+            Value::Milliseconds(time) => json!(time.as_millis() as u64),
+            Value::Text(text) => json!(text),
+            Value::Endpoint(address) => json!(address.to_string()),
+            Value::List(texts) => json!(texts.join(",")),
+            Value::Pairs(pairs) => pairs
+                .iter()
+                .map(|(name, value)| json!(format!("{name}={}", shown_value(name, value))))
+                .collect(),
+        }
+    }
+}
+
+/// The value of a librdkafka property, hidden where its name says that it is secret.
+pub(super) fn shown_value<'a>(name: &str, value: &'a str) -> &'a str {
+    if is_secret_property(name) { HIDDEN } else { value }
+}
+
+/// Whether a librdkafka property may hold a secret: passwords, client secrets, keys in PEM, SASL OAUTHBEARER's
+/// free text.
+pub(super) fn is_secret_property(name: &str) -> bool {
+    ["password", "secret", "token", "pem", "oauthbearer.config", "assertion", "credential"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// Name and value of a property, or the name alone where what follows could be anything.
+fn shown_property(text: &str) -> String {
+    match text.split_once('=') {
+        Some((name, value)) => format!("{name}={}", shown_value(name, value)),
+        None => {
+            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            text.chars().take_while(|c| legal(*c)).collect()
+        }
+    }
+}
+
+fn misfit<T>(expected: impl Into<String>) -> Result<T, Misfit> {
+    Err(Misfit { expected: expected.into(), nearest: None })
+}
+
+fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
+    match kind {
+        Kind::Bool => match parse_bool(text) {
+            Some(value) => Ok(Value::Bool(value)),
+            None => misfit("expected true or false"),
+        },
+        Kind::Integer { min, max } => {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            match text.parse() {
+                Ok(value) if digits && (*min..=*max).contains(&value) => Ok(Value::Integer(value)),
+                _ => misfit(format!("expected a whole number from {min} to {max}")),
+            }
+        }
+        Kind::Size { min, max } => match parse_size(text) {
+            Some(bytes) if (*min..=*max).contains(&bytes) => Ok(Value::Size(bytes)),
+            _ => misfit(format!(
+                "expected a size from {} to {}, in bytes or with KiB, MiB or GiB",
+                format_size(*min),
+                format_size(*max)
+            )),
+        },
+        Kind::Time { min, max } => match parse_time(text) {
+            Some(time) if (*min..=*max).contains(&time) => Ok(Value::Time(time)),
+            _ => misfit(format!(
+                "expected a time from {} to {}, with its unit: ms, s, m or h",
+                format_time(*min),
+                format_time(*max)
+            )),
+        },
+        Kind::Milliseconds { min, max } => {
+            let bare = text.trim().parse().ok().map(Duration::from_millis);
+            match bare.or_else(|| parse_time(text)) {
+                Some(time) if (*min..=*max).contains(&time) => Ok(Value::Milliseconds(time)),
+                _ => misfit(format!(
+                    "expected milliseconds from {} to {}, or a time with its unit: ms, s, m or h",
+                    min.as_millis(),
+                    max.as_millis()
+                )),
+            }
+        }
+        Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+            Some(word) => Ok(Value::Text((*word).to_owned())),
+            None => Err(Misfit { expected: one_of(words), nearest: nearest(text, *words) }),
+        },
+        Kind::Text => match text {
+            _ if text.len() > TEXT_BYTES_MAX => misfit(format!("expected at most {TEXT_BYTES_MAX} bytes")),
+            _ if text.chars().any(char::is_control) => misfit("expected no control characters"),
+            _ => Ok(Value::Text(text.to_owned())),
+        },
+        Kind::Token if text.len() <= TEXT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic()) => {
+            Ok(Value::Text(text.to_owned()))
+        }
+        Kind::Token => {
+            misfit(format!("expected at most {TEXT_BYTES_MAX} visible ASCII characters, no blanks"))
+        }
+        Kind::LogFilter => match check_filter(text) {
+            Ok(()) => Ok(Value::Text(text.to_owned())),
+            Err(expected) => misfit(expected),
+        },
+        Kind::Path | Kind::File if text.contains('\0') => misfit("expected a path"),
+        Kind::Path | Kind::File => Ok(Value::Text(text.to_owned())),
+        Kind::Endpoint => match parse_endpoint(text) {
+            Some(address) => Ok(Value::Endpoint(address)),
+            None => {
+                misfit("expected address:port with an IP address or localhost, or :port for all addresses")
+            }
+        },
+        Kind::Brokers => match parse_brokers(text) {
+            Ok(brokers) => Ok(Value::List(brokers)),
+            Err(expected) => misfit(expected),
+        },
+        Kind::TopicName => match TopicName::parse(text.as_bytes()) {
+            Ok(_) => Ok(Value::Text(text.to_owned())),
+            Err(reason) => misfit(format!("expected a legal Kafka topic name, but {reason}")),
+        },
+        Kind::TopicPrefix => parse_prefix(text),
+        Kind::Properties => parse_properties(&[text.to_owned()]),
+    }
+}
+
+/// A prefix is good if some topic can follow it.
+fn parse_prefix(text: &str) -> Result<Value, Misfit> {
+    match TopicName::parse(format!("{text}x").as_bytes()) {
+        Ok(_) => Ok(Value::Text(text.to_owned())),
+        Err(_) => misfit(format!(
+            "expected at most {} of a-z A-Z 0-9 . _ -, as a Kafka topic name begins",
+            TOPIC_LENGTH_MAX - 1
+        )),
+    }
+}
+
+fn parse_properties(texts: &[String]) -> Result<Value, Misfit> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for text in texts {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
+        let Some((name, value)) = text.split_once('=') else {
+            return misfit(
+                "expected name=value; a value with a comma in it needs the flag or a list in the file",
+            );
+        };
+        let (name, value) = (name.trim(), value.trim());
+        if name.is_empty() || !name.chars().all(legal) {
+            return misfit("expected the name of a librdkafka property before \"=\": a-z 0-9 . _");
+        }
+        if value.chars().any(char::is_control) {
+            return misfit(format!("expected no control characters in the value of \"{name}\""));
+        }
+        if pairs.iter().any(|(known, _)| known == name) {
+            return misfit(format!("expected each property once, but \"{name}\" stands there twice"));
+        }
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(Value::Pairs(pairs))
+}
+
+/// `expected a, b or c`.
+pub(super) fn one_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("expected {} or {last}", first.join(", ")),
+        _ => format!("expected {}", words.join("")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, text: &str) -> Result<Option<Value>, Misfit> {
+        Value::parse(Key::find(name).expect(name), &Raw::One(text.to_owned()))
+    }
+
+    #[test]
+    fn every_default_fits_its_key() {
+        for key in Key::all() {
+            if let Some(default) = key.default {
+                let value = Value::parse(key, &Raw::One(default.to_owned()));
+                assert!(matches!(value, Ok(Some(_))), "{}: {value:?}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_fit() {
+        for (name, text, expected) in [
+            ("kafka", "T", Value::Bool(true)),
+            ("kafka-produce-count", "1", Value::Integer(1)),
+            ("memory-limit", "64M", Value::Size(64 << 20)),
+            ("shutdown-grace", "0s", Value::Time(Duration::ZERO)),
+            ("kafka-produce-period-ms", "250", Value::Milliseconds(Duration::from_millis(250))),
+            ("kafka-produce-period-ms", "15s", Value::Milliseconds(Duration::from_secs(15))),
+            ("kafka-security-protocol", "SASL_SSL", Value::Text("sasl_ssl".into())),
+            ("kafka-topic-prefix", "", Value::Text(String::new())),
+            ("kafka-property", "a.b=c=d,e", Value::Pairs(vec![("a.b".into(), "c=d,e".into())])),
+        ] {
+            assert_eq!(parse(name, text), Ok(Some(expected)), "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_unsets_a_key_without_default() {
+        for name in ["agent-id", "kafka-single-topic", "kafka-brokers", "http-token", "kafka-ssl-ca"] {
+            assert_eq!(parse(name, ""), Ok(None), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_told_what_was_expected() {
+        for (name, text, expected) in [
+            ("kafka", "yes", "true or false"),
+            ("kafka", "", "true or false"),
+            ("kafka-produce-count", "0", "from 1 to"),
+            ("kafka-produce-count", "-1", "whole number"),
+            ("kafka-produce-count", "+1", "whole number"),
+            ("kafka-produce-count", "99999999999999999999", "whole number"),
+            ("memory-limit", "1k", "from 16MiB"),
+            ("shutdown-grace", "10", "with its unit"),
+            ("kafka-produce-period-ms", "0", "milliseconds from 1"),
+            ("log-format", "xml", "text or json"),
+            ("log-level", "inof", "level"),
+            ("agent-id", "a\nb", "control"),
+            ("http-token", "a b", "no blanks"),
+            ("listen-endpoint", "8124", "address:port"),
+            ("kafka-brokers", "a:0", "port from 1"),
+            ("kafka-single-topic", "a/b", "legal Kafka topic"),
+            ("kafka-topic-prefix", "a b", "as a Kafka topic name begins"),
+            ("kafka-property", "linger.ms", "name=value"),
+            ("kafka-property", "=x", "name of a librdkafka property"),
+        ] {
+            let got = parse(name, text);
+            let told = got.as_ref().is_err_and(|misfit| misfit.expected.contains(expected));
+            assert!(told, "{name} {text}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_is_named() {
+        let got = parse("kafka-compression", "snapy").unwrap_err();
+        assert_eq!(got.nearest.as_deref(), Some("snappy"));
+    }
+
+    #[test]
+    fn a_property_twice_is_a_fault() {
+        let raw = Raw::Many(vec!["a=1".into(), "a=2".into()]);
+        let got = Value::parse(Key::find("kafka-property").unwrap(), &raw);
+        assert!(got.is_err_and(|misfit| misfit.expected.contains("twice")));
+    }
+
+    #[test]
+    fn secret_properties_are_not_shown() {
+        let key = Key::find("kafka-property").unwrap();
+        let texts =
+            vec!["ssl.key.password=sesame".into(), "linger.ms=5".into(), "sasl.password sesame".into()];
+        let shown = Raw::Many(texts).shown(key);
+        assert_eq!(shown, "ssl.key.password=<hidden>,linger.ms=5,sasl.password");
+    }
+}

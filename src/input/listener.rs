@@ -1,0 +1,181 @@
+//! Accepts connections and spawns a task for each.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::connection::{Connection, Socket};
+use super::intake::{Intake, Rules};
+use super::metrics::Metrics;
+use super::registry::{PeerName, Registry};
+use crate::telemetry::LogBudget;
+
+/// Pause after an accept that failed for want of something, such as file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) rules: Arc<Rules>,
+    pub(super) metrics: Metrics,
+    pub(super) registry: Arc<Registry>,
+    pub(super) workbenches: Workbenches,
+    pub(super) block_timeout: Duration,
+    pub(super) hexdump: bool,
+    /// True: stop reading.
+    pub(super) drain: watch::Receiver<bool>,
+    /// By host.
+    pub(super) log_budget: Mutex<LogBudget<String>>,
+}
+
+impl Shared {
+    /// Whether this peer may cause another log line now; then how many were kept back before it.
+    pub(super) fn may_log(&self, peer: &PeerName) -> Option<u64> {
+        let mut budget = self.log_budget.lock().expect("no code panics under this lock");
+        budget.ask(peer.host(), Instant::now())
+    }
+}
+
+/// Workbenches that are free. As many are made as threads work at once; each is used without waiting in between.
+pub(super) struct Workbenches {
+    rules: Arc<Rules>,
+    free: Mutex<Vec<Intake>>,
+}
+
+impl Workbenches {
+    pub(super) fn new(rules: Arc<Rules>) -> Workbenches {
+        Workbenches { rules, free: Mutex::default() }
+    }
+
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Intake) -> T) -> T {
+        let free = || self.free.lock().expect("no code panics under this lock");
+        let taken = free().pop();
+        let mut intake = taken.unwrap_or_else(|| Intake::new(self.rules.clone()));
+        let result = work(&mut intake);
+        free().push(intake);
+        result
+    }
+}
+
+/// The unix socket and its file, which is removed in the end.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    pub(super) listener: UnixListener,
+    path: PathBuf,
+}
+
+impl SocketFile {
+    /// Listens at `path`. A file that an earlier process left is replaced; one that somebody listens at is not.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn bind(path: &Path) -> io::Result<SocketFile> {
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                if UnixStream::connect(path).await.is_ok() {
+                    return Err(error);
+                }
+                std::fs::remove_file(path)?;
+                UnixListener::bind(path)?
+            }
+            result => result?,
+        };
+        // As open to local processes as the TCP port is.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+        Ok(SocketFile { listener, path: path.to_owned() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Accepts until the drain signal, then waits for the connections to end.
+pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    let mut drain = shared.drain.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = drained(&mut drain) => break,
+            // Keeps the set from growing with what has ended; a panic in a connection is the process's end.
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                if let Err(error) = ended { std::panic::resume_unwind(error.into_panic()) }
+                continue;
+            }
+            accepted = tcp.accept() => accepted.map(|(stream, peer)| (Socket::Tcp(stream), PeerName::Tcp(peer))),
+            accepted = accept_unix(unix.as_ref()) => accepted.map(|socket| (socket, PeerName::Unix)),
+        };
+        match accepted {
+            Ok((socket, name)) => {
+                if let Some(connection) = admit(socket, name, &shared) {
+                    connections.spawn(connection.run());
+                }
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                shared.metrics.accept_failed();
+                let peer = PeerName::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
+                if let Some(suppressed) = shared.may_log(&peer) {
+                    warn!(suppressed, "cannot accept connections: {error}; trying again");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop((tcp, unix));
+    while let Some(ended) = connections.join_next().await {
+        if let Err(error) = ended {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+fn admit(socket: Socket, name: PeerName, shared: &Arc<Shared>) -> Option<Connection> {
+    if let Socket::Tcp(stream) = &socket {
+        // A sender on a host that vanished must not stay for ever; where this fails it stays longer.
+        _ = socket2::SockRef::from(stream).set_keepalive(true);
+    }
+    shared.metrics.opened();
+    if let Some(registration) = shared.registry.register(name.clone(), Instant::now()) {
+        return Some(Connection { socket, registration, shared: shared.clone() });
+    }
+    socket.reset_on_close();
+    shared.metrics.ended("connection_limit");
+    if let Some(suppressed) = shared.may_log(&name) {
+        info!(peer = %name, suppressed, "connection refused: input-connections-max are open, all of them in use");
+    }
+    None
+}
+
+/// Returns when the drain signal is given, or whoever could give it is gone.
+pub(super) async fn drained(drain: &mut watch::Receiver<bool>) {
+    _ = drain.wait_for(|drain| *drain).await;
+}
+
+async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<Socket> {
+    match unix {
+        Some(file) => file.listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
+        None => std::future::pending().await,
+    }
+}
+
+/// Errors of a connection that ended before it was accepted; the listener is fine.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,167 @@
+//! The input on the page for Prometheus.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::connection::End;
+use super::intake::Tally;
+use crate::enrich::Enrichment;
+use crate::ocf::{BlockFault, RecordFault, StreamFault};
+
+/// Counters of the input; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    connections: IntGauge,
+    opened: IntCounter,
+    ended: IntCounterVec,
+    accept_failures: IntCounter,
+    bytes: IntCounter,
+    headers: IntCounter,
+    blocks: IntCounter,
+    records: IntCounter,
+    datapoints: IntCounter,
+    refused_blocks: IntCounterVec,
+    refused_records: IntCounterVec,
+    skipped_bytes: IntCounter,
+    enriched: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers the input's metrics, every reason at 0.
+    ///
+    /// # Errors
+    /// If one of the names is registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Metrics> {
+        let metrics = Metrics {
+            connections: IntGauge::new("metrics_collector_input_connections", "Connections open now.")?,
+            opened: counter("connections_opened_total", "Connections accepted.")?,
+            ended: reasons("connections_ended_total", "Connections ended, by reason.", "reason")?,
+            accept_failures: counter("accept_failures_total", "Failures to accept a connection.")?,
+            bytes: counter("bytes_total", "Bytes received.")?,
+            headers: counter("headers_total", "Stream headers read.")?,
+            blocks: counter("blocks_total", "Blocks accepted.")?,
+            records: counter("records_total", "Records accepted.")?,
+            datapoints: counter("datapoints_total", "Datapoints in accepted records.")?,
+            refused_blocks: reasons("refused_blocks_total", "Blocks refused, by reason.", "reason")?,
+            refused_records: reasons(
+                "refused_records_total",
+                "Records refused one by one, by reason; those of refused blocks are not among them.",
+                "reason",
+            )?,
+            skipped_bytes: counter(
+                "skipped_bytes_total",
+                "Bytes passed over on the search for a lost marker.",
+            )?,
+            enriched: reasons(
+                "enriched_records_total",
+                "Accepted records by how many of agent, framework and application they name.",
+                "enrichment",
+            )?,
+        };
+        metrics.preset();
+        registry.register(Box::new(metrics.connections.clone()))?;
+        for counter in [
+            &metrics.opened,
+            &metrics.accept_failures,
+            &metrics.bytes,
+            &metrics.headers,
+            &metrics.blocks,
+            &metrics.records,
+            &metrics.datapoints,
+            &metrics.skipped_bytes,
+        ] {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        for counters in [&metrics.ended, &metrics.refused_blocks, &metrics.refused_records, &metrics.enriched]
+        {
+            registry.register(Box::new(counters.clone()))?;
+        }
+        Ok(metrics)
+    }
+
+    fn preset(&self) {
+        for reason in End::NAMES.iter().chain(&StreamFault::NAMES) {
+            self.ended.with_label_values(&[*reason]);
+        }
+        for fault in BlockFault::ALL {
+            self.refused_blocks.with_label_values(&[fault.name()]);
+        }
+        for fault in RecordFault::ALL {
+            self.refused_records.with_label_values(&[fault.name()]);
+        }
+        for enrichment in Enrichment::ALL {
+            self.enriched.with_label_values(&[enrichment.name()]);
+        }
+    }
+
+    pub(super) fn opened(&self) {
+        self.opened.inc();
+        self.connections.inc();
+    }
+
+    pub(super) fn ended(&self, reason: &str) {
+        self.ended.with_label_values(&[reason]).inc();
+        self.connections.dec();
+    }
+
+    pub(super) fn accept_failed(&self) {
+        self.accept_failures.inc();
+    }
+
+    /// Adds what came of one read of `received` bytes.
+    pub(super) fn count(&self, tally: &Tally, received: usize) {
+        self.bytes.inc_by(received as u64);
+        self.headers.inc_by(tally.headers);
+        self.blocks.inc_by(tally.blocks);
+        self.records.inc_by(tally.appended.records);
+        self.datapoints.inc_by(tally.appended.datapoints);
+        self.skipped_bytes.inc_by(tally.skipped_bytes);
+        for fault in &tally.refused_blocks {
+            self.refused_blocks.with_label_values(&[fault.name()]).inc();
+        }
+        for (fault, records) in &tally.refused_records {
+            self.refused_records.with_label_values(&[fault.name()]).inc_by(*records);
+        }
+        for (enrichment, records) in Enrichment::ALL.iter().zip(tally.enrichment) {
+            if records > 0 {
+                self.enriched.with_label_values(&[enrichment.name()]).inc_by(records);
+            }
+        }
+    }
+
+    /// Sums for the status: records, datapoints and bytes in, blocks and records refused, connections ended by us.
+    pub(super) fn sums(&self) -> Sums {
+        let sum = |counters: &IntCounterVec, names: &[&str]| {
+            names.iter().map(|name| counters.with_label_values(&[*name]).get()).sum::<u64>()
+        };
+        let ended_by_us: Vec<_> =
+            StreamFault::NAMES.iter().copied().chain(["timeout", "connection_limit", "memory"]).collect();
+        Sums {
+            connections: usize::try_from(self.connections.get()).unwrap_or(0),
+            records: self.records.get(),
+            datapoints: self.datapoints.get(),
+            bytes: self.bytes.get(),
+            refused_blocks: sum(&self.refused_blocks, &BlockFault::ALL.map(BlockFault::name)),
+            refused_records: sum(&self.refused_records, &RecordFault::ALL.map(RecordFault::name)),
+            closed: sum(&self.ended, &ended_by_us),
+        }
+    }
+}
+
+/// Some of the counters, added up.
+pub(super) struct Sums {
+    pub(super) connections: usize,
+    pub(super) records: u64,
+    pub(super) datapoints: u64,
+    pub(super) bytes: u64,
+    pub(super) refused_blocks: u64,
+    pub(super) refused_records: u64,
+    pub(super) closed: u64,
+}
+
+fn counter(name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    IntCounter::new(format!("metrics_collector_input_{name}"), help)
+}
+
+fn reasons(name: &str, help: &str, label: &str) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(Opts::new(format!("metrics_collector_input_{name}"), help), &[label])
+}

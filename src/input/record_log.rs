@@ -1,0 +1,26 @@
+//! Shows what comes in, for those who look for a mistake: `record-input-log` and `record-input-hexdump`.
+
+use tracing::info;
+
+use super::registry::PeerName;
+use crate::ocf::decode;
+use crate::telemetry::hexdump;
+
+/// Logs every accepted record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordLog;
+
+impl RecordLog {
+    /// Logs the record that `bytes` are, tags added.
+    #[expect(clippy::unused_self, reason = "a value says that the log is on")]
+    pub(super) fn record(self, bytes: &[u8]) {
+        if let Some(record) = decode::decode_record(bytes, &mut 0) {
+            info!("RECORD IN: {}", decode::Shown(&record));
+        }
+    }
+}
+
+/// Logs the bytes of one read.
+pub(super) fn log_bytes(peer: &PeerName, bytes: &[u8]) {
+    info!(%peer, bytes = bytes.len(), "received\n{}", hexdump(bytes));
+}

@@ -1,0 +1,239 @@
+//! Who is connected, and who has to go when there are too many or they hold too much.
+//!
+//! Closing a session costs the Mesos module one or two blocks and up to a minute, so a sender that has delivered good
+//! blocks is the last to go, and never for the sake of a new connection.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+/// Every connection.
+#[derive(Debug)]
+pub(super) struct Registry {
+    peers: Mutex<Slab<Arc<Peer>>>,
+    connections_max: usize,
+    /// Bytes of half-sent headers and blocks, over all connections, and their bound.
+    carried: AtomicUsize,
+    carried_max: usize,
+}
+
+/// What the others know of a connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    name: PeerName,
+    opened: Instant,
+    has_header: AtomicBool,
+    good_blocks: AtomicU64,
+    carried: AtomicUsize,
+    /// Why it has to go, once it has to.
+    shed: Mutex<Option<Shed>>,
+    wake: Notify,
+}
+
+/// How a peer is called in logs: its address, or the unix socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PeerName {
+    Tcp(std::net::SocketAddr),
+    Unix,
+}
+
+/// Why a connection is ended for the others' sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shed {
+    /// There are `input-connections-max`, and this one has sent the least.
+    ConnectionLimit,
+    /// Half-sent blocks hold all the memory there is for them.
+    Memory,
+}
+
+/// Keeps a connection in the registry.
+#[derive(Debug)]
+pub(super) struct Registration {
+    registry: Arc<Registry>,
+    key: usize,
+    pub(super) peer: Arc<Peer>,
+}
+
+impl Registry {
+    pub(super) fn new(connections_max: usize, carried_max: usize) -> Registry {
+        Registry { peers: Mutex::default(), connections_max, carried: AtomicUsize::new(0), carried_max }
+    }
+
+    /// Takes a connection in. None: there is no room, and nobody that should make room for it.
+    pub(super) fn register(self: &Arc<Self>, name: PeerName, now: Instant) -> Option<Registration> {
+        let mut peers = self.peers.lock().expect("no code panics under this lock");
+        let present = peers.iter().filter(|(_, peer)| !peer.is_shed()).count();
+        if peers.len() >= self.connections_max && present >= self.connections_max {
+            peers
+                .iter()
+                .map(|(_, peer)| peer)
+                .filter(|peer| peer.may_go())
+                .min_by_key(|peer| peer.rank())?
+                .shed(Shed::ConnectionLimit);
+        }
+        let peer = Arc::new(Peer {
+            name,
+            opened: now,
+            has_header: AtomicBool::new(false),
+            good_blocks: AtomicU64::new(0),
+            carried: AtomicUsize::new(0),
+            shed: Mutex::default(),
+            wake: Notify::new(),
+        });
+        let key = peers.insert(peer.clone());
+        Some(Registration { registry: self.clone(), key, peer })
+    }
+
+    /// Bytes of half-sent headers and blocks.
+    pub(super) fn carried(&self) -> usize {
+        self.carried.load(Ordering::Relaxed)
+    }
+
+    /// While too much is held, somebody has to go: who holds most of those that never sent a whole block, else who
+    /// holds most.
+    fn shed_for_memory(&self) {
+        if self.carried() <= self.carried_max {
+            return;
+        }
+        let peers = self.peers.lock().expect("no code panics under this lock");
+        let holding = peers.iter().map(|(_, peer)| peer).filter(|peer| !peer.is_shed() && peer.carried() > 0);
+        if let Some(peer) = holding.max_by_key(|peer| (peer.may_go(), peer.carried())) {
+            peer.shed(Shed::Memory);
+        }
+    }
+}
+
+impl Registration {
+    /// Notes what a read has brought: whether there is a header, good blocks, and bytes held until the next.
+    pub(super) fn note(&self, has_header: bool, good_blocks: u64, carried: usize) {
+        self.peer.has_header.store(has_header, Ordering::Relaxed);
+        self.peer.good_blocks.fetch_add(good_blocks, Ordering::Relaxed);
+        let before = self.peer.carried.swap(carried, Ordering::Relaxed);
+        self.registry.carried.fetch_add(carried, Ordering::Relaxed);
+        self.registry.carried.fetch_sub(before, Ordering::Relaxed);
+        if carried > before {
+            self.registry.shed_for_memory();
+        }
+    }
+
+    /// Returns when this connection has to go.
+    pub(super) async fn shed(&self) -> Shed {
+        loop {
+            let shed = *self.peer.shed.lock().expect("no code panics under this lock");
+            if let Some(shed) = shed {
+                return shed;
+            }
+            self.peer.wake.notified().await;
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.carried.fetch_sub(self.peer.carried(), Ordering::Relaxed);
+        self.registry.peers.lock().expect("no code panics under this lock").remove(self.key);
+    }
+}
+
+impl Peer {
+    pub(super) fn name(&self) -> &PeerName {
+        &self.name
+    }
+
+    /// Whether it may be ended for a new connection's sake.
+    fn may_go(&self) -> bool {
+        !self.is_shed() && self.good_blocks.load(Ordering::Relaxed) == 0
+    }
+
+    /// The least goes first: without a header before with one, the older first.
+    fn rank(&self) -> (bool, Instant) {
+        (self.has_header.load(Ordering::Relaxed), self.opened)
+    }
+
+    fn carried(&self) -> usize {
+        self.carried.load(Ordering::Relaxed)
+    }
+
+    fn is_shed(&self) -> bool {
+        self.shed.lock().expect("no code panics under this lock").is_some()
+    }
+
+    fn shed(&self, reason: Shed) {
+        self.shed.lock().expect("no code panics under this lock").get_or_insert(reason);
+        self.wake.notify_one();
+    }
+}
+
+impl PeerName {
+    /// What the log's rate limit goes by.
+    pub(super) fn host(&self) -> String {
+        match self {
+            PeerName::Tcp(address) => address.ip().to_string(),
+            PeerName::Unix => "unix socket".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerName::Tcp(address) => address.fmt(f),
+            PeerName::Unix => f.write_str("unix socket"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const PEER: PeerName = PeerName::Unix;
+
+    fn shed(registration: &Registration) -> Option<Shed> {
+        *registration.peer.shed.lock().unwrap()
+    }
+
+    #[test]
+    fn a_new_connection_replaces_the_oldest_without_a_header_then_without_a_block() {
+        let registry = Arc::new(Registry::new(3, 1000));
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let with_header = registry.register(PEER, at(0)).unwrap();
+        with_header.note(true, 0, 0);
+        let silent = registry.register(PEER, at(1)).unwrap();
+        let good = registry.register(PEER, at(2)).unwrap();
+        good.note(true, 1, 0);
+
+        let fourth = registry.register(PEER, at(3)).unwrap();
+        assert_eq!((shed(&silent), shed(&with_header)), (Some(Shed::ConnectionLimit), None));
+        drop(silent);
+        fourth.note(true, 1, 0);
+        let fifth = registry.register(PEER, at(4)).unwrap();
+        assert_eq!(shed(&with_header), Some(Shed::ConnectionLimit));
+        drop(with_header);
+        fifth.note(true, 1, 0);
+        assert!(registry.register(PEER, at(5)).is_none(), "all have sent good blocks");
+        assert_eq!((shed(&good), shed(&fourth), shed(&fifth)), (None, None, None));
+    }
+
+    #[test]
+    fn who_holds_most_and_never_sent_a_block_goes_first() {
+        let registry = Arc::new(Registry::new(10, 100));
+        let now = Instant::now();
+        let [good, small, large] = [(1, 60), (0, 10), (0, 20)].map(|(blocks, carried)| {
+            let registration = registry.register(PEER, now).unwrap();
+            registration.note(true, blocks, carried);
+            registration
+        });
+        assert_eq!(registry.carried(), 90);
+        small.note(true, 0, 21);
+        assert_eq!((shed(&good), shed(&small), shed(&large)), (None, Some(Shed::Memory), None));
+        drop(small);
+        assert_eq!(registry.carried(), 80);
+    }
+}

@@ -1,0 +1,112 @@
+//! For the tests of this module and of its users: records of any shape, written the ways that writers write them.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::schema::{MAGIC, METRIC_LIST, Marker};
+use super::varint::{length, write_bytes, write_long};
+use crate::record::{Datapoint, MetricList, Tag};
+
+/// How a writer lays arrays out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Items of an array block at most.
+    pub(crate) block_items: usize,
+    /// Counts are negative, with a size in bytes behind them.
+    pub(crate) sized: bool,
+}
+
+/// One block an array, as the Mesos module writes.
+pub(crate) const PLAIN: Layout = Layout { block_items: usize::MAX, sized: false };
+
+pub(crate) fn layouts() -> impl Strategy<Value = Layout> {
+    let items = prop_oneof![Just(usize::MAX), 1usize..4];
+    (items, any::<bool>()).prop_map(|(block_items, sized)| Layout { block_items, sized })
+}
+
+const KEYS: [&str; 6] =
+    ["agent_id", "framework_name", "application_name", "container_id", "framework_id", "executor_id"];
+
+/// Any bytes; often a key that matters, seldom long.
+fn texts() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => vec(any::<u8>(), 0..12),
+        3 => proptest::sample::select(&KEYS).prop_map(|key| key.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 60..200),
+    ]
+}
+
+pub(crate) fn records() -> impl Strategy<Value = MetricList> {
+    let tag = (texts(), texts()).prop_map(|(key, value)| Tag { key, value });
+    let time = prop_oneof![Just(1_466_000_000_000), any::<i64>()];
+    let value = any::<u64>().prop_map(f64::from_bits);
+    let datapoint =
+        (texts(), time, value).prop_map(|(name, time_ms, value)| Datapoint { name, time_ms, value });
+    (texts(), vec(tag, 0..8), vec(datapoint, 0..8)).prop_map(|(topic, tags, datapoints)| MetricList {
+        topic,
+        tags,
+        datapoints,
+    })
+}
+
+pub(crate) fn write_record(record: &MetricList, layout: Layout, out: &mut Vec<u8>) {
+    write_bytes(&record.topic, out);
+    write_array(&record.tags, layout, out, |tag, out| {
+        write_bytes(&tag.key, out);
+        write_bytes(&tag.value, out);
+    });
+    write_array(&record.datapoints, layout, out, |datapoint, out| {
+        write_bytes(&datapoint.name, out);
+        write_long(datapoint.time_ms, out);
+        out.extend(datapoint.value.to_le_bytes());
+    });
+}
+
+fn write_array<T>(items: &[T], layout: Layout, out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    for block in items.chunks(layout.block_items.min(items.len().max(1))) {
+        let mut bytes = Vec::new();
+        for item in block {
+            write(item, &mut bytes);
+        }
+        if layout.sized {
+            write_long(-length(block.len()), out);
+            write_long(length(bytes.len()), out);
+        } else {
+            write_long(length(block.len()), out);
+        }
+        out.extend(bytes);
+    }
+    write_long(0, out);
+}
+
+pub(crate) fn write_header(marker: &Marker, codec: Option<&str>, out: &mut Vec<u8>) {
+    out.extend(MAGIC);
+    write_long(1 + i64::from(codec.is_some()), out);
+    if let Some(codec) = codec {
+        write_bytes(b"avro.codec", out);
+        write_bytes(codec.as_bytes(), out);
+    }
+    write_bytes(b"avro.schema", out);
+    write_bytes(METRIC_LIST.as_bytes(), out);
+    write_long(0, out);
+    out.extend(marker);
+}
+
+pub(crate) fn write_block(records: &[MetricList], layout: Layout, marker: &Marker, out: &mut Vec<u8>) {
+    let mut body = Vec::new();
+    for record in records {
+        write_record(record, layout, &mut body);
+    }
+    write_long(length(records.len()), out);
+    write_bytes(&body, out);
+    out.extend(marker);
+}
+
+/// A record of one datapoint, told apart by its value.
+pub(crate) fn numbered(topic: &str, value: u32) -> MetricList {
+    MetricList {
+        topic: topic.into(),
+        tags: vec![Tag::new("k", "v")],
+        datapoints: vec![Datapoint { name: b"n".to_vec(), time_ms: 1, value: value.into() }],
+    }
+}

@@ -1,0 +1,448 @@
+//! Finds where a record's parts lie, and copies a record with tags merged in. The hot path of the program.
+//!
+//! A record in our schema is `topic string, tags array<{key, value}>, datapoints array<{name, time, value}>`. Nothing
+//! is decoded: the walk steps from length to length, looks at the keys of tags, and leaves offsets. Strings stay
+//! bytes, doubles are stepped over. Arrays may come in several blocks and with negative counts (which carry a size in
+//! bytes; it is read and not trusted).
+//!
+//! Every step is bounded by the bytes that are there: a count says how often to try, never how much to allocate, and
+//! no item is of size 0, so a walk ends after at most as many steps as there are bytes.
+
+use std::ops::Range;
+
+use super::fault::RecordFault;
+use super::limits::Limits;
+use super::varint::{self, read_long};
+
+/// The tags that the collector adds, and those that it looks containers up by.
+const AGENT_ID: &[u8] = b"agent_id";
+const FRAMEWORK_NAME: &[u8] = b"framework_name";
+const APPLICATION_NAME: &[u8] = b"application_name";
+const CONTAINER_ID: &[u8] = b"container_id";
+const FRAMEWORK_ID: &[u8] = b"framework_id";
+const EXECUTOR_ID: &[u8] = b"executor_id";
+
+/// Which of the tags that the collector may add a record already has. A set of three bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AddedTags(u8);
+
+impl AddedTags {
+    /// `agent_id`.
+    pub const AGENT_ID: AddedTags = AddedTags(1);
+    /// `framework_name`.
+    pub const FRAMEWORK_NAME: AddedTags = AddedTags(2);
+    /// `application_name`.
+    pub const APPLICATION_NAME: AddedTags = AddedTags(4);
+    /// How many sets there are.
+    pub const SETS: usize = 8;
+
+    /// Whether every tag of `other` is in it.
+    #[must_use]
+    pub fn contains(self, other: AddedTags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The set's number, below [`AddedTags::SETS`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The set of this number.
+    ///
+    /// # Panics
+    /// If there is no such set.
+    #[must_use]
+    pub fn from_index(index: usize) -> AddedTags {
+        assert!(index < AddedTags::SETS, "a set of three bits");
+        AddedTags(index as u8)
+    }
+
+    fn insert(&mut self, other: AddedTags) {
+        self.0 |= other.0;
+    }
+}
+
+/// What a record's tags say about where it comes from. First occurrences: the module puts its own first, and what
+/// a container forges stands behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// Value of the first `container_id`.
+    pub container_id: Option<&'a [u8]>,
+    /// Value of the first `framework_id`.
+    pub framework_id: Option<&'a [u8]>,
+    /// Value of the first `executor_id`.
+    pub executor_id: Option<&'a [u8]>,
+    /// Which of the tags that the collector adds are there.
+    pub present: AddedTags,
+}
+
+/// Where the parts of one record lie, as offsets into the bytes that were walked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape<'a> {
+    /// The topic's bytes.
+    pub topic: &'a [u8],
+    /// From the tags.
+    pub origin: Origin<'a>,
+    /// Tags it has.
+    pub tags: u32,
+    /// Datapoints it has.
+    pub datapoints: u32,
+    /// The record.
+    pub span: Range<usize>,
+    /// Where the count of the only tag block stands; none if there is no block, several, or one with a negative count.
+    count: Option<Range<usize>>,
+    /// Where the tag array's closing 0 stands.
+    tags_end: usize,
+}
+
+/// The bytes hold no whole record: they end before it does, or a length or count in it makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRecord;
+
+impl Shape<'_> {
+    /// Holds the record against the limits.
+    ///
+    /// # Errors
+    /// [`RecordFault`]: the limit that it is over.
+    #[inline]
+    pub fn check(&self, limits: &Limits) -> Result<(), RecordFault> {
+        if self.span.len() > limits.record_bytes {
+            return Err(RecordFault::TooLarge);
+        }
+        if self.tags > limits.record_tags {
+            return Err(RecordFault::TooManyTags);
+        }
+        if self.datapoints > limits.record_datapoints {
+            return Err(RecordFault::TooManyDatapoints);
+        }
+        Ok(())
+    }
+}
+
+/// Tags ready to be merged into a record's tag block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodedTags {
+    items: Vec<u8>,
+    count: u32,
+}
+
+impl EncodedTags {
+    /// Adds a tag.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) {
+        varint::write_bytes(key, &mut self.items);
+        varint::write_bytes(value, &mut self.items);
+        self.count += 1;
+    }
+
+    /// Bytes of the items.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.items.len()
+    }
+}
+
+/// Walks the record that begins at `start`.
+///
+/// # Errors
+/// [`NoRecord`]; nothing more is known about the bytes behind `start` then.
+pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
+    let mut at = start;
+    let topic = string(bytes, &mut at)?;
+    let mut origin = Origin::default();
+    let mut tags = 0u32;
+    let mut count_span = None;
+    let mut blocks = 0u32;
+    let tags_end = loop {
+        let count_at = at;
+        let (items, signed) = match block_count(bytes, &mut at)? {
+            Count::End => break count_at,
+            Count::Items(items) => (items, false),
+            Count::SizedItems(items) => (items, true),
+        };
+        blocks += 1;
+        count_span = (blocks == 1 && !signed).then_some(count_at..at);
+        for _ in 0..items {
+            let key = string(bytes, &mut at)?;
+            let value = string(bytes, &mut at)?;
+            // Lengths of the six keys; most keys are told apart by this alone.
+            if matches!(key.len(), 8 | 11 | 12 | 14 | 16) {
+                note(key, value, &mut origin);
+            }
+        }
+        tags = tags.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+    };
+    let mut datapoints = 0u32;
+    loop {
+        let items = match block_count(bytes, &mut at)? {
+            Count::End => break,
+            Count::Items(items) | Count::SizedItems(items) => items,
+        };
+        for _ in 0..items {
+            skip_datapoint(bytes, &mut at)?;
+        }
+        datapoints = datapoints.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+    }
+    Ok(Shape { topic, origin, tags, datapoints, span: start..at, count: count_span, tags_end })
+}
+
+/// Appends the record at `shape` in `bytes` to `out`, with `added` behind its own tags: in its tag block if it is one
+/// plain block, else as a block more. Everything else is copied as it is.
+pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Vec<u8>) {
+    let Range { start, end } = shape.span;
+    if added.count == 0 {
+        out.extend_from_slice(&bytes[start..end]);
+        return;
+    }
+    out.reserve(end - start + added.items.len() + varint::LONG_BYTES_MAX);
+    if let Some(count) = &shape.count {
+        out.extend_from_slice(&bytes[start..count.start]);
+        varint::write_long(i64::from(shape.tags) + i64::from(added.count), out);
+        out.extend_from_slice(&bytes[count.end..shape.tags_end]);
+    } else {
+        out.extend_from_slice(&bytes[start..shape.tags_end]);
+        varint::write_long(i64::from(added.count), out);
+    }
+    out.extend_from_slice(&added.items);
+    out.extend_from_slice(&bytes[shape.tags_end..end]);
+}
+
+enum Count {
+    End,
+    Items(u64),
+    SizedItems(u64),
+}
+
+#[inline]
+fn block_count(bytes: &[u8], at: &mut usize) -> Result<Count, NoRecord> {
+    match long(bytes, at)? {
+        0 => Ok(Count::End),
+        count @ 1.. => Ok(Count::Items(count.cast_unsigned())),
+        negative => {
+            let items = negative.checked_neg().ok_or(NoRecord)?;
+            long(bytes, at)?;
+            Ok(Count::SizedItems(items.cast_unsigned()))
+        }
+    }
+}
+
+#[inline]
+fn long(bytes: &[u8], at: &mut usize) -> Result<i64, NoRecord> {
+    read_long(bytes, at).ok().flatten().ok_or(NoRecord)
+}
+
+#[inline]
+fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Result<&'a [u8], NoRecord> {
+    let first = *bytes.get(*at).ok_or(NoRecord)?;
+    // One byte, not negative: a string shorter than 64 bytes.
+    let len = if first & 0x81 == 0 {
+        *at += 1;
+        usize::from(first >> 1)
+    } else {
+        usize::try_from(long(bytes, at)?).map_err(|_| NoRecord)?
+    };
+    let rest = &bytes[*at..];
+    let text = rest.get(..len).ok_or(NoRecord)?;
+    *at += len;
+    Ok(text)
+}
+
+#[inline]
+fn skip_datapoint(bytes: &[u8], at: &mut usize) -> Result<(), NoRecord> {
+    string(bytes, at)?;
+    // A time of eight bytes at most, seen whole in one load, and the double behind it.
+    if let Some(word) = bytes.get(*at..).and_then(|rest| rest.get(..16)?.first_chunk::<8>()) {
+        let ends = !u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            *at += (ends.trailing_zeros() as usize >> 3) + 1 + 8;
+            return Ok(());
+        }
+    }
+    long(bytes, at)?;
+    *at += 8;
+    if *at > bytes.len() { Err(NoRecord) } else { Ok(()) }
+}
+
+fn note<'a>(key: &[u8], value: &'a [u8], origin: &mut Origin<'a>) {
+    match key {
+        AGENT_ID => origin.present.insert(AddedTags::AGENT_ID),
+        FRAMEWORK_NAME => origin.present.insert(AddedTags::FRAMEWORK_NAME),
+        APPLICATION_NAME => origin.present.insert(AddedTags::APPLICATION_NAME),
+        CONTAINER_ID => _ = origin.container_id.get_or_insert(value),
+        FRAMEWORK_ID => _ = origin.framework_id.get_or_insert(value),
+        EXECUTOR_ID => _ = origin.executor_id.get_or_insert(value),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocf::testing::{PLAIN, layouts, records, write_record};
+    use crate::record::{MetricList, Tag};
+    use apache_avro::types::Value;
+    use proptest::prelude::*;
+
+    fn encoded(tags: &[Tag]) -> EncodedTags {
+        let mut encoded = EncodedTags::default();
+        for tag in tags {
+            encoded.push(&tag.key, &tag.value);
+        }
+        encoded
+    }
+
+    /// The reference: apache-avro reads the record, and the tags are put behind its own.
+    fn by_apache_avro(bytes: &[u8]) -> MetricListOfTexts {
+        let schema = apache_avro::Schema::parse_str(crate::ocf::METRIC_LIST).unwrap();
+        let mut rest = bytes;
+        let value = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
+            .build()
+            .unwrap()
+            .read_value(&mut rest)
+            .unwrap();
+        assert!(rest.is_empty(), "{} bytes are left", rest.len());
+        value.into()
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct MetricListOfTexts {
+        topic: String,
+        tags: Vec<(String, String)>,
+        datapoints: Vec<(String, i64, u64)>,
+    }
+
+    impl From<Value> for MetricListOfTexts {
+        fn from(value: Value) -> MetricListOfTexts {
+            fn fields(value: Value) -> Vec<Value> {
+                let Value::Record(fields) = value else { panic!("{value:?} is no record") };
+                fields.into_iter().map(|(_, value)| value).collect()
+            }
+            fn items(value: &Value) -> Vec<Value> {
+                let Value::Array(items) = value else { panic!("{value:?} is no array") };
+                items.clone()
+            }
+            fn text(value: &Value) -> String {
+                let Value::String(text) = value else { panic!("{value:?} is no string") };
+                text.clone()
+            }
+            let list = fields(value);
+            let tags = items(&list[1]).into_iter().map(fields).map(|tag| (text(&tag[0]), text(&tag[1])));
+            let datapoints = items(&list[2]).into_iter().map(fields).map(|datapoint| {
+                let Value::Long(time) = datapoint[1] else { panic!("{datapoint:?} has no time") };
+                let Value::Double(value) = datapoint[2] else { panic!("{datapoint:?} has no value") };
+                (text(&datapoint[0]), time, value.to_bits())
+            });
+            MetricListOfTexts {
+                topic: text(&list[0]),
+                tags: tags.collect(),
+                datapoints: datapoints.collect(),
+            }
+        }
+    }
+
+    /// The same record with every string made readable for apache-avro, which wants UTF-8.
+    fn readable(record: &MetricList) -> MetricList {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
+        let mut record = record.clone();
+        record.topic = text(&record.topic);
+        for tag in &mut record.tags {
+            *tag = Tag { key: text(&tag.key), value: text(&tag.value) };
+        }
+        for datapoint in &mut record.datapoints {
+            datapoint.name = text(&datapoint.name);
+        }
+        record
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_finds_what_was_written(record in records(), layout in layouts(), before in 0usize..4) {
+            let mut bytes = vec![0xff; before];
+            write_record(&record, layout, &mut bytes);
+            let end = bytes.len();
+            bytes.extend([0xff; 3]);
+            let shape = walk(&bytes, before).unwrap();
+            prop_assert_eq!(&shape.span, &(before..end));
+            prop_assert_eq!(shape.topic, &record.topic[..]);
+            prop_assert_eq!(shape.tags as usize, record.tags.len());
+            prop_assert_eq!(shape.datapoints as usize, record.datapoints.len());
+            let first = |key: &[u8]| record.tags.iter().find(|tag| tag.key == key).map(|tag| &tag.value[..]);
+            prop_assert_eq!(shape.origin.container_id, first(b"container_id"));
+            prop_assert_eq!(shape.origin.framework_id, first(b"framework_id"));
+            prop_assert_eq!(shape.origin.executor_id, first(b"executor_id"));
+            let present = shape.origin.present;
+            prop_assert_eq!(present.contains(AddedTags::AGENT_ID), first(b"agent_id").is_some());
+            prop_assert_eq!(present.contains(AddedTags::FRAMEWORK_NAME), first(b"framework_name").is_some());
+            prop_assert_eq!(present.contains(AddedTags::APPLICATION_NAME), first(b"application_name").is_some());
+        }
+
+        #[test]
+        fn a_record_that_is_cut_is_no_record(record in records(), layout in layouts()) {
+            let mut bytes = Vec::new();
+            write_record(&record, layout, &mut bytes);
+            for cut in 0..bytes.len() {
+                prop_assert_eq!(walk(&bytes[..cut], 0), Err(NoRecord));
+            }
+        }
+
+        #[test]
+        fn a_splice_is_the_reference_transform(record in records(), layout in layouts(), added in 0usize..4) {
+            let record = readable(&record);
+            let added: Vec<Tag> = (0..added).map(|i| Tag::new(format!("added{i}"), "x".repeat(i * 50))).collect();
+            let mut bytes = Vec::new();
+            write_record(&record, layout, &mut bytes);
+            let mut expected = by_apache_avro(&bytes);
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            expected.tags.extend(added.iter().map(|tag| (text(&tag.key), text(&tag.value))));
+            let shape = walk(&bytes, 0).unwrap();
+            let mut out = b"before".to_vec();
+            splice(&bytes, &shape, &encoded(&added), &mut out);
+            prop_assert_eq!(by_apache_avro(&out[6..]), expected);
+        }
+
+        #[test]
+        fn a_splice_keeps_bytes_that_are_no_text(record in records()) {
+            let mut bytes = Vec::new();
+            write_record(&record, PLAIN, &mut bytes);
+            let mut with_tag = record.clone();
+            with_tag.tags.push(Tag::new("k", b"\xff".to_vec()));
+            let mut expected = Vec::new();
+            write_record(&with_tag, PLAIN, &mut expected);
+            let mut out = Vec::new();
+            splice(&bytes, &walk(&bytes, 0).unwrap(), &encoded(&[Tag::new("k", b"\xff".to_vec())]), &mut out);
+            prop_assert_eq!(out, expected);
+        }
+
+        #[test]
+        fn any_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(shape) = walk(&bytes, 0) {
+                prop_assert!(shape.span.end <= bytes.len());
+                let mut out = Vec::new();
+                splice(&bytes, &shape, &EncodedTags::default(), &mut out);
+                prop_assert_eq!(&out[..], &bytes[shape.span]);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_and_lengths_that_make_no_sense_are_no_records() {
+        let long = |value| {
+            let mut bytes = Vec::new();
+            varint::write_long(value, &mut bytes);
+            bytes
+        };
+        let topic = vec![2, b't'];
+        let cases: &[(&str, Vec<Vec<u8>>)] = &[
+            ("a topic of 400 MB", vec![long(400 << 20), vec![0; 100]]),
+            ("a topic of i64::MAX", vec![long(i64::MAX), vec![0; 100]]),
+            ("a topic of negative length", vec![long(-1), vec![0; 100]]),
+            ("2e9 tags", vec![topic.clone(), long(2_000_000_000), vec![0; 100]]),
+            ("i64::MIN tags", vec![topic.clone(), long(i64::MIN), long(1), vec![0; 100]]),
+            ("i64::MIN datapoints", vec![topic.clone(), vec![0], long(i64::MIN), long(1), vec![0; 100]]),
+            ("2e9 datapoints", vec![topic, vec![0], long(2_000_000_000), vec![0; 100]]),
+        ];
+        for (what, bytes) in cases {
+            assert_eq!(walk(&bytes.concat(), 0), Err(NoRecord), "{what}");
+        }
+    }
+}

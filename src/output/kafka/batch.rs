@@ -1,0 +1,206 @@
+//! A message on its way: a value, what it stands for in the books, and where it is in its topic.
+
+use std::sync::Arc;
+
+use super::lend::Lent;
+use crate::output::message::{Envelope, Value, fitting};
+use crate::spool::{AsideReason, Frame, Outcome, Ticket};
+
+/// One message of one Kafka topic.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) value: Value,
+    pub(super) ticket: Ticket,
+    /// Index of its topic.
+    pub(super) topic: usize,
+    /// Number of its first record within the topic; the others follow without a gap.
+    pub(super) first: u64,
+    /// Records in it.
+    pub(super) records: u32,
+    /// When its oldest record was accepted, Unix time in milliseconds.
+    pub(super) accepted_ms: u64,
+    /// Whether it went out with no other message of its topic under way.
+    pub(super) alone: bool,
+}
+
+impl Lent for Batch {
+    fn payload(&self) -> &[u8] {
+        self.value.as_bytes()
+    }
+}
+
+/// How large messages of a topic may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) records: u32,
+    /// Of the whole value.
+    pub(super) bytes: usize,
+}
+
+/// How records are numbered in a Kafka topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// Within their record topic, which is a Kafka topic of its own.
+    Topic,
+    /// Over all records, which go to one Kafka topic.
+    All,
+}
+
+impl Numbering {
+    pub(super) fn first(self, frame: &Frame) -> u64 {
+        match self {
+            Numbering::Topic => frame.first,
+            Numbering::All => frame.seq.0,
+        }
+    }
+}
+
+/// Makes messages of frames and of other messages.
+#[derive(Debug)]
+pub(super) struct Press {
+    pub(super) envelope: Envelope,
+    pub(super) numbering: Numbering,
+    buffers: Vec<Vec<u8>>,
+    buffers_max: usize,
+    buffer_bytes: usize,
+}
+
+/// Buffers smaller than this are not worth keeping.
+const BUFFER_BYTES_MIN: usize = 64 << 10;
+
+impl Press {
+    /// A press that keeps buffers for up to `buffers_max` bytes.
+    pub(super) fn new(envelope: Envelope, numbering: Numbering, buffers_max: usize) -> Press {
+        Press { envelope, numbering, buffers: Vec::new(), buffers_max, buffer_bytes: 0 }
+    }
+
+    /// The messages for `frames` of one topic, in order: one, unless the frames have gaps between them or do not fit.
+    pub(super) fn press(
+        &mut self,
+        topic: usize,
+        frames: &[Arc<Frame>],
+        mut ticket: Ticket,
+        size: Size,
+    ) -> Vec<Batch> {
+        let mut batches = Vec::with_capacity(1);
+        let mut rest = frames;
+        while let Some(head) = rest.first() {
+            let (mut n, mut records, mut bytes) = (0, 0u32, 0);
+            let first = self.numbering.first(head);
+            while let Some(frame) = rest.get(n) {
+                let fits = records + frame.records <= size.records
+                    && bytes + frame.body.len() + self.envelope.overhead() <= size.bytes;
+                if !fits || self.numbering.first(frame) != first + u64::from(records) {
+                    break;
+                }
+                (n, records, bytes) = (n + 1, records + frame.records, bytes + frame.body.len());
+            }
+            if n == 0 {
+                let part = ticket.split(head.records.into(), head.body.len());
+                let whole = Whole { first, records: head.records, accepted_ms: head.accepted_ms };
+                self.cut(topic, &head.body, &whole, part, size, &mut batches);
+                rest = &rest[1..];
+                continue;
+            }
+            let buffer = self.buffer();
+            let mut draft = self.envelope.draft(buffer, bytes);
+            for frame in &rest[..n] {
+                draft.push(&frame.body);
+            }
+            batches.push(Batch {
+                value: self.envelope.finish(draft, records),
+                ticket: ticket.split(records.into(), bytes),
+                topic,
+                first,
+                records,
+                accepted_ms: head.accepted_ms,
+                alone: false,
+            });
+            rest = &rest[n..];
+        }
+        debug_assert_eq!(ticket.records(), 0, "the ticket stands for these frames");
+        batches
+    }
+
+    /// Cuts a message into smaller ones. What is too large alone is set aside, for `reason`.
+    pub(super) fn split(&mut self, batch: Batch, size: Size) -> Vec<Batch> {
+        let mut parts = Vec::new();
+        let Batch { value, ticket, topic, first, records, accepted_ms, .. } = batch;
+        let whole = Whole { first, records, accepted_ms };
+        self.cut(topic, value.body(), &whole, ticket, size, &mut parts);
+        self.recycle(value);
+        parts
+    }
+
+    fn cut(
+        &mut self,
+        topic: usize,
+        body: &[u8],
+        whole: &Whole,
+        mut ticket: Ticket,
+        size: Size,
+        batches: &mut Vec<Batch>,
+    ) {
+        let bytes_max = size.bytes.saturating_sub(self.envelope.overhead());
+        let (mut at, mut done) = (0, 0u32);
+        while done < whole.records {
+            let rest = &body[at..];
+            let (mut records, mut bytes) = fitting(rest, size.records, bytes_max);
+            let too_large = records == 0;
+            if too_large {
+                (records, bytes) = fitting(rest, 1, usize::MAX);
+            }
+            let part = ticket.split(records.into(), bytes);
+            if too_large {
+                part.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
+            } else {
+                let mut draft = self.envelope.draft(Vec::new(), bytes);
+                draft.push(&rest[..bytes]);
+                batches.push(Batch {
+                    value: self.envelope.finish(draft, records),
+                    ticket: part,
+                    topic,
+                    first: whole.first + u64::from(done),
+                    records,
+                    accepted_ms: whole.accepted_ms,
+                    alone: false,
+                });
+            }
+            (at, done) = (at + bytes, done + records);
+        }
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn recycle(&mut self, value: Value) {
+        let buffer = value.into_buffer();
+        if buffer.capacity() >= BUFFER_BYTES_MIN && self.buffer_bytes + buffer.capacity() <= self.buffers_max
+        {
+            self.buffer_bytes += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Lets go of the buffers that are kept: nothing has been sent for a while.
+    pub(super) fn shrink(&mut self) {
+        self.buffers = Vec::new();
+        self.buffer_bytes = 0;
+    }
+
+    /// Whether it keeps any.
+    pub(super) fn holds_buffers(&self) -> bool {
+        !self.buffers.is_empty()
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.buffer_bytes -= buffer.capacity();
+        buffer
+    }
+}
+
+/// What parts of a message take from the whole.
+struct Whole {
+    first: u64,
+    records: u32,
+    accepted_ms: u64,
+}

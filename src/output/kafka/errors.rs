@@ -1,0 +1,98 @@
+//! What to do about each error that a broker or librdkafka reports for a message. One table.
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// What is done about a message that was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Send it again after a pause, in order.
+    Resend,
+    /// The topic does not exist: hold it, ask again every few seconds; others flow.
+    HoldTopic,
+    /// The topic may not be written: hold it, ask again every minute; others flow.
+    BlockTopic,
+    /// Send it alone, then in smaller parts; a record that is too large alone is set aside.
+    Smaller,
+    /// The broker refuses it for what is in it: send its records one by one, and set aside those that are refused.
+    Refused,
+    /// The producer is of no more use: a new one sends what this one held.
+    NewProducer,
+}
+
+impl Answer {
+    /// Every answer, for series that start at 0.
+    pub(super) const ALL: [Answer; 6] = [
+        Answer::Resend,
+        Answer::HoldTopic,
+        Answer::BlockTopic,
+        Answer::Smaller,
+        Answer::Refused,
+        Answer::NewProducer,
+    ];
+
+    /// The metric label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Answer::Resend => "resend",
+            Answer::HoldTopic => "hold_topic",
+            Answer::BlockTopic => "block_topic",
+            Answer::Smaller => "smaller",
+            Answer::Refused => "refused",
+            Answer::NewProducer => "new_producer",
+        }
+    }
+}
+
+/// The table.
+pub(super) fn answer(code: Code) -> Answer {
+    match code {
+        Code::UnknownTopicOrPartition
+        | Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicId => Answer::HoldTopic,
+        Code::TopicAuthorizationFailed => Answer::BlockTopic,
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Answer::Smaller,
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation | Code::InvalidTopic => {
+            Answer::Refused
+        }
+        Code::Fatal
+        | Code::Fenced
+        | Code::ProducerFenced
+        | Code::InvalidProducerEpoch
+        | Code::InvalidProducerIdMapping
+        | Code::UnknownProducerId
+        | Code::OutOfOrderSequenceNumber
+        | Code::ClusterAuthorizationFailed
+        | Code::UnsupportedFeature
+        | Code::PurgeQueue
+        | Code::PurgeInflight => Answer::NewProducer,
+        // No broker, connection lost, leader moved, not enough replicas, timed out, queue full: librdkafka retries these by
+        // itself for as long as it takes; one that comes through all the same is sent again by us.
+        _ => Answer::Resend,
+    }
+}
+
+/// What an error says about the connection to the cluster as a whole, from librdkafka's error callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Brokers do not let us in: wrong credentials, wrong certificate, no common mechanism.
+    Credentials,
+    /// No broker can be reached.
+    Unreachable,
+    /// The producer is of no more use.
+    Fatal,
+    /// One broker or one request; librdkafka goes on.
+    Passing,
+}
+
+/// Sorts an error of the error callback.
+pub(super) fn trouble(code: Code) -> Trouble {
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL => Trouble::Credentials,
+        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => Trouble::Unreachable,
+        Code::Fatal | Code::Fenced | Code::UnsupportedFeature | Code::ClusterAuthorizationFailed => {
+            Trouble::Fatal
+        }
+        _ => Trouble::Passing,
+    }
+}

@@ -1,0 +1,213 @@
+//! The librdkafka producer: made of the settings, reports into lists that the output's task empties.
+
+use std::sync::{Arc, Mutex};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
+use tokio::sync::Notify;
+use tracing::{debug, error, warn};
+
+use super::batch::Batch;
+use super::lend::Wired;
+use super::settings::{Compression, Config, SaslMechanism, Security};
+
+/// Errors kept until the task looks; more are the same again.
+const ERRORS_KEPT: usize = 64;
+
+/// Messages that librdkafka may hold besides the byte limit, which is what bounds them.
+const MESSAGES_MAX: usize = 1_000_000;
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) batch: Box<Batch>,
+    pub(super) result: Result<(), RDKafkaErrorCode>,
+}
+
+/// Takes librdkafka's events down.
+#[derive(Default)]
+pub(super) struct Context {
+    deliveries: Mutex<Vec<Delivery>>,
+    errors: Mutex<Vec<(RDKafkaErrorCode, String)>>,
+}
+
+impl Context {
+    pub(super) fn deliveries(&self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries.lock().expect("no code panics under this lock"))
+    }
+
+    pub(super) fn errors(&self) -> Vec<(RDKafkaErrorCode, String)> {
+        std::mem::take(&mut self.errors.lock().expect("no code panics under this lock"))
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The error callback tells of what matters for connections; what librdkafka finds wrong in itself or in an
+        // answer it tells in its log alone.
+        if facility.contains("PROTOERR") || (level as i32) <= RDKafkaLogLevel::Critical as i32 {
+            error!(facility, "librdkafka: {message}");
+        } else if facility.contains("CONFWARN") {
+            warn!(facility, "librdkafka: {message}");
+        } else {
+            debug!(facility, "librdkafka: {message}");
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut errors = self.errors.lock().expect("no code panics under this lock");
+        if errors.len() < ERRORS_KEPT {
+            errors.push((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = Box<Batch>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, batch: Box<Batch>) {
+        let result = match result {
+            Ok(message) => {
+                debug!(topic = message.topic(), partition = message.partition(), "delivered");
+                Ok(())
+            }
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
+        };
+        self.deliveries.lock().expect("no code panics under this lock").push(Delivery { batch, result });
+    }
+}
+
+/// A producer of these settings. `idempotence` may be withheld from brokers that do not have it.
+///
+/// # Errors
+/// What librdkafka says of the settings.
+pub(super) fn connect(config: &Config, wake: Arc<Notify>) -> Result<Wired<Context>, KafkaError> {
+    let producer = BaseProducer::from_config_and_context(&client_config(config), Context::default())?;
+    Ok(Wired::new(producer, wake))
+}
+
+/// The settings as librdkafka's properties. Those given by the operator come last and win.
+pub(super) fn client_config(config: &Config) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    let mut set = |name: &str, value: &str| {
+        client.set(name, value);
+    };
+    set("bootstrap.servers", &config.brokers.join(","));
+    set("client.id", "metrics-collector");
+    set("compression.type", compression(config.compression));
+    if config.require_all_acks {
+        set("acks", "all");
+        set("enable.idempotence", "true");
+    } else {
+        set("acks", "1");
+    }
+    // We decide on losses, and no clock.
+    set("message.timeout.ms", "0");
+    // As in Kafka's own client, so that an agent's messages meet in one partition whoever sends them.
+    set("partitioner", "murmur2_random");
+    // A message is never larger than MESSAGE_BYTES_MAX; this leaves room for its key and headers.
+    set("message.max.bytes", "1048576");
+    set("batch.size", "1000000");
+    // Permits bound what is queued; librdkafka's own limit, counted a little differently, must never be met.
+    let kbytes = config.queue_bytes.get() / 1024;
+    set("queue.buffering.max.kbytes", &(kbytes + kbytes / 4 + 1024).to_string());
+    set("queue.buffering.max.messages", &MESSAGES_MAX.to_string());
+    set("reconnect.backoff.ms", "100");
+    set("reconnect.backoff.max.ms", "1000");
+    set("topic.metadata.propagation.max.ms", "5000");
+    set("socket.keepalive.enable", "true");
+    set("log.connection.close", "false");
+    set_security(&config.security, &mut set);
+    if config.verbose {
+        set("debug", "broker,topic,msg");
+        client.set_log_level(RDKafkaLogLevel::Debug);
+    } else {
+        client.set_log_level(RDKafkaLogLevel::Info);
+    }
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client
+}
+
+fn compression(compression: Compression) -> &'static str {
+    compression.name()
+}
+
+fn set_security(security: &Security, set: &mut impl FnMut(&str, &str)) {
+    let Security { tls, sasl } = security;
+    let protocol = match (tls, sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    set("security.protocol", protocol);
+    if let Some(tls) = tls {
+        let paths = [
+            ("ssl.ca.location", &tls.ca),
+            ("ssl.certificate.location", &tls.certificate),
+            ("ssl.key.location", &tls.key),
+        ];
+        for (name, path) in paths {
+            if let Some(path) = path {
+                set(name, &path.to_string_lossy());
+            }
+        }
+        if let Some(password) = &tls.key_password {
+            set("ssl.key.password", password.expose());
+        }
+    }
+    if let Some(sasl) = sasl {
+        set("sasl.mechanism", SaslMechanism::name(sasl.mechanism));
+        set("sasl.username", &sasl.username);
+        set("sasl.password", sasl.password.expose());
+    }
+}
+
+/// Properties that the collector's promises rest on, and why they may not be set.
+const RESERVED: [(&str, &str); 5] = [
+    ("bootstrap.servers", "use kafka-brokers"),
+    ("metadata.broker.list", "use kafka-brokers"),
+    ("transactional.id", "old consumers end at transactions' control records"),
+    ("message.timeout.ms", "no clock may decide that a record is lost"),
+    ("delivery.report.only.error", "every delivery is counted"),
+];
+
+/// Holds the settings against librdkafka, without connecting: every fault, in words for the operator.
+#[must_use]
+pub fn check(config: &Config) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, value) in &config.properties {
+        if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved == name) {
+            faults.push(format!("kafka-property {name}: cannot be set; {why}"));
+            continue;
+        }
+        let mut one = ClientConfig::new();
+        one.set(name, value);
+        if let Err(error) = one.create_native_config() {
+            faults.push(format!("kafka-property {name}: {}", without_prefix(&error)));
+        }
+    }
+    if faults.is_empty() {
+        // Some settings are only looked at together, and files only when a client is made.
+        let made: Result<BaseProducer<Context>, _> =
+            BaseProducer::from_config_and_context(&client_config(config), Context::default());
+        if let Err(error) = made {
+            faults.push(format!("librdkafka refuses the Kafka settings: {}", without_prefix(&error)));
+        }
+    }
+    faults
+}
+
+fn without_prefix(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, _, _) => description.clone(),
+        KafkaError::ClientCreation(description) => description.clone(),
+        other => other.to_string(),
+    }
+}

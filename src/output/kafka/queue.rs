@@ -1,0 +1,309 @@
+//! One Kafka topic's records: those that wait, those under way, and when the next message is due. Decides, does nothing.
+
+use std::collections::VecDeque;
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, Size};
+use super::settings::BatchLimits;
+use crate::record::TopicName;
+use crate::spool::FrameRef;
+
+/// A topic's first message closes after this long: a new consumer should not wait for the first.
+const FIRST_AGE: Duration = Duration::from_secs(1);
+
+/// Due times are rounded down to a grid of this many steps in the age limit, so that many quiet topics wake us together.
+const GRID: u32 = 8;
+
+/// After this many messages of a reduced size in a row, twice the size is tried again.
+const GROW_AFTER: u32 = 64;
+
+/// A topic and its records.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) name: TopicName,
+    pub(super) c_name: CString,
+    /// Record topics that end here; more than one only with `kafka-single-topic`.
+    pub(super) sources: Vec<u32>,
+    /// In the spool, in order.
+    waiting: VecDeque<Waiting>,
+    waiting_records: u64,
+    waiting_bytes: usize,
+    /// To be sent again, in order, before anything else.
+    resend: VecDeque<Batch>,
+    /// Under way.
+    pub(super) in_flight_messages: usize,
+    pub(super) in_flight_bytes: usize,
+    pub(super) in_flight_records: u64,
+    pub(super) flow: Flow,
+    /// The reason for holding it that the log has had.
+    told: Option<HoldReason>,
+    sent_before: bool,
+    /// One message at a time, so that the broker sees none bigger than one of ours.
+    pub(super) one_at_a_time: bool,
+    /// What the broker has taught us, if it takes less than the configuration says.
+    bytes_max: Option<usize>,
+    in_a_row: u32,
+    /// When something of it was last acknowledged, or its first record came.
+    pub(super) last_ack: Instant,
+    /// Whether the spool has been told that it is stalled.
+    pub(super) stalled: bool,
+    /// Whether it is in the task's list of topics to look at.
+    pub(super) listed: bool,
+    /// The time at which it is looked at next, if it is not listed.
+    pub(super) timer: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    frame: FrameRef,
+    shown: Instant,
+}
+
+/// Whether a topic takes messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It does.
+    Flowing,
+    /// It is being created, or asked for.
+    Asking(HoldReason),
+    /// It does not; asked again then.
+    Held(HoldReason, Instant),
+}
+
+/// Why a topic takes no messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HoldReason {
+    /// Kafka does not have it.
+    UnknownTopic,
+    /// We may not write to it.
+    NotAuthorized,
+    /// It is about to be created.
+    Creating,
+    /// The last message failed for a reason that may pass.
+    Retry,
+}
+
+impl HoldReason {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            HoldReason::UnknownTopic => "unknown_topic",
+            HoldReason::NotAuthorized => "not_authorized",
+            HoldReason::Creating => "creating",
+            HoldReason::Retry => "retrying",
+        }
+    }
+}
+
+/// When a message is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Now,
+    At(Instant),
+    /// Not before something happens.
+    Never,
+}
+
+impl Queue {
+    pub(super) fn new(name: TopicName, now: Instant) -> Queue {
+        let c_name = CString::new(name.as_str()).expect("a topic name has no NUL");
+        Queue {
+            name,
+            c_name,
+            sources: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_records: 0,
+            waiting_bytes: 0,
+            resend: VecDeque::new(),
+            in_flight_messages: 0,
+            in_flight_bytes: 0,
+            in_flight_records: 0,
+            flow: Flow::Flowing,
+            told: None,
+            sent_before: false,
+            one_at_a_time: false,
+            bytes_max: None,
+            in_a_row: 0,
+            last_ack: now,
+            stalled: false,
+            listed: false,
+            timer: None,
+        }
+    }
+
+    /// A frame of this topic is in the spool.
+    pub(super) fn push(&mut self, frame: FrameRef, now: Instant) {
+        if self.is_empty() {
+            self.last_ack = now;
+        }
+        if !self.sources.contains(&frame.topic.id) {
+            self.sources.push(frame.topic.id);
+        }
+        self.waiting_records += u64::from(frame.records);
+        self.waiting_bytes += frame.bytes;
+        self.waiting.push_back(Waiting { frame, shown: now });
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.resend.is_empty() && self.in_flight_messages == 0
+    }
+
+    /// Records that wait, those to be sent again included.
+    pub(super) fn waiting_records(&self) -> u64 {
+        self.waiting_records + self.resend.iter().map(|batch| u64::from(batch.records)).sum::<u64>()
+    }
+
+    /// When its oldest waiting record was accepted.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        let resend = self.resend.front().map(|batch| batch.accepted_ms);
+        resend.or_else(|| self.waiting.front().map(|waiting| waiting.frame.accepted_ms))
+    }
+
+    /// How large its messages may be.
+    pub(super) fn size(&self, limits: &BatchLimits) -> Size {
+        let bytes = self.bytes_max.map_or(limits.bytes, |max| max.min(limits.bytes));
+        Size { records: limits.records.get(), bytes }
+    }
+
+    /// When the next message is due. `at_once`: as soon as there is anything.
+    pub(super) fn due(&self, limits: &BatchLimits, overhead: usize, at_once: bool, epoch: Instant) -> Due {
+        match self.flow {
+            Flow::Flowing => {}
+            Flow::Asking(_) => return Due::Never,
+            Flow::Held(_, until) => return if self.nothing_to_send() { Due::Never } else { Due::At(until) },
+        }
+        if !self.resend.is_empty() {
+            return Due::Now;
+        }
+        let Some(oldest) = self.waiting.front() else { return Due::Never };
+        if at_once || self.is_full(limits, overhead) {
+            return Due::Now;
+        }
+        let age = if self.sent_before { limits.age } else { limits.age.min(FIRST_AGE) };
+        Due::At(on_grid(oldest.shown + age, age / GRID, epoch))
+    }
+
+    /// Whether what waits fills a message.
+    pub(super) fn is_full(&self, limits: &BatchLimits, overhead: usize) -> bool {
+        let size = self.size(limits);
+        self.waiting_records >= size.records.into() || self.waiting_bytes + overhead >= size.bytes
+    }
+
+    fn nothing_to_send(&self) -> bool {
+        self.resend.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Bytes that the next message will have, about.
+    pub(super) fn next_bytes(&self, limits: &BatchLimits) -> usize {
+        match self.resend.front() {
+            Some(batch) => batch.value.as_bytes().len(),
+            None => self.waiting_bytes.min(self.size(limits).bytes),
+        }
+    }
+
+    /// The next message to be sent again.
+    pub(super) fn pop_resend(&mut self) -> Option<Batch> {
+        self.resend.pop_front()
+    }
+
+    /// The frames of the next message, at least one; they wait no more. Emptied ones of the spool may be among them.
+    pub(super) fn pop_frames(&mut self, limits: &BatchLimits, overhead: usize) -> Vec<FrameRef> {
+        let size = self.size(limits);
+        let mut frames = Vec::new();
+        let (mut records, mut bytes) = (0u64, overhead);
+        while let Some(Waiting { frame, .. }) = self.waiting.front() {
+            let fits = records + u64::from(frame.records) <= size.records.into()
+                && bytes + frame.bytes <= size.bytes;
+            if !fits && !frames.is_empty() {
+                break;
+            }
+            records += u64::from(frame.records);
+            bytes += frame.bytes;
+            let Waiting { frame, .. } = self.waiting.pop_front().expect("was just looked at");
+            self.waiting_records -= u64::from(frame.records);
+            self.waiting_bytes -= frame.bytes;
+            frames.push(frame);
+        }
+        frames
+    }
+
+    /// Everything that waits in the spool, given up.
+    pub(super) fn abandon(&mut self) -> (Vec<Batch>, Vec<FrameRef>) {
+        (self.waiting_records, self.waiting_bytes) = (0, 0);
+        let frames = self.waiting.drain(..).map(|waiting| waiting.frame).collect();
+        (self.resend.drain(..).collect(), frames)
+    }
+
+    /// A message has been given to librdkafka.
+    pub(super) fn sent(&mut self, records: u32, bytes: usize) {
+        self.sent_before = true;
+        self.in_flight_messages += 1;
+        self.in_flight_bytes += bytes;
+        self.in_flight_records += u64::from(records);
+    }
+
+    /// A message has come back, delivered or not.
+    pub(super) fn returned(&mut self, records: u32, bytes: usize) {
+        self.in_flight_messages -= 1;
+        self.in_flight_bytes -= bytes;
+        self.in_flight_records -= u64::from(records);
+    }
+
+    /// A message was acknowledged.
+    pub(super) fn acknowledged(&mut self, now: Instant) {
+        self.last_ack = now;
+        self.flow = Flow::Flowing;
+        self.told = None;
+        let Some(bytes_max) = self.bytes_max else {
+            self.one_at_a_time = false;
+            return;
+        };
+        self.in_a_row += 1;
+        if self.in_a_row >= GROW_AFTER {
+            self.in_a_row = 0;
+            self.bytes_max = Some(bytes_max * 2).filter(|bytes| *bytes < super::settings::MESSAGE_BYTES_MAX);
+        }
+    }
+
+    /// A message that was alone was too large: the next ones are at most half of it.
+    pub(super) fn halve(&mut self, bytes: usize) {
+        let known = self.bytes_max.unwrap_or(usize::MAX);
+        self.bytes_max = Some(known.min(bytes / 2));
+        self.in_a_row = 0;
+    }
+
+    /// Puts a message back, to be sent again in order.
+    pub(super) fn put_back(&mut self, batch: Batch) {
+        let at = self.resend.partition_point(|other| other.first < batch.first);
+        self.resend.insert(at, batch);
+    }
+
+    /// Holds the topic until then. Says whether that is news.
+    pub(super) fn hold(&mut self, reason: HoldReason, until: Instant) -> bool {
+        self.flow = Flow::Held(reason, until);
+        self.told != Some(reason) && {
+            self.told = Some(reason);
+            true
+        }
+    }
+
+    /// What the status says.
+    pub(super) fn state(&self) -> &'static str {
+        match self.flow {
+            Flow::Flowing if self.bytes_max.is_some() => "message_too_large",
+            Flow::Flowing => "flowing",
+            Flow::Asking(reason) | Flow::Held(reason, _) => reason.name(),
+        }
+    }
+}
+
+/// The last point of the grid that is not after `at`, but no more than one step before it.
+fn on_grid(at: Instant, step: Duration, epoch: Instant) -> Instant {
+    let (Some(since), step) = (at.checked_duration_since(epoch), step.as_nanos()) else { return at };
+    if step == 0 {
+        return at;
+    }
+    let late = u64::try_from(since.as_nanos() % step).unwrap_or(0);
+    at - Duration::from_nanos(late)
+}

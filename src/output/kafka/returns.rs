@@ -1,0 +1,247 @@
+//! From the right: acknowledgements, failures and errors, and what is done about each.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::producer::{Producer, PurgeConfig};
+use tracing::{error, info, warn};
+
+use super::batch::Size;
+use super::errors::{Answer, Trouble, answer, trouble};
+use super::producer::Delivery;
+use super::queue::HoldReason;
+use super::settings::MESSAGE_BYTES_MAX;
+use super::state::{Link, unix_ms};
+use super::task::{Replacing, Task};
+use crate::record::TopicName;
+use crate::spool::{AsideReason, LossReason, Outcome};
+
+/// How long topics are left alone: one that does not exist, one that may not be written, one whose message failed.
+const UNKNOWN_TOPIC_PAUSE: Duration = Duration::from_secs(5);
+const NOT_AUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause before a producer that failed for good is replaced.
+const REPLACE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a purged producer may take to give everything back, at the end of the process.
+const PURGE_TIME: Duration = Duration::from_secs(2);
+
+impl Task {
+    /// Takes in what librdkafka has for us.
+    pub(super) fn serve(&mut self, now: Instant) {
+        let Some(link) = self.link.clone() else { return };
+        link.serve();
+        let context = link.producer().context().clone();
+        let deliveries = context.deliveries();
+        let came_back = !deliveries.is_empty();
+        for delivery in deliveries {
+            self.returned(delivery, now);
+        }
+        for (code, reason) in context.errors() {
+            self.troubled(code, &reason);
+        }
+        if came_back {
+            self.count_in_flight();
+            for topic in std::mem::take(&mut self.starved) {
+                self.look_soon(topic);
+            }
+        }
+        if self.replacing == Replacing::Returning && self.in_flight_messages == 0 {
+            self.replacing = Replacing::At(now + REPLACE_PAUSE);
+            self.link = None;
+            // Its end blocks.
+            tokio::task::spawn_blocking(move || drop(link));
+        }
+    }
+
+    fn returned(&mut self, delivery: Delivery, now: Instant) {
+        let batch = &delivery.batch;
+        let bytes = batch.value.as_bytes().len();
+        let queue = &mut self.queues[batch.topic];
+        queue.returned(batch.records, bytes);
+        self.in_flight_messages -= 1;
+        self.in_flight_bytes -= bytes;
+        match delivery.result {
+            Ok(()) => {
+                queue.acknowledged(now);
+                let now_ms = unix_ms();
+                #[expect(clippy::cast_precision_loss, reason = "a latency")]
+                let seconds = now_ms.saturating_sub(batch.accepted_ms) as f64 / 1e3;
+                self.metrics.acknowledged(queue.name.as_str(), batch.records, bytes, seconds, now_ms);
+                self.board.acknowledged();
+                self.set_up();
+                let batch = *delivery.batch;
+                batch.ticket.finish(Outcome::Delivered);
+                self.press.recycle(batch.value);
+            }
+            Err(code) => self.failed(delivery, code, now),
+        }
+    }
+
+    /// A message was not delivered, or not even taken.
+    pub(super) fn failed(&mut self, delivery: Delivery, code: Code, now: Instant) {
+        let batch = *delivery.batch;
+        let topic = batch.topic;
+        let answer = answer(code);
+        self.metrics.failures.with_label_values(&[answer.name()]).inc();
+        let queue = &mut self.queues[topic];
+        let name = queue.name.clone();
+        match answer {
+            Answer::Resend => {
+                warn!(topic = %name, "Kafka: {code}; the message is sent again");
+                queue.put_back(batch);
+                self.hold(topic, HoldReason::Retry);
+            }
+            Answer::HoldTopic => {
+                queue.put_back(batch);
+                self.hold(topic, HoldReason::UnknownTopic);
+            }
+            Answer::BlockTopic => {
+                queue.put_back(batch);
+                self.hold(topic, HoldReason::NotAuthorized);
+            }
+            // Several messages travel together. Only one that was alone was itself what the broker did not take.
+            Answer::Smaller | Answer::Refused if !batch.alone || !queue.one_at_a_time => {
+                queue.one_at_a_time = true;
+                queue.put_back(batch);
+            }
+            Answer::Smaller => {
+                let bytes = batch.value.as_bytes().len();
+                if batch.records == 1 {
+                    warn!(topic = %name, bytes, "a record is set aside: Kafka takes no message as large");
+                    batch.ticket.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
+                } else {
+                    queue.halve(bytes);
+                    info!(topic = %name, bytes, "Kafka takes no message as large; it is split");
+                    let half = Size { records: batch.records.div_ceil(2), bytes: MESSAGE_BYTES_MAX };
+                    for part in self.press.split(batch, half) {
+                        self.queues[topic].put_back(part);
+                    }
+                }
+            }
+            Answer::Refused if batch.records == 1 => {
+                warn!(topic = %name, "a record is set aside: Kafka refuses it: {code}");
+                batch.ticket.finish(Outcome::SetAside(AsideReason::Refused));
+            }
+            Answer::Refused => {
+                let single = Size { records: 1, bytes: MESSAGE_BYTES_MAX };
+                for part in self.press.split(batch, single) {
+                    self.queues[topic].put_back(part);
+                }
+            }
+            Answer::NewProducer => {
+                queue.put_back(batch);
+                if self.replacing == Replacing::No {
+                    self.note_error(format!("{code}"));
+                    self.replace();
+                }
+            }
+        }
+        debug_assert!(now <= Instant::now(), "time goes on");
+        self.look_soon(topic);
+    }
+
+    /// Leaves a topic alone for a while.
+    pub(super) fn hold(&mut self, topic: usize, reason: HoldReason) {
+        let pause = match reason {
+            HoldReason::UnknownTopic | HoldReason::Creating => UNKNOWN_TOPIC_PAUSE,
+            HoldReason::NotAuthorized => NOT_AUTHORIZED_PAUSE,
+            HoldReason::Retry => RETRY_PAUSE,
+        };
+        let queue = &mut self.queues[topic];
+        if queue.hold(reason, Instant::now() + pause) {
+            let topic = &queue.name;
+            match reason {
+                HoldReason::UnknownTopic => warn!(
+                    %topic,
+                    "Kafka does not have the topic and does not create it; its records wait, others flow; \
+                     create it, or see kafka-create-topics"
+                ),
+                HoldReason::NotAuthorized => {
+                    warn!(%topic, "we may not write to the topic; its records wait, others flow; asking each minute");
+                }
+                HoldReason::Creating | HoldReason::Retry => {}
+            }
+        }
+    }
+
+    fn troubled(&mut self, code: Code, reason: &str) {
+        match trouble(code) {
+            Trouble::Passing => self.note_error(reason.to_owned()),
+            Trouble::Credentials | Trouble::Unreachable => {
+                self.note_error(reason.to_owned());
+                self.board.set_link(Link::Down);
+                self.metrics.up.set(0);
+                self.next_probe.get_or_insert(Instant::now() + Duration::from_secs(1));
+            }
+            Trouble::Fatal => {
+                self.note_error(reason.to_owned());
+                if self.replacing == Replacing::No {
+                    self.replace();
+                }
+            }
+        }
+    }
+
+    /// Notes an error, and logs it unless it is the same as the last.
+    pub(super) fn note_error(&self, text: String) {
+        if self.board.set_error(text.clone()) {
+            warn!("Kafka: {text}");
+        }
+    }
+
+    /// Gives the producer up: what it holds comes back and goes out by a new one.
+    fn replace(&mut self) {
+        let Some(link) = &self.link else { return };
+        error!("the Kafka producer failed for good; a new one sends what it held");
+        link.producer().purge(PurgeConfig::default().queue().inflight());
+        self.replacing = Replacing::Returning;
+        // Its deliveries wake us, and if there are none this does.
+        self.wake.notify_one();
+    }
+
+    /// The end: what is left is given up and named.
+    pub(super) async fn end(mut self) -> Vec<(TopicName, u64)> {
+        if let Some(link) = self.link.take() {
+            self.take_back(link).await;
+        }
+        let mut left = Vec::new();
+        for queue in &mut self.queues {
+            let (batches, frames) = queue.abandon();
+            let mut records = self.reader.lose(&frames);
+            for batch in batches {
+                records += u64::from(batch.records);
+                batch.ticket.finish(Outcome::Lost(LossReason::Shutdown));
+            }
+            if records > 0 {
+                left.push((queue.name.clone(), records));
+            }
+        }
+        let unseen = self.reader.abandon();
+        if unseen > 0 {
+            warn!(records = unseen, "records that no topic had taken are lost with the process");
+        }
+        self.take_notes(Instant::now());
+        left
+    }
+
+    /// Purges the producer and books what it gives back.
+    async fn take_back(&mut self, link: std::sync::Arc<super::lend::Wired<super::producer::Context>>) {
+        link.producer().purge(PurgeConfig::default().queue().inflight());
+        let until = tokio::time::Instant::now() + PURGE_TIME;
+        self.link = Some(link.clone());
+        self.replacing = Replacing::Returning;
+        let wake = self.wake.clone();
+        loop {
+            self.serve(Instant::now());
+            if self.in_flight_messages == 0 || tokio::time::timeout_at(until, wake.notified()).await.is_err()
+            {
+                break;
+            }
+        }
+        self.link = None;
+        // Its end blocks for a moment.
+        _ = tokio::task::spawn_blocking(move || drop(link)).await;
+    }
+}

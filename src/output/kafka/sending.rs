@@ -1,0 +1,133 @@
+//! To the right: messages are made of what waits and given to librdkafka, as far as permits go.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+use tracing::info;
+
+use super::batch::Batch;
+use super::lend::{Header, lend};
+use super::producer::{Delivery, connect};
+use super::settings::Key;
+use super::state::Link;
+use super::task::{Replacing, Task};
+
+/// Pause before a producer that could not be made is tried again.
+const CONNECT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How many topics at least share what may be under way: no topic has more than this part of it.
+const SHARES: usize = 4;
+
+impl Task {
+    /// Makes a producer.
+    pub(super) fn connect(&mut self, now: Instant) {
+        match connect(&self.config, self.wake.clone()) {
+            Ok(link) => {
+                self.link = Some(link.into());
+                self.replacing = Replacing::No;
+                self.metrics.producers.inc();
+                self.next_probe = Some(now);
+                for topic in 0..self.queues.len() {
+                    self.look_soon(topic);
+                }
+            }
+            Err(error) => {
+                self.note_error(format!("cannot make a producer: {error}"));
+                self.replacing = Replacing::At(now + CONNECT_PAUSE);
+            }
+        }
+    }
+
+    /// Sends the topic's next message, if permits are left for it.
+    pub(super) fn send_next(&mut self, topic: usize, now: Instant) {
+        if self.link.is_none() || self.replacing != Replacing::No {
+            // All topics are looked at when there is a producer again.
+            return;
+        }
+        if !self.has_permit(topic) {
+            self.starved.push(topic);
+            return;
+        }
+        let overhead = self.press.envelope.overhead();
+        let queue = &mut self.queues[topic];
+        if let Some(batch) = queue.pop_resend() {
+            self.give(batch, now);
+        } else {
+            let frames = queue.pop_frames(&self.config.batch, overhead);
+            let size = queue.size(&self.config.batch);
+            let (frames, ticket) = self.reader.take(&frames);
+            // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
+            let mut batches = self.press.press(topic, &frames, ticket, size).into_iter();
+            drop(frames);
+            if let Some(batch) = batches.next() {
+                self.give(batch, now);
+            }
+            for batch in batches {
+                self.queues[topic].put_back(batch);
+            }
+        }
+        self.look_soon(topic);
+    }
+
+    fn has_permit(&self, topic: usize) -> bool {
+        let queue = &self.queues[topic];
+        let bytes = queue.next_bytes(&self.config.batch);
+        let max = self.config.queue_bytes.get();
+        let of_all = self.in_flight_messages == 0 || self.in_flight_bytes + bytes <= max;
+        let of_topic = queue.in_flight_messages == 0
+            || (!queue.one_at_a_time && queue.in_flight_bytes + bytes <= max / SHARES);
+        of_all && of_topic
+    }
+
+    fn give(&mut self, mut batch: Batch, now: Instant) {
+        let queue = &mut self.queues[batch.topic];
+        let (topic, records, bytes) = (batch.topic, batch.records, batch.value.as_bytes().len());
+        batch.alone = queue.in_flight_messages == 0;
+        if self.config.record_log || self.config.hexdump {
+            super::record_log::log(&self.config, &queue.name, &batch);
+        }
+        let key = match self.config.key {
+            Key::Agent => self.config.agent_id.as_deref().map(str::as_bytes),
+            Key::None => None,
+        };
+        let (first, count) = (batch.first.to_string(), batch.records.to_string());
+        let mut headers = vec![
+            Header { name: c"format", value: super::FORMAT.as_bytes() },
+            Header { name: c"incarnation", value: self.incarnation.as_bytes() },
+            Header { name: c"first", value: first.as_bytes() },
+            Header { name: c"records", value: count.as_bytes() },
+        ];
+        if let Some(agent) = &self.config.agent_id {
+            headers.push(Header { name: c"agent", value: agent.as_bytes() });
+        }
+        let link = self.link.as_ref().expect("looked at before");
+        match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
+            Ok(()) => {
+                queue.sent(records, bytes);
+                self.in_flight_messages += 1;
+                self.in_flight_bytes += bytes;
+                self.count_in_flight();
+            }
+            Err((Code::QueueFull, batch)) => {
+                // Permits should not let it come to this. What is under way will make room.
+                queue.put_back(*batch);
+                self.starved.push(topic);
+            }
+            Err((code, batch)) => self.failed(Delivery { batch, result: Err(code) }, code, now),
+        }
+    }
+
+    pub(super) fn count_in_flight(&self) {
+        self.metrics.in_flight_messages.set(i64::try_from(self.in_flight_messages).unwrap_or(i64::MAX));
+        self.metrics.in_flight_bytes.set(i64::try_from(self.in_flight_bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A broker answers.
+    pub(super) fn set_up(&mut self) {
+        self.next_probe = None;
+        if self.board.set_link(Link::Up) {
+            self.metrics.up.set(1);
+            info!(brokers = self.config.brokers.join(","), "Kafka answers");
+        }
+    }
+}

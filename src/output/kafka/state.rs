@@ -1,0 +1,128 @@
+//! What the others may know of the output: the task writes it down, anybody reads it.
+
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::queue::Queue;
+use crate::control::{KafkaStatus, Part, TopicStatus};
+
+/// Topics that a status lists.
+const TOPICS_LISTED: usize = 50;
+
+/// Whether the cluster can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Nobody has answered yet.
+    #[default]
+    Connecting,
+    /// A broker has answered, and nothing has gone wrong since.
+    Up,
+    /// No broker lets us in or can be reached.
+    Down,
+}
+
+impl Link {
+    fn name(self) -> &'static str {
+        match self {
+            Link::Connecting => "connecting",
+            Link::Up => "up",
+            Link::Down => "down",
+        }
+    }
+}
+
+/// The notes.
+#[derive(Debug, Default)]
+pub(super) struct Board(Mutex<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    link: Link,
+    status: KafkaStatus,
+}
+
+impl Board {
+    pub(super) fn new(brokers: Vec<String>, in_flight_bytes_max: usize) -> Board {
+        let status = KafkaStatus { brokers, in_flight_bytes_max, ..KafkaStatus::default() };
+        Board(Mutex::new(Notes { link: Link::default(), status }))
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.with(|notes| notes.link)
+    }
+
+    /// Notes how the cluster is reached. Says whether that is news.
+    pub(super) fn set_link(&self, link: Link) -> bool {
+        self.with(|notes| std::mem::replace(&mut notes.link, link) != link)
+    }
+
+    /// Notes what went wrong. Says whether that is news.
+    pub(super) fn set_error(&self, error: String) -> bool {
+        let now = unix_ms() / 1000;
+        self.with(|notes| {
+            let last = notes.status.last_error.replace((now, error));
+            let current = notes.status.last_error.as_ref();
+            last.is_none_or(|(at, text)| current.is_some_and(|(_, new)| *new != text) || now >= at + 60)
+        })
+    }
+
+    pub(super) fn acknowledged(&self) {
+        self.with(|notes| notes.status.last_ack_ms = Some(unix_ms()));
+    }
+
+    /// Notes how the topics are.
+    pub(super) fn update(&self, queues: &[Queue], messages: usize, bytes: usize) {
+        let mut busy: Vec<&Queue> =
+            queues.iter().filter(|queue| !queue.is_empty() || queue.state() != "flowing").collect();
+        busy.sort_by_key(|queue| (queue.state() == "flowing", queue.oldest_ms().unwrap_or(u64::MAX)));
+        let topics = busy.into_iter().take(TOPICS_LISTED).map(|queue| TopicStatus {
+            topic: queue.name.to_string(),
+            state: queue.state(),
+            waiting_records: queue.waiting_records(),
+            in_flight_records: queue.in_flight_records,
+            oldest_ms: queue.oldest_ms(),
+        });
+        let topics = topics.collect();
+        self.with(|notes| {
+            notes.status.topics = topics;
+            notes.status.topics_total = queues.len();
+            notes.status.in_flight_messages = messages;
+            notes.status.in_flight_bytes = bytes;
+        });
+    }
+
+    /// The status as of the last note.
+    pub(super) fn status(&self) -> KafkaStatus {
+        self.with(|notes| KafkaStatus { state: notes.link.name(), ..notes.status.clone() })
+    }
+
+    /// Ready or not, and why.
+    pub(super) fn part(&self) -> Part {
+        let status = self.status();
+        let brokers = status.brokers.join(",");
+        let held = status.topics.iter().filter(|topic| topic.state != "flowing").count();
+        let (ready, detail) = match self.link() {
+            Link::Up if held > 0 => {
+                (true, format!("delivering to {brokers}; {held} topics are held, see /v1/status"))
+            }
+            Link::Up => (true, format!("delivering to {brokers}")),
+            link => {
+                let waits = if link == Link::Down { "cannot deliver to" } else { "no answer yet from" };
+                let cause = match &status.last_error {
+                    Some((_, error)) => format!(": {error}"),
+                    None => String::new(),
+                };
+                (false, format!("{waits} {brokers}{cause}; records wait in the spool, retrying"))
+            }
+        };
+        Part { name: "kafka", ready, detail }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
+        change(&mut self.0.lock().expect("no code panics under this lock"))
+    }
+}
+
+pub(super) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,438 @@
+//! The output against librdkafka's mock cluster: what arrives is read back by a consumer and apache-avro.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::{Duration, Instant};
+
+use apache_avro::types::Value;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Err};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::ocf::testing::{PLAIN, numbered, write_record};
+use crate::spool::{self, AsideReason, Chunk, LossReason, OutputLedger, Spool, WhenFull};
+
+/// How long anything may take before a test gives up and says what it waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Rig {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    spool: Spool,
+    handle: Handle,
+    task: JoinHandle<Vec<(TopicName, u64)>>,
+    deadline: watch::Sender<bool>,
+    next: u32,
+}
+
+/// What a consumer read: values in the order of offsets, and each message's headers.
+#[derive(Debug, Default)]
+struct Read {
+    values: Vec<u32>,
+    messages: Vec<(Option<Vec<u8>>, BTreeMap<String, String>, usize)>,
+}
+
+fn config(brokers: String) -> Config {
+    Config {
+        brokers: vec![brokers],
+        naming: Naming::Prefix("metrics-".into()),
+        batch: BatchLimits {
+            records: NonZeroU32::new(10).unwrap(),
+            bytes: 100_000,
+            age: Duration::from_millis(20),
+        },
+        compression: Compression::None,
+        require_all_acks: true,
+        key: Key::Agent,
+        agent_id: Some("agent-1".into()),
+        queue_bytes: NonZeroUsize::new(1 << 20).unwrap(),
+        topics_max: NonZeroUsize::new(3).unwrap(),
+        create_topics: None,
+        security: Security::default(),
+        properties: Vec::new(),
+        verbose: false,
+        record_log: false,
+        hexdump: false,
+    }
+}
+
+fn rig(change: impl FnOnce(&mut Config)) -> Rig {
+    let cluster = MockCluster::new(1).unwrap();
+    for topic in ["metrics-a", "metrics-b"] {
+        cluster.create_topic(topic, 1, 1).unwrap();
+    }
+    let mut config = config(cluster.bootstrap_servers());
+    change(&mut config);
+    let spool =
+        Spool::in_memory(spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max: 100 });
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let envelope = Envelope::new([7; 16]);
+    let kafka = Kafka::new(config, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
+    let (deadline, over) = watch::channel(false);
+    let handle = kafka.handle();
+    let task = tokio::spawn(kafka.run(over));
+    Rig { cluster, spool, handle, task, deadline, next: 0 }
+}
+
+impl Rig {
+    /// Accepts records with the next numbers, in one chunk.
+    fn accept(&mut self, topic: &str, records: u32) {
+        self.accept_sized(topic, records, 0);
+    }
+
+    /// The same, each about so many bytes larger.
+    fn accept_sized(&mut self, topic: &str, records: u32, bytes: usize) {
+        let mut body = Vec::new();
+        for value in self.next..self.next + records {
+            let mut record = numbered(topic, value);
+            record.tags[0].value = vec![b'x'; bytes];
+            write_record(&record, PLAIN, &mut body);
+        }
+        self.next += records;
+        let topic = self.spool.topic(topic.as_bytes());
+        let chunk = Chunk { topic, records, datapoints: records.into(), body };
+        let appended = self.spool.append([chunk], 0);
+        assert_eq!(appended.records, u64::from(records));
+    }
+
+    fn books(&self) -> OutputLedger {
+        let books = self.spool.ledger().outputs.remove("kafka").unwrap();
+        assert_eq!(books.imbalance(), 0, "{books:?}");
+        books
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn(&Rig) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(
+                Instant::now() < deadline,
+                "{what}: not within {PATIENCE:?}; {:?} {:?}",
+                self.books(),
+                self.handle.status()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn delivered(&self, records: u64) {
+        self.until(&format!("{records} delivered"), |rig| rig.books().delivered == records).await;
+    }
+
+    /// Everything that is in a topic of one partition now.
+    fn read(&self, topic: &str) -> Read {
+        read(&self.cluster.bootstrap_servers(), topic)
+    }
+
+    /// Closes the spool and waits for the end.
+    async fn close(self) -> (OutputLedger, Vec<(TopicName, u64)>) {
+        self.spool.close();
+        let undelivered = tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        let books = self.spool.ledger().outputs.remove("kafka").unwrap();
+        assert_eq!(books.imbalance(), 0, "{books:?}");
+        (books, undelivered)
+    }
+}
+
+fn read(brokers: &str, topic: &str) -> Read {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "test").create().unwrap();
+    let (_, end) = consumer.fetch_watermarks(topic, 0, PATIENCE).unwrap();
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+    consumer.assign(&assignment).unwrap();
+    let mut read = Read::default();
+    while i64::try_from(read.messages.len()).unwrap() < end {
+        let message = consumer.poll(PATIENCE).expect("a message before the end").unwrap();
+        let payload = message.payload().unwrap();
+        let values = values(payload);
+        let header = |header: rdkafka::message::Header<'_, &[u8]>| {
+            (header.key.to_owned(), String::from_utf8(header.value.unwrap().to_vec()).unwrap())
+        };
+        let headers = message.headers().unwrap().iter().map(header).collect();
+        read.messages.push((message.key().map(<[u8]>::to_vec), headers, payload.len()));
+        read.values.extend(values);
+    }
+    read
+}
+
+fn values(payload: &[u8]) -> Vec<u32> {
+    let value = |record: Result<Value, _>| {
+        let Value::Record(fields) = record.unwrap() else { panic!("no record") };
+        let Value::Array(datapoints) = &fields[2].1 else { panic!("no datapoints") };
+        let Value::Record(datapoint) = &datapoints[0] else { panic!("no datapoint") };
+        let Value::Double(value) = datapoint[2].1 else { panic!("no value") };
+        value as u32
+    };
+    apache_avro::Reader::new(payload).unwrap().map(value).collect()
+}
+
+fn produce_fails(rig: &Rig, errors: &[Err]) {
+    rig.cluster.request_errors(RDKafkaApiKey::Produce, errors);
+}
+
+#[tokio::test]
+async fn records_arrive_in_order_with_key_and_headers() {
+    let mut rig = rig(|_| {});
+    rig.accept("a", 25);
+    rig.delivered(25).await;
+    rig.accept("a", 1);
+    rig.delivered(26).await;
+    let read = rig.read("metrics-a");
+    assert_eq!(read.values, (0..26).collect::<Vec<_>>());
+    let mut expected_first = 0;
+    for (key, headers, _) in &read.messages {
+        assert_eq!(key.as_deref(), Some(&b"agent-1"[..]));
+        let header = |name: &str| headers[name].as_str();
+        assert_eq!((header("agent"), header("incarnation")), ("agent-1", "incarnation-1"));
+        assert_eq!(header("format"), FORMAT);
+        assert_eq!(header("first"), expected_first.to_string());
+        let records: u64 = header("records").parse().unwrap();
+        assert!(records <= 10, "kafka-produce-count is 10");
+        expected_first += records;
+    }
+    assert_eq!(expected_first, 26);
+    let (books, undelivered) = rig.close().await;
+    assert_eq!((books.delivered, undelivered), (26, vec![]));
+}
+
+#[tokio::test]
+async fn a_message_closes_at_its_bytes() {
+    let mut rig = rig(|config| {
+        config.batch.records = NonZeroU32::new(1000).unwrap();
+        config.batch.bytes = 5_000;
+    });
+    for _ in 0..20 {
+        rig.accept_sized("a", 5, 300);
+    }
+    rig.delivered(100).await;
+    let read = rig.read("metrics-a");
+    assert_eq!(read.values.len(), 100);
+    for (_, _, bytes) in &read.messages {
+        assert!(*bytes <= 5_000, "a message of {bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_frame_larger_than_a_message_becomes_several() {
+    let mut rig = rig(|config| config.batch.bytes = 3_000);
+    rig.accept_sized("a", 40, 300);
+    rig.delivered(40).await;
+    assert_eq!(rig.read("metrics-a").values, (0..40).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_record_larger_than_any_message_is_set_aside() {
+    let mut rig = rig(|config| config.batch.bytes = 3_000);
+    rig.accept("a", 2);
+    rig.accept_sized("a", 1, 4_000);
+    rig.accept("a", 2);
+    rig.delivered(4).await;
+    assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::RecordTooLarge, 1)]));
+    assert_eq!(rig.read("metrics-a").values, [0, 1, 3, 4]);
+}
+
+#[tokio::test]
+async fn illegal_topics_are_set_aside_and_others_flow() {
+    let mut rig = rig(|_| {});
+    rig.accept("no topic", 3);
+    rig.accept("a", 1);
+    rig.delivered(1).await;
+    assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::IllegalTopic, 3)]));
+}
+
+#[tokio::test]
+async fn topics_over_the_limit_are_set_aside_and_others_flow() {
+    let mut rig = rig(|_| {});
+    for topic in ["a", "b", "c", "d", "e"] {
+        rig.accept(topic, 1);
+    }
+    rig.accept("a", 1);
+    rig.delivered(4).await;
+    assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::TopicLimit, 2)]));
+}
+
+#[tokio::test]
+async fn one_topic_takes_all_with_single_naming() {
+    let mut rig = rig(|config| config.naming = Naming::Single(TopicName::parse(b"metrics-b").unwrap()));
+    rig.accept("a", 2);
+    rig.accept("no topic", 2);
+    rig.accept("a", 2);
+    rig.delivered(6).await;
+    let read = rig.read("metrics-b");
+    assert_eq!(read.values, [0, 1, 2, 3, 4, 5]);
+    let firsts: Vec<_> = read.messages.iter().map(|(_, headers, _)| headers["first"].clone()).collect();
+    assert_eq!(firsts[0], "0");
+}
+
+#[tokio::test]
+async fn passing_errors_are_waited_out_in_order() {
+    for error in [
+        Err::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        Err::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Err::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        Err::RD_KAFKA_RESP_ERR__TRANSPORT,
+    ] {
+        let mut rig = rig(|_| {});
+        produce_fails(&rig, &[error, error]);
+        rig.accept("a", 30);
+        rig.delivered(30).await;
+        assert_eq!(rig.read("metrics-a").values, (0..30).collect::<Vec<_>>(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_the_broker_is_split_down_to_the_record() {
+    let mut rig = rig(|config| config.properties = vec![("linger.ms".into(), "0".into())]);
+    // The message of eight as one of many, then alone, halves of four and two, and two single records.
+    produce_fails(&rig, &[Err::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 6]);
+    rig.accept("a", 8);
+    rig.until("all finished", |rig| rig.books().waiting == 0).await;
+    let books = rig.books();
+    assert_eq!(books.set_aside, BTreeMap::from([(AsideReason::RecordTooLarge, 2)]));
+    assert_eq!(rig.read("metrics-a").values, [2, 3, 4, 5, 6, 7]);
+}
+
+#[tokio::test]
+async fn a_refused_message_costs_the_refused_records_alone() {
+    let mut rig = rig(|_| {});
+    // The message of ten as one of many, then alone, and of its ten records the first.
+    produce_fails(&rig, &[Err::RD_KAFKA_RESP_ERR_INVALID_RECORD; 3]);
+    rig.accept("a", 10);
+    rig.until("all finished", |rig| rig.books().waiting == 0).await;
+    assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::Refused, 1)]));
+    assert_eq!(rig.read("metrics-a").values, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[tokio::test]
+async fn a_topic_that_may_not_be_written_waits_and_others_flow() {
+    let mut rig = rig(|_| {});
+    rig.cluster.topic_error("metrics-b", Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    rig.accept("b", 5);
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    rig.until("b is held", |rig| {
+        rig.handle.status().topics.iter().any(|topic| topic.state == "not_authorized")
+    })
+    .await;
+    rig.accept("a", 5);
+    rig.delivered(10).await;
+    assert_eq!(rig.books().waiting, 5);
+    let (books, undelivered) = {
+        rig.deadline.send(true).unwrap();
+        rig.close().await
+    };
+    assert_eq!(undelivered, [(TopicName::parse(b"metrics-b").unwrap(), 5)]);
+    assert_eq!(books.lost, BTreeMap::from([(LossReason::Shutdown, 5)]));
+}
+
+#[tokio::test]
+async fn a_topic_that_is_unknown_is_asked_for_again() {
+    let mut rig = rig(|_| {});
+    rig.cluster.topic_error("metrics-b", Err::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    rig.accept("b", 5);
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    rig.until("b is held", |rig| {
+        rig.handle.status().topics.iter().any(|topic| topic.state == "unknown_topic")
+    })
+    .await;
+    rig.cluster.topic_error("metrics-b", Err::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    rig.delivered(10).await;
+    assert_eq!(rig.read("metrics-b").values, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_fenced_producer_is_replaced_and_what_it_held_is_sent_again() {
+    let mut rig = rig(|_| {});
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    produce_fails(&rig, &[Err::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING; 2]);
+    rig.accept("a", 20);
+    rig.delivered(25).await;
+    let mut values = rig.read("metrics-a").values;
+    values.sort_unstable();
+    values.dedup();
+    assert_eq!(values, (0..25).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn it_starts_without_a_broker_and_delivers_when_one_comes() {
+    let mut rig = rig(|_| {});
+    rig.cluster.broker_down(1).unwrap();
+    rig.accept("a", 15);
+    rig.until("the outage is seen", |rig| !rig.handle.part().ready).await;
+    assert_eq!(rig.books().waiting, 15);
+    rig.cluster.broker_up(1).unwrap();
+    rig.delivered(15).await;
+    assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
+    assert_eq!(rig.read("metrics-a").values, (0..15).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_outage_under_way_loses_nothing() {
+    let mut rig = rig(|_| {});
+    for round in 0..5 {
+        rig.accept("a", 50);
+        rig.delivered(rig.next.into()).await;
+        rig.cluster.broker_down(1).unwrap();
+        for _ in 0..10 {
+            rig.accept("a", 20);
+        }
+        rig.cluster.broker_up(1).unwrap();
+        rig.delivered(rig.next.into()).await;
+        assert!(rig.books().delivered == u64::from(rig.next), "round {round}");
+    }
+    let mut values = rig.read("metrics-a").values;
+    values.sort_unstable();
+    values.dedup();
+    assert_eq!(values.len(), rig.next as usize);
+}
+
+#[tokio::test]
+async fn closing_sends_what_waits_without_waiting_for_its_age() {
+    let mut rig = rig(|config| {
+        config.batch.age = Duration::from_secs(3600);
+        config.batch.records = NonZeroU32::new(1000).unwrap();
+    });
+    rig.accept("a", 1);
+    rig.delivered(1).await;
+    rig.accept("a", 7);
+    let brokers = rig.cluster.bootstrap_servers();
+    rig.spool.close();
+    let undelivered = tokio::time::timeout(PATIENCE, rig.task).await.unwrap().unwrap();
+    assert_eq!(undelivered, []);
+    assert_eq!(read(&brokers, "metrics-a").values, (0..8).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_end_of_the_grace_names_what_was_not_delivered() {
+    let mut rig = rig(|_| {});
+    rig.cluster.broker_down(1).unwrap();
+    rig.accept("a", 30);
+    rig.until("it is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
+    rig.deadline.send(true).unwrap();
+    let (books, undelivered) = rig.close().await;
+    assert_eq!(undelivered, [(TopicName::parse(b"metrics-a").unwrap(), 30)]);
+    assert_eq!((books.lost[&LossReason::Shutdown], books.waiting), (30, 0));
+}
+
+#[test]
+fn settings_are_held_against_librdkafka() {
+    let faults = |name: &str, value: &str| {
+        let mut config = config("127.0.0.1:1".into());
+        config.properties = vec![(name.into(), value.into())];
+        check(&config)
+    };
+    assert_eq!(faults("linger.ms", "7"), Vec::<String>::new());
+    for (name, value) in [("linger.ms", "soon"), ("no.such.property", "1"), ("bootstrap.servers", "a:1")] {
+        let faults = faults(name, value);
+        assert_eq!(faults.len(), 1, "{name}");
+        assert!(faults[0].contains(name), "{faults:?}");
+    }
+}

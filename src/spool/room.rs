@@ -1,0 +1,94 @@
+//! Room for more: whether a source may read on, must wait, or somebody's oldest must go.
+
+use std::time::{Duration, Instant};
+
+use super::ledger::LossReason;
+use super::settings::WhenFull;
+use super::state::State;
+use super::{Config, Shared, Spool};
+
+/// How long after its last confirmation an output counts as making progress.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a source is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// Read on.
+    Go,
+    /// Ask again when there is room, or then at the latest.
+    Wait(Option<Instant>),
+}
+
+impl Spool {
+    /// Returns when there is room for one read more. A source calls it before each read; what comes of one read may
+    /// go over the limit, so that nothing that was read is ever without a place.
+    pub async fn admit(&self) {
+        if self.shared.admission(Instant::now()) == Admission::Go {
+            return;
+        }
+        let _waiting = Waiting::new(&self.shared);
+        loop {
+            let mut room = std::pin::pin!(self.shared.room.notified());
+            room.as_mut().enable();
+            match self.shared.admission(Instant::now()) {
+                Admission::Go => return,
+                Admission::Wait(None) => room.await,
+                Admission::Wait(Some(until)) => {
+                    // Either is a reason to ask again.
+                    _ = tokio::time::timeout_at(until.into(), room).await;
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn admission(&self, now: Instant) -> Admission {
+        admission(&mut self.lock(), &self.config, now)
+    }
+
+    /// Wakes waiting sources if there is room again.
+    pub(super) fn wake_sources(&self, state: &State) {
+        // A little more room than none, so that sources do not take turns waking up for every frame.
+        if state.waiting_sources > 0 && state.bytes() < self.config.memory_bytes / 16 * 15 {
+            self.room.notify_waiters();
+        }
+    }
+}
+
+fn admission(state: &mut State, config: &Config, now: Instant) -> Admission {
+    while state.bytes() >= config.memory_bytes {
+        if state.drop_optional(LossReason::SpoolFull) {
+            continue;
+        }
+        let wait = match config.when_full {
+            WhenFull::DropOldest => None,
+            WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
+            WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
+        };
+        if let Some(wait) = wait {
+            return wait;
+        }
+        // With an empty list all is in the outputs' hands, which bound themselves; more must not be held back then.
+        if !state.drop_oldest(LossReason::SpoolFull) {
+            break;
+        }
+    }
+    Admission::Go
+}
+
+/// Counts a source that waits, for as long as it does.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Waiting<'a> {
+        shared.lock().waiting_sources += 1;
+        Waiting(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting_sources -= 1;
+    }
+}

@@ -1,0 +1,247 @@
+//! The frames that wait in memory, in order, and who still needs each. A plain structure: no lock, no clock, no waiting.
+//!
+//! Frames form a list in the order of acceptance over a slab, so that one can leave from anywhere in constant time: a
+//! topic that waits for its batch must not hold the memory of others that were delivered long ago.
+
+use std::sync::Arc;
+
+use slab::Slab;
+
+use super::topics::Topic;
+use crate::record::Seq;
+
+/// What a frame costs beside its body: list node, counters and allocator's share.
+pub(super) const FRAME_OVERHEAD: usize = 224;
+
+/// Outputs at once.
+pub const OUTPUTS_MAX: usize = 256;
+
+/// Consecutive records of one topic from one source, as accepted.
+#[derive(Debug)]
+pub struct Frame {
+    /// Number of its first record.
+    pub seq: Seq,
+    /// Number of its first record among those of its topic.
+    pub first: u64,
+    /// What its records are filed under.
+    pub topic: Arc<Topic>,
+    /// Records in it.
+    pub records: u32,
+    /// Datapoints in them.
+    pub datapoints: u64,
+    /// Unix time of its acceptance, in milliseconds.
+    pub accepted_ms: u64,
+    /// The records, one behind the other: our schema, no codec, no marker.
+    pub body: Vec<u8>,
+}
+
+impl Frame {
+    /// Bytes of memory it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.body.capacity() + FRAME_OVERHEAD
+    }
+}
+
+/// Names a frame that an output has been shown. The frame may be gone when it is asked for.
+#[derive(Clone, Debug)]
+pub struct FrameRef {
+    slot: usize,
+    /// As in the frame.
+    pub seq: Seq,
+    /// As in the frame.
+    pub first: u64,
+    /// As in the frame.
+    pub topic: Arc<Topic>,
+    /// As in the frame.
+    pub records: u32,
+    /// Bytes of its body.
+    pub bytes: usize,
+    /// As in the frame.
+    pub accepted_ms: u64,
+}
+
+/// A set of outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OutputSet([u64; OUTPUTS_MAX / 64]);
+
+impl OutputSet {
+    pub(super) fn insert(&mut self, output: usize) {
+        self.0[output / 64] |= 1 << (output % 64);
+    }
+
+    pub(super) fn remove(&mut self, output: usize) {
+        self.0[output / 64] &= !(1 << (output % 64));
+    }
+
+    pub(super) fn contains(&self, output: usize) -> bool {
+        self.0[output / 64] & (1 << (output % 64)) != 0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [0; OUTPUTS_MAX / 64]
+    }
+
+    fn meets(&self, other: &OutputSet) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = usize> {
+        (0..OUTPUTS_MAX).filter(move |output| self.contains(*output))
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    frame: Arc<Frame>,
+    needed_by: OutputSet,
+    before: Option<usize>,
+    behind: Option<usize>,
+}
+
+/// The list.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    slots: Slab<Slot>,
+    oldest: Option<usize>,
+    newest: Option<usize>,
+    bytes: usize,
+    /// The outputs that a full spool waits for, and the bytes of frames that none of them needs.
+    holders: OutputSet,
+    optional_bytes: usize,
+}
+
+impl Tail {
+    /// From now on a full spool waits for `output` too.
+    pub(super) fn add_holder(&mut self, output: usize) {
+        self.holders.insert(output);
+    }
+
+    /// Puts `frame` at the end, for the outputs that need it.
+    pub(super) fn push(&mut self, frame: Frame, needed_by: OutputSet) -> usize {
+        self.bytes += frame.cost();
+        if !needed_by.meets(&self.holders) {
+            self.optional_bytes += frame.cost();
+        }
+        let slot =
+            self.slots.insert(Slot { frame: Arc::new(frame), needed_by, before: self.newest, behind: None });
+        match self.newest {
+            Some(newest) => self.slots[newest].behind = Some(slot),
+            None => self.oldest = Some(slot),
+        }
+        self.newest = Some(slot);
+        slot
+    }
+
+    /// Bytes of memory that the frames take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many frames there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The oldest frame and who needs it.
+    pub(super) fn oldest(&self) -> Option<&Arc<Frame>> {
+        Some(&self.slots[self.oldest?].frame)
+    }
+
+    /// All frames, oldest first, with who needs them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<Frame>, OutputSet)> {
+        let mut at = self.oldest;
+        std::iter::from_fn(move || {
+            let slot = &self.slots[at?];
+            at = slot.behind;
+            Some((&slot.frame, slot.needed_by))
+        })
+    }
+
+    /// Describes the frame in `slot`, and says which slot comes behind it.
+    pub(super) fn show(&self, slot: usize) -> (FrameRef, Option<usize>) {
+        let Slot { frame, behind, .. } = &self.slots[slot];
+        let shown = FrameRef {
+            slot,
+            seq: frame.seq,
+            first: frame.first,
+            topic: frame.topic.clone(),
+            records: frame.records,
+            bytes: frame.body.len(),
+            accepted_ms: frame.accepted_ms,
+        };
+        (shown, *behind)
+    }
+
+    /// Gives `output` the frame, if it is still there for it. `output` needs it no more then; when nobody does, it
+    /// leaves the list.
+    pub(super) fn take(&mut self, wanted: &FrameRef, output: usize) -> Option<Arc<Frame>> {
+        let slot = self.slots.get_mut(wanted.slot)?;
+        if slot.frame.seq != wanted.seq || !slot.needed_by.contains(output) {
+            return None;
+        }
+        let mut needed_by = slot.needed_by;
+        needed_by.remove(output);
+        if needed_by.is_empty() {
+            return Some(self.remove(wanted.slot).frame);
+        }
+        if slot.needed_by.meets(&self.holders) && !needed_by.meets(&self.holders) {
+            self.optional_bytes += slot.frame.cost();
+        }
+        slot.needed_by = needed_by;
+        Some(slot.frame.clone())
+    }
+
+    /// Removes the oldest frame, whoever needs it.
+    pub(super) fn evict(&mut self) -> Option<Evicted> {
+        self.oldest.map(|slot| self.remove(slot))
+    }
+
+    /// Removes the oldest frame that no holder needs.
+    pub(super) fn evict_optional(&mut self) -> Option<Evicted> {
+        if self.optional_bytes == 0 {
+            return None;
+        }
+        let mut at = self.oldest;
+        while let Some(slot) = at {
+            if !self.slots[slot].needed_by.meets(&self.holders) {
+                return Some(self.remove(slot));
+            }
+            at = self.slots[slot].behind;
+        }
+        None
+    }
+
+    fn remove(&mut self, at: usize) -> Evicted {
+        let Slot { frame, needed_by, before, behind } = self.slots.remove(at);
+        match before {
+            Some(before) => self.slots[before].behind = behind,
+            None => self.oldest = behind,
+        }
+        match behind {
+            Some(behind) => self.slots[behind].before = before,
+            None => self.newest = before,
+        }
+        self.bytes -= frame.cost();
+        if !needed_by.meets(&self.holders) {
+            self.optional_bytes -= frame.cost();
+        }
+        if self.slots.is_empty() && self.slots.capacity() > 1024 {
+            self.slots.shrink_to_fit();
+        }
+        Evicted { slot: at, behind, frame, needed_by }
+    }
+}
+
+/// A frame that left the list.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    /// Where it was.
+    pub(super) slot: usize,
+    /// Where the next newer one is.
+    pub(super) behind: Option<usize>,
+    /// The frame.
+    pub(super) frame: Arc<Frame>,
+    /// Who still needed it.
+    pub(super) needed_by: OutputSet,
+}

@@ -1,0 +1,10 @@
+//! Which build this is.
+
+/// Version of the package.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Commit it was built from, twelve digits; `unknown` where the build could not tell.
+pub const REVISION: &str = env!("METRICS_COLLECTOR_REVISION");
+
+/// Version of the compiler, such as `1.95.0`.
+pub const RUSTC: &str = env!("METRICS_COLLECTOR_RUSTC");
