@@ -1,0 +1,119 @@
+//! The sender: numbered records over one or many connections, flat out or at a steady pace.
+//!
+//! It connects, prints what it is going to send, waits for a line on its standard input, sends, prints how long it
+//! took, and keeps its connections open until its input ends.
+
+use std::io::{self, BufRead, Write};
+use std::net::TcpStream;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::data::{self, Block, Shape};
+
+/// What to send.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Where to: `host:port`.
+    pub(crate) to: String,
+    pub(crate) shape: Shape,
+    pub(crate) connections: usize,
+    /// Datapoints in all, at least; only whole blocks are sent.
+    pub(crate) datapoints: u64,
+    /// Time between two blocks of a connection; none: flat out.
+    pub(crate) every: Option<Duration>,
+}
+
+/// One connection's part.
+struct Part {
+    stream: TcpStream,
+    blocks: Vec<Block>,
+    n_blocks: usize,
+    /// Number of its first datapoint.
+    first: u64,
+    every: Option<Duration>,
+    /// How long after the others it begins, so that paced writes do not all come at once.
+    after: Duration,
+}
+
+/// Sends it all.
+pub(crate) fn run(plan: &Plan) -> io::Result<()> {
+    // Few blocks, so that they stay in the cache and sending costs little more than the system call.
+    let blocks = data::blocks(plan.shape, if plan.connections > 4 { 2 } else { 8 });
+    let share = plan.datapoints.div_ceil(plan.connections as u64);
+    let (mut n_blocks, mut datapoints, mut bytes) = (0, 0, data::header().len());
+    while datapoints < share {
+        let block = &blocks[n_blocks % blocks.len()];
+        datapoints += block.datapoints();
+        bytes += block.bytes.len();
+        n_blocks += 1;
+    }
+    let mut parts = Vec::with_capacity(plan.connections);
+    for i in 0..plan.connections {
+        let stream = TcpStream::connect(&plan.to)?;
+        stream.set_nodelay(true)?;
+        parts.push(Part {
+            stream,
+            blocks: blocks.clone(),
+            n_blocks,
+            first: datapoints * i as u64,
+            every: plan.every,
+            after: plan.every.unwrap_or_default() * i as u32 / plan.connections as u32,
+        });
+    }
+    let all = plan.connections as u64;
+    println!("{}", json!({ "datapoints": datapoints * all, "bytes": bytes as u64 * all }));
+
+    let mut input = io::stdin().lock().lines();
+    if input.next().transpose()?.is_none() {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let done = Barrier::new(plan.connections + 1);
+    let outcome = thread::scope(|scope| {
+        let senders: Vec<_> = parts
+            .into_iter()
+            .map(|part| {
+                let done = &done;
+                scope.spawn(move || {
+                    let outcome = part.send();
+                    done.wait();
+                    outcome
+                })
+            })
+            .collect();
+        done.wait();
+        senders.into_iter().map(|sender| sender.join().expect("senders do not panic")).collect::<io::Result<Vec<_>>>()
+    });
+    match outcome {
+        // Held until the end of our input: closing is not part of what is measured.
+        Ok(_streams) => {
+            println!("{}", json!({ "seconds": began.elapsed().as_secs_f64() }));
+            input.next();
+        }
+        Err(error) => println!("{}", json!({ "error": error.to_string() })),
+    }
+    Ok(())
+}
+
+impl Part {
+    fn send(mut self) -> io::Result<TcpStream> {
+        thread::sleep(self.after);
+        self.stream.write_all(&data::header())?;
+        let mut next = self.first;
+        let mut due = Instant::now();
+        for i in 0..self.n_blocks {
+            if let Some(every) = self.every {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                due += every;
+            }
+            let turn = i % self.blocks.len();
+            let block = &mut self.blocks[turn];
+            next = block.number(next);
+            self.stream.write_all(&block.bytes)?;
+        }
+        Ok(self.stream)
+    }
+}
