@@ -22,12 +22,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Starts this very program in another role.
-    pub(crate) fn role(name: &'static str, arguments: &[&str]) -> io::Result<Part> {
+    /// Starts this very program in another role; with `loud` its standard error is ours.
+    pub(crate) fn role(name: &'static str, arguments: &[&str], loud: bool) -> io::Result<Part> {
         let program = std::env::current_exe()?;
         let mut all = vec![name];
         all.extend(arguments);
-        Part::start(name, &program, &all, true)
+        Part::start(name, &program, &all, loud)
     }
 
     /// Starts a program; with `loud` its standard error is ours.

@@ -138,7 +138,9 @@ pub(crate) fn blocks(shape: Shape, n: usize) -> Vec<Block> {
         let bytes = block(records, &body);
         // The body moved back by what stands before it: the count and the size.
         let before = bytes.len() - MARKER.len() - body.len();
-        values.iter_mut().for_each(|at| *at += before as u32);
+        for at in &mut values {
+            *at += before as u32;
+        }
         blocks.push(Block { bytes, values });
     }
     blocks

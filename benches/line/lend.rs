@@ -158,7 +158,13 @@ unsafe fn set(conf: *mut rd::rd_kafka_conf_t, name: &str, value: &str) -> Result
     let (name, value) = (name.map_err(|e| e.to_string())?, value.map_err(|e| e.to_string())?);
     // SAFETY: both strings end in NUL and outlive the call; the text has the length that is told.
     let outcome = unsafe {
-        rd::rd_kafka_conf_set(conf, name.as_ptr(), value.as_ptr(), text.as_mut_ptr().cast::<c_char>(), text.len())
+        rd::rd_kafka_conf_set(
+            conf,
+            name.as_ptr(),
+            value.as_ptr(),
+            text.as_mut_ptr().cast::<c_char>(),
+            text.len(),
+        )
     };
     if outcome == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK { Ok(()) } else { Err(message(&text)) }
 }

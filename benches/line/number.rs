@@ -17,7 +17,11 @@ const ONE: u64 = 0x3ff << 52;
 /// The value of the datapoint with this number; below 2^52.
 #[inline]
 pub(crate) fn value(number: u64) -> f64 {
-    if number.is_multiple_of(3) { number as f64 } else { f64::from_bits(ONE | (number.wrapping_mul(SPREAD) & FRACTION)) }
+    if number.is_multiple_of(3) {
+        number as f64
+    } else {
+        f64::from_bits(ONE | (number.wrapping_mul(SPREAD) & FRACTION))
+    }
 }
 
 /// The number that gave this value. `None`: no number did.
@@ -28,7 +32,7 @@ pub(crate) fn number(value: f64) -> Option<u64> {
         return Some((bits & FRACTION).wrapping_mul(GATHER) & FRACTION);
     }
     let number = value as u64;
-    (number as f64 == value).then_some(number)
+    ((number as f64).to_bits() == bits).then_some(number)
 }
 
 /// The inverse of an odd number modulo 2^64: each round of Newton's method doubles the bits that are right.

@@ -85,7 +85,10 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
             })
             .collect();
         done.wait();
-        senders.into_iter().map(|sender| sender.join().expect("senders do not panic")).collect::<io::Result<Vec<_>>>()
+        senders
+            .into_iter()
+            .map(|sender| sender.join().expect("senders do not panic"))
+            .collect::<io::Result<Vec<_>>>()
     });
     match outcome {
         // Held until the end of our input: closing is not part of what is measured.

@@ -11,7 +11,7 @@ const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
 const INIT_PRODUCER_ID: i16 = 22;
 
-/// Kafka's error UNSUPPORTED_VERSION.
+/// Kafka's error `UNSUPPORTED_VERSION`.
 const UNSUPPORTED_VERSION: i16 = 35;
 
 /// What we name to clients: key, lowest and highest version. Fetch is never answered, but librdkafka writes the
@@ -111,7 +111,9 @@ impl Broker {
             }
             for nodes in [&[NODE][..], &[NODE]] {
                 out.length(nodes.len()); // replicas, in-sync replicas
-                nodes.iter().for_each(|&node| out.i32(node));
+                for &node in nodes {
+                    out.i32(node);
+                }
             }
             if version >= 5 {
                 out.length(0); // off line

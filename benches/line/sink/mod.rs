@@ -88,7 +88,10 @@ fn serve(mut stream: TcpStream, broker: &api::Broker, shared: &Shared) -> io::Re
         });
         let Some(answer) = answer else {
             let head = &request[..size.min(4)];
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("cannot answer request {head:?}")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("cannot answer request {head:?}"),
+            ));
         };
         stream.write_all(&answer)?;
     }

@@ -117,7 +117,11 @@ impl Output {
     }
 
     pub(crate) fn length(&mut self, n: usize) {
-        if self.flexible { self.uvarint(n as u64 + 1) } else { self.i32(i32::try_from(n).expect("our arrays are short")) }
+        if self.flexible {
+            self.uvarint(n as u64 + 1);
+        } else {
+            self.i32(i32::try_from(n).expect("our arrays are short"));
+        }
     }
 
     pub(crate) fn string(&mut self, text: &[u8]) {
