@@ -12,7 +12,7 @@ use crate::data::Shape;
 use crate::full::{self, Case};
 use crate::report::{self, Runs};
 use crate::systems::{Setup, System};
-use crate::{proc, pump, quiet, send, sink};
+use crate::{attack, proc, pump, quiet, send, sink};
 
 /// Datapoints of a run at full rate: a gigabyte of either shape.
 const WIDE_DATAPOINTS: u64 = 24_000_000;
@@ -58,6 +58,24 @@ fn command() -> Command {
                 .help("Write every figure of every run to this file"),
         )
         .arg(flag("verbose").help("Show what the systems log"))
+        .subcommand(
+            Command::new("attack")
+                .about("Sends hostile bytes beside a well-behaved sender, and watches memory")
+                .arg(text("case").help("Cases whose name contains this"))
+                .arg(number("connections", "1000").help("Connections of the large attack"))
+                .arg(number("ms", "10000").help("How long the large attack lasts"))
+                .arg(number("ceiling-mb", "64").help("Resident memory that must not be passed"))
+                .arg(
+                    text("json").value_parser(value_parser!(PathBuf)).help("Write every figure to this file"),
+                ),
+        )
+        .subcommand(
+            role("hostile")
+                .arg(text("to").required(true))
+                .arg(text("case").required(true))
+                .arg(number("connections", "1"))
+                .arg(number("ms", "1000")),
+        )
         .subcommand(role("sink").arg(number("partitions", "1")))
         .subcommand(
             role("pump").arg(text("kafka").required(true)).arg(text("compression").default_value("none")),
@@ -80,6 +98,12 @@ pub(crate) fn run() -> io::Result<bool> {
         None => drive(&matches),
         Some(("sink", given)) => sink::run(n(given, "partitions") as i32).map(|()| true),
         Some(("pump", given)) => pump::run(word(given, "kafka"), word(given, "compression")).map(|()| true),
+        Some(("attack", given)) => under_attack(&setup(&matches), given),
+        Some(("hostile", given)) => {
+            let lasting = Duration::from_millis(n(given, "ms"));
+            let (to, case) = (word(given, "to"), word(given, "case"));
+            attack::hostile(to, case, n(given, "connections"), lasting).map(|()| true)
+        }
         Some((_, given)) => send::run(&plan(given)?).map(|()| true),
     }
 }
@@ -107,13 +131,33 @@ fn plan(given: &ArgMatches) -> io::Result<send::Plan> {
     })
 }
 
-/// The whole run.
-fn drive(given: &ArgMatches) -> io::Result<bool> {
-    let setup = Setup {
+fn setup(given: &ArgMatches) -> Setup {
+    Setup {
         collector: given.get_one::<PathBuf>("collector").expect("it has a default").clone(),
         flags: given.get_many::<String>("collector-flag").unwrap_or_default().cloned().collect(),
         loud: given.get_flag("verbose"),
+    }
+}
+
+/// Every hostile case.
+fn under_attack(setup: &Setup, given: &ArgMatches) -> io::Result<bool> {
+    println!("{}", proc::machine());
+    let options = attack::Options {
+        filter: given.get_one::<String>("case").cloned().unwrap_or_default(),
+        connections: n(given, "connections"),
+        lasting: Duration::from_millis(n(given, "ms")),
+        ceiling: n(given, "ceiling-mb") << 20,
     };
+    let (good, outcomes) = attack::run(setup, &options)?;
+    if let Some(path) = given.get_one::<PathBuf>("json") {
+        fs::write(path, format!("{:#}\n", json!({ "machine": proc::machine(), "attack": outcomes })))?;
+    }
+    Ok(good)
+}
+
+/// The whole run.
+fn drive(given: &ArgMatches) -> io::Result<bool> {
+    let setup = setup(given);
     let systems: Vec<System> = [System::Pump, System::Collector]
         .into_iter()
         .filter(|system| given.get_one::<String>("only").is_none_or(|only| only == system.name()))

@@ -32,6 +32,7 @@
 #![expect(clippy::cast_precision_loss, reason = "rates and sums are printed with few digits")]
 #![expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "own data, far from the edges")]
 
+mod attack;
 mod child;
 mod cli;
 mod data;

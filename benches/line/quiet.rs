@@ -8,16 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::child::Part;
-use crate::proc;
 use crate::systems::{self, Running, Setup, System};
-
-/// Senders; each writes a block of [`BLOCK_BYTES`] every [`EVERY_MS`]: half a megabyte a second in all.
-const SENDERS: &str = "4";
-const BLOCK_BYTES: &str = "12500";
-const EVERY_MS: &str = "100";
-
-/// Datapoints a second that come of this, nearly.
-const DATAPOINTS_PER_SECOND: u64 = 11_400;
+use crate::{proc, send};
 
 /// Time before the clock starts: connections, metadata, first messages.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -104,11 +96,8 @@ impl Line {
             None => None,
             Some(time) => {
                 // A second more than is watched, so that the last moment is like the others.
-                let datapoints = (DATAPOINTS_PER_SECOND * (time.as_secs() + 1)).to_string();
-                let mut arguments = vec!["--to", &running.input, "--shape", "20x6", "--connections", SENDERS];
-                arguments.extend(["--block-bytes", BLOCK_BYTES, "--every-ms", EVERY_MS]);
-                arguments.extend(["--datapoints", &datapoints]);
-                let sender = Part::role("send", &arguments, true)?;
+                let datapoints = send::QUIET_DATAPOINTS_PER_SECOND * (time.as_secs() + 1);
+                let sender = send::quiet(&running.input, datapoints)?;
                 let plan = sender.ready()?;
                 sink.ask(&system.expectation(&plan), Duration::from_secs(1))?;
                 Some((sender, plan))

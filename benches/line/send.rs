@@ -11,7 +11,26 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::child;
 use crate::data::{self, Block, Shape};
+
+/// Senders of a quiet node; each writes a block of [`QUIET_BLOCK_BYTES`] every [`QUIET_EVERY_MS`]: half a megabyte a
+/// second in all.
+const QUIET_SENDERS: &str = "4";
+const QUIET_BLOCK_BYTES: &str = "12500";
+const QUIET_EVERY_MS: &str = "100";
+
+/// Datapoints a second that come of this, nearly.
+pub(crate) const QUIET_DATAPOINTS_PER_SECOND: u64 = 11_400;
+
+/// Starts the senders of a quiet node, as one process.
+pub(crate) fn quiet(to: &str, datapoints: u64) -> io::Result<child::Part> {
+    let datapoints = datapoints.to_string();
+    let mut arguments = vec!["--to", to, "--shape", "20x6", "--connections", QUIET_SENDERS];
+    arguments.extend(["--block-bytes", QUIET_BLOCK_BYTES, "--every-ms", QUIET_EVERY_MS]);
+    arguments.extend(["--datapoints", &datapoints]);
+    child::Part::role("send", &arguments, true)
+}
 
 /// What to send.
 #[derive(Clone, Debug)]
