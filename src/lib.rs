@@ -37,5 +37,6 @@ pub mod input;
 pub mod ocf;
 pub mod output;
 pub mod record;
+pub mod sample_producer;
 pub mod spool;
 pub mod telemetry;

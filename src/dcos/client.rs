@@ -270,7 +270,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_no_connection_with_its_cause() {
-        let (text, problem) = failure(&client(Limits::default()), &closed_port().await).await;
+        let (_socket, base) = closed_port();
+        let (text, problem) = failure(&client(Limits::default()), &base).await;
         assert!(matches!(problem, Problem::Connection(_)), "{text}");
         assert!(problem.source().is_some() && text.contains("check that it runs there"), "{text}");
     }

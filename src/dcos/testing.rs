@@ -2,7 +2,7 @@
 
 use axum::Router;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -34,7 +34,10 @@ pub(crate) async fn raw_server(head: Vec<u8>, tail: Vec<u8>) -> String {
     base
 }
 
-/// An address where nobody listens.
-pub(crate) async fn closed_port() -> String {
-    listener().await.1
+/// An address where nobody listens, and nobody else can while the socket lives.
+pub(crate) fn closed_port() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    (socket, format!("http://{address}"))
 }

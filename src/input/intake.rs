@@ -21,6 +21,9 @@ pub(super) const READ_BYTES: usize = 256 << 10;
 /// While a header is incomplete, this much is looked at in one go.
 const HEADER_STEP: usize = 1024;
 
+/// A block's records, tags added, may have this many times `input-decompressed-bytes-max`.
+const SPLICE_FACTOR_MAX: usize = 2;
+
 /// What a connection keeps between reads.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -94,6 +97,8 @@ pub(super) struct Intake {
     decompressed: Vec<u8>,
     projected: Vec<u8>,
     scratch: Scratch,
+    /// Bytes that the current block's records have become.
+    spliced_bytes: usize,
     pub(super) buffer: Box<[u8]>,
 }
 
@@ -106,6 +111,7 @@ impl Intake {
             decompressed: Vec::new(),
             projected: Vec::new(),
             scratch: Scratch::default(),
+            spliced_bytes: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         }
     }
@@ -210,6 +216,7 @@ impl Intake {
         let mut of_block = Tally::default();
         let result = body.and_then(|body| {
             self.chunker.begin(body.len());
+            self.spliced_bytes = 0;
             match &block.plan {
                 Plan::Native => self.native(body, block.records, &mut of_block),
                 Plan::Project(plan) => self.project(plan, body, block.records, &mut of_block),
@@ -245,7 +252,7 @@ impl Intake {
             let shape = ocf::walk(body, at).map_err(|_| BlockFault::BadRecord)?;
             at = shape.span.end;
             match shape.check(&self.rules.limits) {
-                Ok(()) => self.add(body, &shape, tally),
+                Ok(()) => self.add(body, &shape, tally)?,
                 Err(fault) => tally.refuse_record(fault),
             }
         }
@@ -273,7 +280,7 @@ impl Intake {
             match projected.outcome {
                 Ok(_) => {
                     let shape = ocf::walk(&record, 0).expect("a projection writes whole records");
-                    self.add(&record, &shape, tally);
+                    self.add(&record, &shape, tally)?;
                 }
                 Err(fault) => tally.refuse_record(fault),
             }
@@ -282,8 +289,10 @@ impl Intake {
         if at == body.len() { Ok(()) } else { Err(BlockFault::CountMismatch) }
     }
 
+    /// Puts a record into its topic's chunk. Added tags may make a block of tiny records many times larger, which is
+    /// bounded like its codec's output is.
     #[inline]
-    fn add(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>, tally: &mut Tally) {
+    fn add(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>, tally: &mut Tally) -> Result<(), BlockFault> {
         let decision = self.rules.enricher.decide(&shape.origin);
         let new_topic = |name: &[u8]| -> Arc<Topic> { self.rules.spool.topic(name) };
         let body = self.chunker.body(shape.topic, new_topic);
@@ -292,7 +301,12 @@ impl Intake {
         if let Some(log) = &self.rules.record_log {
             log.record(&body[before..]);
         }
+        self.spliced_bytes += body.len() - before;
         self.chunker.count(shape.datapoints);
         tally.enrichment[decision.enrichment as usize] += 1;
+        if self.spliced_bytes > SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes {
+            return Err(BlockFault::DecompressedTooLarge);
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Reads records and whole files back into values: for logs, the demonstration and tests. The line itself walks
 //! records and never comes here.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::schema::{MAGIC, MARKER_BYTES, METRIC_LIST};
 use super::varint::read_long;
@@ -108,7 +108,11 @@ struct Text<'a>(&'a [u8]);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0[..self.0.len().min(Shown::TEXT_BYTES)].utf8_chunks() {
-            write!(f, "{}{}", chunk.valid().escape_debug(), chunk.invalid().escape_ascii())?;
+            for c in chunk.valid().chars() {
+                // Nothing is quoted here, so quotes may stand.
+                if matches!(c, '\'' | '"') { f.write_char(c)? } else { write!(f, "{}", c.escape_debug())? }
+            }
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
         if self.0.len() > Shown::TEXT_BYTES { write!(f, "... ({} bytes)", self.0.len()) } else { Ok(()) }
     }
@@ -263,12 +267,12 @@ mod tests {
     #[test]
     fn a_record_is_shown_on_one_line_and_cut() {
         assert_eq!(Shown(&record("t")).to_string(), "t {k=v} n=1.5@7");
-        let mut long = record("t\n\u{e9}\u{1b}");
+        let mut long = record("t'\n\u{e9}\u{1b}");
         long.topic.push(0xff);
         long.tags[0].value = vec![b'x'; 200];
         long.datapoints = vec![long.datapoints[0].clone(); 10];
         let expected = format!(
-            "t\\n\u{e9}\\u{{1b}}\\xff {{k={}... (200 bytes)}}{} ... 2 more",
+            "t'\\n\u{e9}\\u{{1b}}\\xff {{k={}... (200 bytes)}}{} ... 2 more",
             "x".repeat(128),
             " n=1.5@7".repeat(8),
         );

@@ -1,0 +1,340 @@
+//! Polls, sends, waits, and begins again until it is told to stop.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::pin::pin;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+
+use super::args::Settings;
+use super::files::ChunkFiles;
+use super::poll::{NoAddress, Poller, agent_address, encode};
+use super::send::{self, Sender, Totals};
+use crate::dcos::client::NoTls;
+use crate::dcos::statistics::Source;
+use crate::dcos::{Client, Limits};
+use crate::ocf::Marker;
+use crate::ocf::decode::Shown;
+use crate::ocf::encode::Dialect;
+use crate::output::kafka::MESSAGE_BYTES_MAX;
+use crate::record::MetricList;
+
+/// How long the program is patient.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// With the command that prints the agent's address.
+    pub ip_command: Duration,
+    /// With the agent.
+    pub http: Limits,
+    /// With Kafka's acknowledgement of a message.
+    pub delivery: Duration,
+    /// With the acknowledgements still open when it is told to stop.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            ip_command: Duration::from_secs(10),
+            http: Limits::default(),
+            delivery: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No address to poll.
+    #[error("cannot find the agent's address")]
+    Address(#[from] NoAddress),
+    /// No HTTP client.
+    #[error("cannot make HTTP requests")]
+    Http(#[from] NoTls),
+    /// No place for files.
+    #[error("cannot write files to the working directory")]
+    Directory(#[source] io::Error),
+    /// No Kafka client.
+    #[error("cannot set up the Kafka producer")]
+    Kafka(#[from] KafkaError),
+}
+
+/// Runs until `stop` is done: a poll in progress is finished, and acknowledgements are waited for. What is for a
+/// person's eye goes to `screen`, all else to the log. Gives what became of the messages; `None` where none were to
+/// be sent.
+///
+/// # Errors
+/// [`StartError`]. Nothing that fails later ends it.
+pub async fn run(
+    settings: Settings,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+    screen: &mut (dyn Write + Send),
+) -> Result<Option<Totals>, StartError> {
+    let (mut poller, mut outputs) = start(&settings, &patience).await?;
+    let mut stop = pin!(stop);
+    loop {
+        round(&mut poller, &mut outputs).await;
+        // A closed screen is no reason to stop.
+        let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            () = tokio::time::sleep(settings.period) => {}
+        }
+    }
+    let totals = outputs.sender.map(|sender| sender.finish(patience.grace));
+    if let Some(totals) = totals {
+        let _ = writeln!(screen, "Sent {totals}");
+    }
+    Ok(totals)
+}
+
+/// Where files go.
+struct Outputs {
+    dialect: Dialect,
+    verbose: bool,
+    sender: Option<Sender>,
+    files: Option<ChunkFiles>,
+}
+
+async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outputs), StartError> {
+    let address = agent_address(&settings.ip_command, patience.ip_command).await?;
+    let source = Source::new(&address, settings.agent_port);
+    tracing::info!("polling {} every {}s", source.url(), settings.period.as_secs());
+    let client = Client::new(patience.http.clone())?;
+    let poller = Poller { client, source, topic: settings.topic.clone() };
+    let files = settings.directory.as_deref().map(ChunkFiles::new);
+    let sender = (!settings.brokers.is_empty()).then(|| {
+        tracing::info!("sending to topic {} at {}", settings.topic, settings.brokers.join(","));
+        Sender::new(send::Config {
+            brokers: settings.brokers.clone(),
+            topic: settings.topic.clone(),
+            verbose: settings.verbose,
+            delivery: patience.delivery,
+        })
+    });
+    let outputs = Outputs {
+        dialect: settings.dialect,
+        verbose: settings.verbose,
+        sender: sender.transpose()?,
+        files: files.transpose().map_err(StartError::Directory)?,
+    };
+    Ok((poller, outputs))
+}
+
+/// One poll, and its files on their way.
+async fn round(poller: &mut Poller, outputs: &mut Outputs) {
+    let statistics = match poller.poll().await {
+        Ok(statistics) => statistics,
+        Err(failure) => {
+            tracing::warn!("poll failed: {}; it is tried again at the next period", chain(&failure));
+            return;
+        }
+    };
+    match statistics.complaint() {
+        // Members that are no numbers are usual; an executor without a record is not.
+        Some(complaint) if statistics.left_out.is_empty() => tracing::info!("{complaint}"),
+        Some(complaint) => tracing::warn!("{complaint}"),
+        None => {}
+    }
+    if statistics.records.is_empty() {
+        tracing::info!("No containers returned in stats");
+        return;
+    }
+    outputs.take(&statistics.records);
+}
+
+impl Outputs {
+    fn take(&mut self, records: &[MetricList]) {
+        if self.verbose {
+            for record in records {
+                tracing::info!("{}", Shown(record));
+            }
+        }
+        let mut marker = Marker::default();
+        if let Err(error) = getrandom::fill(&mut marker) {
+            tracing::warn!("poll dropped: no random sync marker for the file: {error}");
+            return;
+        }
+        for file in encode(records, self.dialect, &marker, MESSAGE_BYTES_MAX) {
+            if let Some(files) = &mut self.files {
+                match files.write(&file) {
+                    Ok(path) => tracing::info!("wrote {} ({} bytes)", path.display(), file.len()),
+                    Err(error) => tracing::warn!("cannot write a file, this poll is not in one: {error}"),
+                }
+            }
+            if let Some(sender) = &self.sender {
+                sender.send(&file);
+            }
+        }
+    }
+}
+
+/// An error with all its causes.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+    use axum::routing::get;
+    use rdkafka::mocking::MockCluster;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::dcos::testing::{closed_port, serve};
+    use crate::ocf::oracle;
+    use crate::record::TopicName;
+    use crate::sample_producer::testing::consume;
+
+    const FIXTURE: &str = include_str!("../../tests/data/monitor_statistics.json");
+
+    /// An agent that gives one answer after the other, the last again and again, and says when it has given `n`.
+    struct Agent {
+        base: String,
+        answered: Arc<Notify>,
+    }
+
+    impl Agent {
+        async fn new(answers: &'static [(u16, &'static str)]) -> Agent {
+            let answered = Arc::new(Notify::new());
+            let given = Arc::new(AtomicUsize::new(0));
+            let done = Arc::clone(&answered);
+            let answer = move || {
+                let place = given.fetch_add(1, Ordering::Relaxed);
+                // One more than there are, so that the last was worked on before the stop.
+                if place == answers.len() {
+                    done.notify_one();
+                }
+                let (status, body) = answers[place.min(answers.len() - 1)];
+                let status = StatusCode::from_u16(status).expect("a status");
+                std::future::ready((status, body).into_response())
+            };
+            let router = Router::new().route("/monitor/statistics.json", get(answer));
+            Agent { base: serve(router).await, answered }
+        }
+    }
+
+    fn settings(base: &str) -> Settings {
+        let (host, port) =
+            base.trim_start_matches("http://").rsplit_once(':').expect("a host and a port of the stand-in");
+        Settings {
+            brokers: Vec::new(),
+            topic: TopicName::parse(b"t").expect("a topic"),
+            directory: None,
+            verbose: true,
+            period: Duration::from_millis(1),
+            ip_command: vec!["echo".into(), host.into()],
+            agent_port: port.parse().expect("a port"),
+            dialect: Dialect::Native,
+        }
+    }
+
+    /// Runs until the agent has given all its answers; what was on the screen.
+    async fn run_through(agent: &Agent, settings: Settings) -> (Option<Totals>, String) {
+        let mut screen = Vec::new();
+        let patience = Patience { grace: Duration::from_secs(20), ..Patience::default() };
+        let totals = run(settings, patience, agent.answered.notified(), &mut screen).await.expect("a run");
+        (totals, String::from_utf8(screen).expect("text"))
+    }
+
+    fn files(directory: &Path) -> Vec<Vec<u8>> {
+        let n = std::fs::read_dir(directory).expect("a directory").count();
+        let path = |i| directory.join(format!("chunk-{i}.avro"));
+        (0..n).map(|i| std::fs::read(path(i)).expect("a file")).collect()
+    }
+
+    #[tokio::test]
+    async fn polls_become_files_that_avro_reads() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let agent = Agent::new(&[(200, FIXTURE)]).await;
+        let settings = Settings { directory: Some(directory.path().into()), ..settings(&agent.base) };
+        let (totals, screen) = run_through(&agent, settings).await;
+        assert_eq!(totals, None);
+        assert!(screen.starts_with("Wait for 0s...\n") && !screen.contains("Sent"), "{screen}");
+        let expected = crate::dcos::statistics::Statistics::parse(FIXTURE.as_bytes(), b"t").expect("records");
+        let files = files(directory.path());
+        assert!(files.len() >= 2);
+        for file in files {
+            assert_eq!(oracle::read(&file), expected.records);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_poll_is_a_message_and_all_are_accounted_for() {
+        let kafka = MockCluster::new(1).expect("a mock cluster");
+        kafka.create_topic("t", 1, 1).expect("a topic");
+        let agent = Agent::new(&[(200, FIXTURE)]).await;
+        let settings = Settings {
+            brokers: vec![kafka.bootstrap_servers()],
+            dialect: Dialect::Seed,
+            ..settings(&agent.base)
+        };
+        let (totals, screen) = run_through(&agent, settings).await;
+        let totals = totals.expect("totals");
+        assert_eq!((totals.acknowledged, totals.failed), (totals.messages, 0));
+        assert!(screen.ends_with(&format!("Sent {totals}\n")), "{screen}");
+        for (key, value) in consume(&kafka, "t", totals.messages) {
+            assert_eq!(key, None);
+            let records = oracle::read_2016_05(&value);
+            assert_eq!(records.len(), 3);
+            assert!(
+                records[2]
+                    .ends_with("mem_rss_bytes[1462531205000:9007199254740992] processes[1462531205000:4]")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_and_empty_answers_cost_their_poll_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let agent = Agent::new(&[(500, "no"), (200, "[]"), (200, "<html>"), (404, ""), (200, FIXTURE)]).await;
+        let settings = Settings { directory: Some(directory.path().into()), ..settings(&agent.base) };
+        let (_, screen) = run_through(&agent, settings).await;
+        assert!(screen.matches("Wait for").count() >= 5, "{screen}");
+        let files = files(directory.path());
+        assert!(!files.is_empty() && files.iter().all(|file| oracle::read(file).len() == 3));
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_away_ends_nothing() {
+        let (_socket, base) = closed_port();
+        let mut screen = Vec::new();
+        let totals = run(settings(&base), Patience::default(), std::future::ready(()), &mut screen).await;
+        assert_eq!(totals.expect("a run"), None);
+        assert_eq!(screen, b"Wait for 0s...\n");
+    }
+
+    #[tokio::test]
+    async fn a_start_without_address_or_directory_fails_with_the_cause() {
+        let good = settings("http://127.0.0.1:1");
+        let missing = Settings { ip_command: vec!["/nowhere/detect_ip".into()], ..good.clone() };
+        let no_directory = Settings { directory: Some("/nowhere".into()), ..good };
+        for (settings, expected) in [
+            (missing, "cannot find the agent's address: /nowhere/detect_ip: cannot be run (No such file"),
+            (no_directory, "cannot write files to the working directory: No such file"),
+        ] {
+            let stop = std::future::ready(());
+            let error = run(settings, Patience::default(), stop, &mut io::sink()).await.expect_err(expected);
+            let text = chain(&error);
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}
