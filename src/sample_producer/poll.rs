@@ -115,9 +115,15 @@ mod tests {
     use crate::ocf::oracle;
     use crate::record::Tag;
 
+    /// For the command that never ends.
+    const SHORT: Duration = Duration::from_millis(200);
+    /// For those that do.
+    const LONG: Duration = Duration::from_secs(60);
+
     async fn address(command: &[&str]) -> Result<String, String> {
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        agent_address(&command, Duration::from_millis(200)).await.map_err(|error| error.to_string())
+        let patience = if command[0] == "tail" { SHORT } else { LONG };
+        agent_address(&command, patience).await.map_err(|error| error.to_string())
     }
 
     #[tokio::test]

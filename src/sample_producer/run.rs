@@ -289,6 +289,7 @@ mod tests {
         };
         let (totals, screen) = run_through(&agent, settings).await;
         let totals = totals.expect("totals");
+        assert!(totals.messages >= 2, "{totals}");
         assert_eq!((totals.acknowledged, totals.failed), (totals.messages, 0));
         assert!(screen.ends_with(&format!("Sent {totals}\n")), "{screen}");
         for (key, value) in consume(&kafka, "t", totals.messages) {
