@@ -26,8 +26,10 @@ pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// Types within types of a schema text. Ours has 5 levels.
 pub const SCHEMA_DEPTH_MAX: usize = 32;
 
-/// Types, fields and enum symbols of a schema text. Ours has 18. It also bounds the compiled program.
-pub const SCHEMA_NODES_MAX: usize = 2048;
+/// Types, fields and enum symbols of a schema text. Ours has 18. It also bounds the compiled program, and with
+/// [`SCHEMA_DEPTH_MAX`] the memory that parsing takes for a moment: about 10 MiB at most, since apache-avro keeps a copy of
+/// each named type within each type around it.
+pub const SCHEMA_NODES_MAX: usize = 1024;
 
 /// Longest piece of a stranger's text that a fault quotes, in characters.
 const QUOTE_CHARS_MAX: usize = 80;

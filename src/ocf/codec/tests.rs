@@ -64,6 +64,12 @@ fn decompress(codec: Codec, block: &[u8], cap: usize) -> Result<Vec<u8>, CodecFa
 }
 
 #[test]
+fn it_can_move_between_threads() {
+    fn check<T: Send>(_: T) {}
+    check(Decompressor::default());
+}
+
+#[test]
 fn names_are_those_of_the_specification() {
     for (name, codec) in [
         ("null", Some(Codec::Null)),

@@ -441,6 +441,23 @@ fn limits_cost_a_record_and_say_which() {
 }
 
 #[test]
+fn a_record_that_is_too_large_only_as_ours_leaves_nothing_behind() {
+    let datapoints = DATAPOINTS.replace(r#""double""#, r#""int""#);
+    let record = avro(&[S(&[b't'; 100]), L(1), S(b"n"), L(1), L(1), L(0)]);
+    let limits = Limits { record_bytes: record.len() + 3, ..Limits::default() };
+    check_fault(&projection(&[TOPIC, &datapoints]), &limits, &record, RecordFault::TooLarge);
+}
+
+#[test]
+fn of_two_reasons_the_first_is_told() {
+    let projection = projection(&[TOPIC, DATAPOINTS, &TAGS.replace(r#""string""#, r#"["null","string"]"#)]);
+    let record = avro(&[S(b"t"), L(1), S(b"n"), L(1), D(1.0), L(0), L(1), L(0), L(0), L(0)]);
+    let limits = Limits { record_datapoints: 0, ..Limits::default() };
+    check_fault(&projection, &Limits::default(), &record, RecordFault::Unresolvable);
+    check_fault(&projection, &limits, &record, RecordFault::TooManyDatapoints);
+}
+
+#[test]
 fn a_long_extra_field_counts_towards_the_records_bytes() {
     let record = [avro(&[S(&[b'x'; 5000])]), ours()].concat();
     let limits = Limits { record_bytes: 4096, ..Limits::default() };

@@ -16,6 +16,8 @@ const PLANS_BYTES_MAX: usize = 2 << 20;
 #[derive(Default)]
 pub struct PlanCache {
     kept: Mutex<Kept>,
+    /// Held while a plan is made: the memory that this takes is taken once, however many strangers connect.
+    making: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -51,12 +53,13 @@ impl PlanCache {
         if let Some(made) = lock().find(text) {
             return made;
         }
-        // Without the lock: a large schema of one sender must not hold up the others.
-        let made = plan(text);
-        let mut kept = lock();
-        if kept.find(text).is_none() {
-            kept.keep(Entry { text: text.into(), made: made.clone() });
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = lock().find(text) {
+            return made;
         }
+        // What is kept is not locked meanwhile: a stranger's schema must not hold up those that are known.
+        let made = plan(text);
+        lock().keep(Entry { text: text.into(), made: made.clone() });
         made
     }
 }
@@ -96,6 +99,12 @@ mod tests {
 
     fn n_kept(cache: &PlanCache) -> usize {
         cache.kept.lock().unwrap_or_else(PoisonError::into_inner).entries.len()
+    }
+
+    #[test]
+    fn it_can_be_shared_by_threads() {
+        fn check<T: Send + Sync>(_: &T) {}
+        check(&PlanCache::new());
     }
 
     #[test]
