@@ -3,7 +3,10 @@
 //! The HTTP server knows this module and no stage. [`Control`] is cheap to clone and never waits: each call reads
 //! counters or takes a short lock.
 
-#![expect(missing_docs, reason = "fields are the JSON keys and say what they are; those that do not have docs")]
+#![expect(
+    missing_docs,
+    reason = "fields are the JSON keys and say what they are; those that do not have docs"
+)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

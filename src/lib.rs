@@ -31,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod dcos;
+pub mod demo;
 pub mod enrich;
 pub mod http;
 pub mod input;

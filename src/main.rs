@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use metrics_collector::app;
 use metrics_collector::cli::{self, Next, exit};
 use metrics_collector::config::Config;
 use metrics_collector::output::kafka;
-use metrics_collector::telemetry;
+use metrics_collector::{app, telemetry};
 
 fn main() -> ExitCode {
     let answer = cli::evaluate(std::env::args_os(), std::env::vars_os(), &kafka::check);
@@ -14,15 +13,20 @@ fn main() -> ExitCode {
     match answer.next {
         Next::Exit(code) => ExitCode::from(code),
         Next::Run(config) => run(*config),
+        Next::Demo(_) => ExitCode::from(exit::CANNOT_START),
     }
 }
 
-/// Runs the collector until it is told to stop. One thread does all the work that is ours: a quiet node pays for
-/// wake-ups, and a busy one is bound by librdkafka's threads and the kernel.
 fn run(config: Config) -> ExitCode {
     telemetry::init(&config.telemetry);
+    block_on(app::run(config))
+}
+
+/// One thread does all the work that is ours: a quiet node pays for wake-ups, and a busy one is bound by librdkafka's
+/// threads and the kernel.
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(app::run(config)),
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             tracing::error!("cannot start: no runtime: {error}");
             ExitCode::from(exit::CANNOT_START)

@@ -22,7 +22,7 @@ pub(super) fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result
         if let Some(name) = normal.last().and_then(|last| switch_name(last))
             && ["true", "false"].iter().any(|word| argument.eq_ignore_ascii_case(word))
         {
-            return Err(format!("the value of a switch follows \"=\": --{name}={}\n", argument.display()));
+            return Err(format!("the value of a switch follows \"=\": --{name}={}", argument.display()));
         }
         normal.push(if is_single_dash(&argument) { with_second_dash(&argument) } else { argument });
     }

@@ -28,7 +28,7 @@ Examples:
       without Kafka, to see what local processes send
   metrics-collector --config /etc/metrics-collector.toml check-config
       name every fault of a configuration
-  metrics-collector print-config > metrics-collector.toml
+  metrics-collector --kafka-brokers kafka-1:9092 print-config > metrics-collector.toml
       begin a configuration file
   metrics-collector completions bash > /etc/bash_completion.d/metrics-collector
 
@@ -100,9 +100,11 @@ fn with_keys(command: Command) -> Command {
 
 /// A flag for each key. Values stay as they are: what is wrong with them is said with the faults of the other sources.
 fn keys(hidden: bool) -> impl Iterator<Item = Arg> {
-    let flags = |group: &'static Group| group.keys.iter().map(|key| flag(key).help_heading(group.title));
-    const GROUPS: &[Group] = &Group::ALL;
-    GROUPS.iter().flat_map(flags).map(move |flag| flag.hide_short_help(hidden).hide_long_help(hidden))
+    let flags = |group: Group| group.keys.iter().map(move |key| flag(key).help_heading(group.title));
+    Group::ALL
+        .into_iter()
+        .flat_map(flags)
+        .map(move |flag| flag.hide_short_help(hidden).hide_long_help(hidden))
 }
 
 fn flag(key: &'static Key) -> Arg {
@@ -112,21 +114,14 @@ fn flag(key: &'static Key) -> Arg {
     let flag = Arg::new(key.name)
         .long(key.name)
         .aliases(key.aliases)
-        .value_name(key.kind.placeholder())
+        .value_name(key.kind.placeholder().into_owned())
         .value_parser(value_parser!(OsString))
         // Of keys that are not repeatable the last one counts, which reading the sources sees to.
         .action(ArgAction::Append)
         .help(format!("{}{default}", key.summary()))
-        .long_help(format!("{}{}{default} [environment: {environment}]", key.doc, choices(key.kind)));
+        .long_help(format!("{}{default} [environment: {environment}]", key.doc));
     match key.kind {
         Kind::Bool => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => flag,
-    }
-}
-
-fn choices(kind: Kind) -> String {
-    match kind {
-        Kind::Choice(words) => format!(" [values: {}]", words.join(", ")),
-        _ => String::new(),
     }
 }

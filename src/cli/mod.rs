@@ -2,6 +2,7 @@
 
 mod arguments;
 mod command;
+pub mod demo;
 pub mod exit;
 
 #[cfg(test)]
@@ -13,7 +14,8 @@ use std::io::Write;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Error};
 
-use crate::config::{self, CheckKafka, Config, Key, Settings, Sources};
+use crate::config::{self, CheckKafka, Config, Faults, Key, Settings, Sources};
+use crate::demo::Options;
 
 /// What the arguments come to.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub enum Next {
     Exit(u8),
     /// Run the collector.
     Run(Box<Config>),
+    /// Run the demonstration.
+    Demo(Options),
 }
 
 /// Evaluates `arguments`, the program's name first, and `environment`.
@@ -66,6 +70,16 @@ impl Answer {
         }
     }
 
+    fn of_faults(faults: &Faults) -> Answer {
+        let err = format!("metrics-collector: {faults}\n");
+        Answer { out: String::new(), err, next: Next::Exit(exit::BAD_CONFIGURATION) }
+    }
+
+    /// Nothing to print, and something to do.
+    fn of_next(next: Next) -> Answer {
+        Answer { out: String::new(), err: String::new(), next }
+    }
+
     fn of_text(out: String) -> Answer {
         Answer { out, err: String::new(), next: Next::Exit(exit::SUCCESS) }
     }
@@ -76,15 +90,13 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
     match name {
         Some("completions") => return Answer::of_text(command::completions(own)),
         Some("config-reference") => return Answer::of_text(config::markdown()),
+        Some("demo") => return demonstration(own),
         _ => {}
     }
     let flags = std::iter::once(matches).chain(own).flat_map(flags_of).collect();
     let (config, settings) = match config::load(&Sources { flags, environment }, check) {
         Ok(loaded) => loaded,
-        Err(faults) => {
-            let err = format!("metrics-collector: {faults}\n");
-            return Answer { out: String::new(), err, next: Next::Exit(exit::BAD_CONFIGURATION) };
-        }
+        Err(faults) => return Answer::of_faults(&faults),
     };
     match name {
         Some("check-config") => Answer::of_text(format!("{}the configuration is valid\n", warnings(&config))),
@@ -93,7 +105,14 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
             err: warnings(&config),
             next: Next::Exit(exit::SUCCESS),
         },
-        _ => Answer { out: String::new(), err: String::new(), next: Next::Run(Box::new(config)) },
+        _ => Answer::of_next(Next::Run(Box::new(config))),
+    }
+}
+
+fn demonstration(own: Option<&ArgMatches>) -> Answer {
+    match own.map_or_else(|| Ok(Options::default()), demo::options) {
+        Ok(options) => Answer::of_next(Next::Demo(options)),
+        Err(faults) => Answer::of_faults(&Faults(faults)),
     }
 }
 
@@ -115,5 +134,11 @@ fn printed(settings: &Settings, format: Option<&String>) -> String {
 }
 
 fn warnings(config: &Config) -> String {
-    config.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect()
+    let mut text = String::new();
+    for warning in &config.warnings {
+        text.push_str("warning: ");
+        text.push_str(warning);
+        text.push('\n');
+    }
+    text
 }

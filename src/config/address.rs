@@ -25,7 +25,7 @@ pub(super) fn parse_endpoint(text: &str) -> Option<SocketAddr> {
 ///
 /// # Errors
 /// What is wrong with the first bad one.
-pub(super) fn parse_brokers(text: &str) -> Result<Vec<String>, String> {
+pub fn parse_brokers(text: &str) -> Result<Vec<String>, String> {
     let mut brokers: Vec<String> = Vec::new();
     for part in text.split(',').map(str::trim) {
         let broker = parse_broker(part)?;

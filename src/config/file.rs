@@ -134,5 +134,5 @@ fn raw(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Raw, String> {
 /// Line of `offset`, from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     let before = &text.as_bytes()[..offset.min(text.len())];
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+    before.split(|byte| *byte == b'\n').count()
 }

@@ -2,19 +2,27 @@
 
 use std::num::NonZeroU32;
 
-use super::CheckKafka;
+use super::fault::{Fault, Origin};
+use super::keys::Key;
+use super::settings::{Setting, Settings};
 use super::stages::Builder;
-use super::value::{HIDDEN, is_secret_property, one_of};
-use crate::output::kafka::{
-    BatchLimits, Compression, Config, Key, MESSAGE_BYTES_MAX, Naming, NewTopic, Sasl, SaslMechanism,
-    Security, Tls,
-};
-use crate::record::TopicName;
+use super::value::{HIDDEN, Value, is_secret_property};
+use super::{CheckKafka, kafka_security};
+use crate::output::kafka::{self, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic};
+use crate::record::{Secret, TopicName};
 
-const SSL_KEYS: [&str; 4] =
-    ["kafka-ssl-ca", "kafka-ssl-certificate", "kafka-ssl-key", "kafka-ssl-key-password"];
-const SASL_KEYS: [&str; 4] =
-    ["kafka-sasl-mechanism", "kafka-sasl-username", "kafka-sasl-password", "kafka-sasl-password-file"];
+/// Lets the Go collector's switch decide on the compression where nothing else does.
+pub(super) fn settle_compression(settings: &mut Settings) {
+    let compression = Key::find("kafka-compression").expect("the key is in the table");
+    if settings.is_explicit(compression.name) || settings.is_faulty(compression.name) {
+        return;
+    }
+    if let Some(snappy) = settings.optional_switch("kafka-compress-snappy") {
+        let word = if snappy { Compression::Snappy } else { Compression::None }.name();
+        let origin = settings.origin("kafka-compress-snappy").clone();
+        settings.insert(compression, Setting { value: Some(Value::Text(word.to_owned())), origin });
+    }
+}
 
 /// Makes the output's settings; none where `kafka` is false. Its own faults are looked for all the same, since the
 /// keys are there.
@@ -26,12 +34,12 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
         batch: batch(builder),
         compression: builder.compression(),
         require_all_acks: builder.require_all_acks(),
-        key: if settings.word("kafka-key") == "none" { Key::None } else { Key::Agent },
+        key: if settings.word("kafka-key") == "none" { kafka::Key::None } else { kafka::Key::Agent },
         agent_id: settings.owned("agent-id"),
         queue_bytes: settings.nonzero("kafka-queue-max"),
         topics_max: settings.nonzero("kafka-topics-max"),
         create_topics: builder.create_topics(),
-        security: builder.security(),
+        security: kafka_security::build(builder),
         properties: settings.pairs("kafka-property").to_vec(),
         verbose: settings.switch("kafka-verbose"),
         record_log: settings.switch("record-output-log"),
@@ -86,21 +94,18 @@ impl Builder<'_> {
         brokers.to_vec()
     }
 
-    /// `kafka-compression`, and the Go collector's switch where it says something.
+    /// [`settle_compression`] has brought the Go collector's switch into it, or they contradict each other.
     fn compression(&mut self) -> Compression {
         let settings = self.settings;
         let word = settings.word("kafka-compression");
-        let named = Compression::ALL.into_iter().find(|compression| compression.name() == word);
-        let named = named.expect("the key's words are the compressions' names");
-        let Some(snappy) = settings.optional_switch("kafka-compress-snappy") else { return named };
-        if !settings.is_explicit("kafka-compression") {
-            return if snappy { Compression::Snappy } else { Compression::None };
-        }
-        if snappy != (named == Compression::Snappy) {
+        let compression = Compression::ALL.into_iter().find(|compression| compression.name() == word);
+        let compression = compression.expect("the key's words are the compressions' names");
+        let snappy = settings.optional_switch("kafka-compress-snappy");
+        if snappy.is_some_and(|snappy| snappy != (compression == Compression::Snappy)) {
             let expected = format!("contradicts kafka-compression, which is {word}; remove this key");
             self.fault("kafka-compress-snappy", &["kafka-compression"], expected);
         }
-        named
+        compression
     }
 
     fn require_all_acks(&mut self) -> bool {
@@ -131,92 +136,32 @@ impl Builder<'_> {
         None
     }
 
-    fn security(&mut self) -> Security {
-        let protocol = self.settings.word("kafka-security-protocol");
-        let (ssl, sasl) = (protocol.ends_with("ssl"), protocol.starts_with("sasl_"));
-        for (used, names, word) in
-            [(ssl, SSL_KEYS, "ssl or sasl_ssl"), (sasl, SASL_KEYS, "sasl_ssl or sasl_plaintext")]
-        {
-            for name in names {
-                if !used && self.settings.is_set(name) {
-                    let expected = format!(
-                        "has no effect while kafka-security-protocol is {protocol}; set that to {word}"
-                    );
-                    self.fault(name, &["kafka-security-protocol"], expected);
-                }
-            }
-        }
-        let security = Security { tls: self.tls(), sasl: self.sasl(sasl) };
-        if sasl && !ssl && security.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == SaslMechanism::Plain) {
-            let line = "kafka-sasl-mechanism PLAIN without TLS sends the password in the clear; use sasl_ssl";
-            self.warnings.push(line.to_owned());
-        }
-        Security { tls: security.tls.filter(|_| ssl), sasl: security.sasl.filter(|_| sasl) }
-    }
-
-    fn tls(&mut self) -> Option<Tls> {
-        let tls = Tls {
-            ca: self.file("kafka-ssl-ca"),
-            certificate: self.file("kafka-ssl-certificate"),
-            key: self.file("kafka-ssl-key"),
-            key_password: self.settings.owned("kafka-ssl-key-password").map(crate::record::Secret::new),
-        };
-        for (there, name, missing, other) in [
-            (tls.certificate.is_some(), "kafka-ssl-certificate", tls.key.is_none(), "kafka-ssl-key"),
-            (tls.key.is_some(), "kafka-ssl-key", tls.certificate.is_none(), "kafka-ssl-certificate"),
-            (tls.key_password.is_some(), "kafka-ssl-key-password", tls.key.is_none(), "kafka-ssl-key"),
-        ] {
-            if there && missing {
-                self.fault(name, &[other], format!("needs {other} as well"));
-            }
-        }
-        Some(tls)
-    }
-
-    /// What SASL needs; whatever is missing is a fault where the protocol has SASL in it.
-    fn sasl(&mut self, used: bool) -> Option<Sasl> {
-        let word = self.settings.text("kafka-sasl-mechanism");
-        let mechanism = SaslMechanism::ALL.into_iter().find(|mechanism| Some(mechanism.name()) == word);
-        let username = self.settings.owned("kafka-sasl-username");
-        let password = self.secret("kafka-sasl-password", "kafka-sasl-password-file");
-        if used {
-            let names = SaslMechanism::ALL.map(SaslMechanism::name);
-            let for_what = "kafka-security-protocol has sasl in it";
-            if mechanism.is_none() {
-                let expected = format!("not set, but {for_what}; {}", one_of(&names));
-                self.fault("kafka-sasl-mechanism", &["kafka-security-protocol"], expected);
-            }
-            if username.is_none() {
-                let expected = format!("not set, but {for_what}");
-                self.fault("kafka-sasl-username", &["kafka-security-protocol"], expected);
-            }
-            if password.is_none() && !self.settings.is_set("kafka-sasl-password-file") {
-                let expected = format!("not set, nor is kafka-sasl-password-file, but {for_what}");
-                let others = ["kafka-security-protocol", "kafka-sasl-password-file"];
-                self.fault("kafka-sasl-password", &others, expected);
-            }
-        }
-        Some(Sasl { mechanism: mechanism?, username: username?, password: password? })
-    }
-
-    /// The client's own words may quote values, so secrets are struck out of them.
+    /// Asks the Kafka client about all of it, also where something else is missing, so that its faults come with the
+    /// others. Its words may quote values, so secrets are struck out of them.
     fn ask_the_client(&mut self, config: &Config, check: CheckKafka<'_>) {
-        let secret_properties = config
-            .properties
-            .iter()
-            .filter(|(name, _)| is_secret_property(name))
-            .map(|(_, value)| value.as_str());
+        let mut config = config.clone();
+        if config.brokers.is_empty() {
+            // Any will do: the settings are looked at, and nothing is sent.
+            config.brokers.push("127.0.0.1:9092".to_owned());
+        }
+        let properties = config.properties.iter().filter(|(name, _)| is_secret_property(name));
         let tls = config.security.tls.iter().filter_map(|tls| tls.key_password.as_ref());
         let sasl = config.security.sasl.iter().map(|sasl| &sasl.password);
-        let secrets: Vec<&str> = secret_properties
-            .chain(tls.chain(sasl).map(|secret| secret.expose()))
-            .filter(|s| !s.is_empty())
-            .collect();
-        for mut why in check(config) {
+        let secrets = properties.map(|(_, value)| value.as_str()).chain(tls.chain(sasl).map(Secret::expose));
+        let secrets: Vec<&str> = secrets.filter(|secret| !secret.is_empty()).collect();
+        for mut line in check(&config) {
             for secret in &secrets {
-                why = why.replace(secret, HIDDEN);
+                line = line.replace(secret, HIDDEN);
             }
-            self.fault("kafka-property", &[], format!("the Kafka client refuses the settings: {why}"));
+            let named = line.starts_with("kafka-property");
+            let origin = if named { self.settings.origin("kafka-property").clone() } else { Origin::Default };
+            self.faults.push(Fault {
+                origin,
+                key: String::new(),
+                value: None,
+                expected: line,
+                nearest: None,
+            });
         }
     }
 }

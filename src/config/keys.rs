@@ -12,6 +12,7 @@ mod kafka;
 mod kafka_security;
 mod spool;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Prefix of the environment name that every key has.
@@ -182,14 +183,14 @@ impl Key {
 impl Kind {
     /// What stands for the value in the help.
     #[must_use]
-    pub fn placeholder(&self) -> &'static str {
-        match self {
+    pub fn placeholder(&self) -> Cow<'static, str> {
+        let fixed = match self {
             Kind::Bool => "true|false",
             Kind::Integer { .. } => "NUMBER",
             Kind::Size { .. } => "SIZE",
             Kind::Time { .. } => "TIME",
             Kind::Milliseconds { .. } => "MS",
-            Kind::Choice(_) => "CHOICE",
+            Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
             Kind::LogFilter => "FILTER",
             Kind::Path => "PATH",
@@ -199,7 +200,8 @@ impl Kind {
             Kind::TopicName => "TOPIC",
             Kind::TopicPrefix => "PREFIX",
             Kind::Properties => "NAME=VALUE",
-        }
+        };
+        fixed.into()
     }
 }
 

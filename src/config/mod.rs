@@ -8,6 +8,7 @@ mod address;
 mod fault;
 mod file;
 mod kafka;
+mod kafka_security;
 mod keys;
 mod print;
 mod reference;
@@ -24,12 +25,14 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+pub use address::parse_brokers;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};
 pub use reference::markdown;
 pub use settings::Settings;
 pub use source::Sources;
+pub use units::parse_time;
 
 use crate::{enrich, http, input, output, spool, telemetry};
 
@@ -65,7 +68,8 @@ pub type CheckKafka<'a> = &'a dyn Fn(&output::kafka::Config) -> Vec<String>;
 /// Every fault there is.
 pub fn load(sources: &Sources, check_kafka: CheckKafka<'_>) -> Result<(Config, Settings), Faults> {
     let mut faults = Vec::new();
-    let settings = source::read(sources, &mut faults);
+    let mut settings = source::read(sources, &mut faults);
+    kafka::settle_compression(&mut settings);
     let config = stages::build(&settings, check_kafka, &mut faults);
     if faults.is_empty() { Ok((config, settings)) } else { Err(Faults(faults)) }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::fault::Origin;
 use super::keys::{Group, Key};
 use super::settings::Settings;
 use super::value::{HIDDEN, Value};
@@ -18,8 +19,12 @@ pub fn to_toml(settings: &Settings) -> String {
         let _ = writeln!(text, "{gap}# {}", group.title);
         for key in group.keys {
             let setting = settings.get(key.name);
-            let origin = &setting.origin;
+            // A path may have anything in its name; a comment ends with its line.
+            let origin = setting.origin.to_string().replace(char::is_control, "?");
             let _ = match shown(key, setting.value.as_ref()) {
+                Json::Null if setting.origin == Origin::Default => {
+                    writeln!(text, "# {} is not set", key.name)
+                }
                 Json::Null => writeln!(text, "# {} is not set  # {origin}", key.name),
                 // A file cannot name a file.
                 value if key.name == "config" => {

@@ -144,7 +144,7 @@ fn unknown_names(environment: &[(OsString, OsString)]) -> Vec<Fault> {
     let known: Vec<String> = Key::all().filter_map(|key| key.environment().next()).collect();
     let mut names: Vec<String> =
         environment.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    names.retain(|name| name.starts_with(ENVIRONMENT_PREFIX) && !known.contains(name));
+    names.retain(|name| name.starts_with(ENVIRONMENT_PREFIX) && !known.contains(name) && name != BUILD_NAME);
     names.sort_unstable();
     let fault = |name: &String| {
         let rest = &name[ENVIRONMENT_PREFIX.len()..];
@@ -159,5 +159,8 @@ fn unknown_names(environment: &[(OsString, OsString)]) -> Vec<Fault> {
     };
     names.iter().map(fault).collect()
 }
+
+/// What the build script reads; it may still be set when the program runs.
+const BUILD_NAME: &str = "METRICS_COLLECTOR_REVISION";
 
 const NOT_UTF8: &str = "expected UTF-8 text";

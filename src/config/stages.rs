@@ -22,7 +22,6 @@ pub(super) struct Builder<'a> {
 /// Makes the stages' settings. The result is of use only if no fault was added.
 pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &mut Vec<Fault>) -> Config {
     let mut builder = Builder { settings, faults, warnings: Vec::new() };
-    builder.config_is_a_file_key();
     let limits = builder.limits();
     let spool = builder.spool();
     let http = builder.http();
@@ -106,11 +105,6 @@ impl Builder<'_> {
                 None
             }
         }
-    }
-
-    /// Reading the sources has dealt with the file itself.
-    fn config_is_a_file_key(&self) {
-        let _ = self.settings.get("config");
     }
 
     fn limits(&mut self) -> ocf::Limits {

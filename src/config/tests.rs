@@ -1,1 +1,489 @@
+//! Sources in, settings or faults out.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::output::kafka::{Compression, MESSAGE_BYTES_MAX, Naming, SaslMechanism};
+
+/// What a test starts the program with.
+#[derive(Default)]
+struct Start {
+    sources: Sources,
+    dir: Option<TempDir>,
+}
+
+impl Start {
+    fn flag(mut self, name: &'static str, value: &str) -> Start {
+        self.sources.flags.push((name, value.into()));
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Start {
+        self.sources.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A configuration file, given with a flag.
+    fn file(self, text: &str) -> Start {
+        let (start, path) = self.beside("mc.toml", text);
+        start.flag("config", path.to_str().unwrap())
+    }
+
+    /// Any file.
+    fn beside(mut self, name: &str, text: &str) -> (Start, PathBuf) {
+        let dir = self.dir.take().unwrap_or_else(|| tempfile::tempdir().unwrap());
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        self.dir = Some(dir);
+        (self, path)
+    }
+
+    fn load(&self) -> Result<(Config, Settings), Faults> {
+        load(&self.sources, &|_| Vec::new())
+    }
+
+    fn config(&self) -> Config {
+        self.load().map_err(|faults| faults.to_string()).unwrap().0
+    }
+
+    fn kafka(&self) -> output::kafka::Config {
+        self.config().kafka.unwrap()
+    }
+
+    /// The faults' lines, with the directory cut off.
+    fn faults(&self) -> Vec<String> {
+        let faults = self.load().err().map_or(Vec::new(), |faults| faults.0);
+        let dir = self.dir.as_ref().map_or(String::from("//"), |dir| format!("{}/", dir.path().display()));
+        faults.iter().map(|fault| fault.to_string().replace(&dir, "")).collect()
+    }
+
+    /// Exactly these faults, each by its beginning.
+    fn check_faults(&self, expected: &[&str]) {
+        let faults = self.faults();
+        let fits = faults.iter().zip(expected).all(|(fault, expected)| fault.starts_with(expected));
+        assert!(faults.len() == expected.len() && fits, "got {faults:#?}\nexpected {expected:#?}");
+    }
+}
+
+fn start() -> Start {
+    Start::default()
+}
+
+fn with_brokers() -> Start {
+    start().flag("kafka-brokers", "a:1")
+}
+
+#[test]
+fn defaults_are_the_stages_own() {
+    let config = with_brokers().config();
+    assert_eq!(config.input.limits, crate::ocf::Limits::default());
+    assert_eq!(config.memory_limit, 64 << 20);
+    assert_eq!(config.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(config.input.listen.to_string(), "127.0.0.1:8124");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8128");
+    assert_eq!(config.spool.memory_bytes, 32 << 20);
+    assert_eq!(config.spool.topics_max, 2000);
+    let kafka = config.kafka.unwrap();
+    assert_eq!(kafka.naming, Naming::Prefix("metrics-".into()));
+    assert_eq!(kafka.batch.bytes, 512 << 10);
+    assert_eq!(kafka.batch.age, Duration::from_secs(15));
+    assert_eq!(kafka.compression, Compression::Snappy);
+    assert!(kafka.require_all_acks);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn no_key_is_without_effect() {
+    let settings = with_brokers().load().unwrap().1;
+    // What is printed asks for every key, so look before that.
+    let asked = settings.asked.borrow().clone();
+    let unused: Vec<_> = Key::all().map(|key| key.name).filter(|name| !asked.contains(name)).collect();
+    // Reading the sources deals with the file itself.
+    assert_eq!(unused, ["config"]);
+}
+
+#[test]
+fn flag_wins_over_environment_over_file_over_default() {
+    let value = |start: Start| start.kafka().batch.records.get();
+    assert_eq!(value(with_brokers()), 1024);
+    let file = || with_brokers().file("kafka-produce-count = 2");
+    assert_eq!(value(file()), 2);
+    let environment = || file().env("KAFKA_PRODUCE_COUNT", "3");
+    assert_eq!(value(environment()), 3);
+    assert_eq!(value(environment().flag("kafka-produce-count", "4")), 4);
+}
+
+#[test]
+fn origins_say_where_the_value_comes_from() {
+    let start = with_brokers()
+        .file("log-level = \"warn\"\n\nlisten-endpont = \":1\"")
+        .env("METRICS_COLLECTOR_AGENT_ID", "id")
+        .env("KAFKA_VERBOSE", "t");
+    let settings = start.load().unwrap().1;
+    let dir = start.dir.as_ref().unwrap().path().display();
+    for (name, expected) in [
+        ("kafka-brokers", "flag --kafka-brokers".to_owned()),
+        ("agent-id", "environment METRICS_COLLECTOR_AGENT_ID".to_owned()),
+        ("kafka-verbose", "environment KAFKA_VERBOSE".to_owned()),
+        ("log-level", format!("{dir}/mc.toml:1")),
+        ("listen-endpoint", format!("{dir}/mc.toml:3")),
+        ("log-format", "default".to_owned()),
+    ] {
+        assert_eq!(settings.origin(name).to_string(), expected);
+    }
+}
+
+#[test]
+fn of_a_flag_given_twice_the_last_counts_and_properties_add_up() {
+    let start = with_brokers().flag("kafka-brokers", "b:2");
+    let start = start.flag("kafka-property", "linger.ms=5").flag("kafka-property", "debug=broker,topic");
+    let kafka = start.kafka();
+    assert_eq!(kafka.brokers, ["b:2"]);
+    let expected = [("linger.ms", "5"), ("debug", "broker,topic")];
+    assert_eq!(kafka.properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn every_fault_of_every_source_is_told_at_once() {
+    let start = start()
+        .flag("log-level", "inof")
+        .env("KAFKA_PRODUCE_COUNT", "abc")
+        .env("METRICS_COLLECTOR_KAFKA_BROKER", "x")
+        .env("KAFKA_SINGLE_TOPIC", "a/b")
+        .file("memory-limt = 5\nlog-format = 3\n[kafka-x]\nspool-full = \"drop\"\n");
+    start.check_faults(&[
+        "environment METRICS_COLLECTOR_KAFKA_BROKER: no key has this environment name; did you mean \
+         \"METRICS_COLLECTOR_KAFKA_BROKERS\"?",
+        "mc.toml:1: there is no key \"memory-limt\"; did you mean \"memory-limit\"?",
+        "mc.toml:3: there is no key \"kafka-x\"",
+        "flag --log-level: log-level = \"inof\": expected off",
+        "environment KAFKA_SINGLE_TOPIC: kafka-single-topic = \"a/b\": expected a legal Kafka topic name",
+        "environment KAFKA_PRODUCE_COUNT: kafka-produce-count = \"abc\": expected a whole number",
+        "mc.toml:2: log-format: expected a text in quotes, but it is a whole number",
+        "kafka-brokers: not set; give --kafka-brokers",
+    ]);
+}
+
+#[test]
+fn a_bad_value_is_a_fault_also_where_another_one_wins() {
+    let start = with_brokers().flag("kafka-produce-count", "1").env("KAFKA_PRODUCE_COUNT", "abc");
+    start.check_faults(&["environment KAFKA_PRODUCE_COUNT"]);
+}
+
+#[test]
+fn a_fault_brings_no_second_one_of_its_own_making() {
+    start().flag("kafka-brokers", "a:x").check_faults(&["flag --kafka-brokers"]);
+    with_brokers().flag("memory-limit", "1").check_faults(&["flag --memory-limit"]);
+    with_brokers()
+        .flag("kafka-security-protocol", "sasl")
+        .flag("kafka-sasl-username", "u")
+        .check_faults(&["flag --kafka-security-protocol"]);
+}
+
+#[test]
+fn toml_faults_have_their_lines_and_do_not_hide_each_other() {
+    let start = with_brokers().file("a = = 1\nkafka = 1\n\nlog-level = debug\nkafka-key = \"x\"\n");
+    start.check_faults(&[
+        "mc.toml:1: no valid TOML",
+        "mc.toml:4: no valid TOML",
+        "mc.toml:2: kafka: expected true or false, without quotes, but it is a whole number",
+        "mc.toml:5: kafka-key = \"x\": expected agent or none",
+    ]);
+}
+
+#[test]
+fn toml_types_are_those_of_the_kind() {
+    let good = "kafka = true\nmemory-limit = 0x8000000\nspool-memory = \"32MiB\"\nkafka-produce-count = 1_000\n\
+                kafka-produce-period-ms = 250\nshutdown-grace = \"1m\"\nkafka-brokers = [\"a:1\", \"b:2\"]\n\
+                kafka-property = [\"linger.ms=1\", \"debug=a,b\"]\n";
+    let config = start().file(good).config();
+    let kafka = config.kafka.unwrap();
+    assert_eq!(config.memory_limit, 128 << 20);
+    assert_eq!(config.shutdown_grace, Duration::from_secs(60));
+    assert_eq!(kafka.brokers, ["a:1", "b:2"]);
+    assert_eq!(kafka.batch.records.get(), 1000);
+    assert_eq!(kafka.batch.age, Duration::from_millis(250));
+    assert_eq!(kafka.properties.len(), 2);
+    let bad = "kafka = \"true\"\nmemory-limit = 1.5\nkafka-produce-count = \"5\"\nshutdown-grace = 10\n\
+               kafka-brokers = [1]\nagent-id = 2024-01-01\nlog-level = [\"info\"]\n";
+    let lines: Vec<String> = start().file(bad).faults();
+    let told: BTreeSet<_> = lines.iter().filter_map(|line| line.split(':').nth(1)).collect();
+    assert_eq!(told, BTreeSet::from(["1", "2", "3", "4", "5", "6", "7"]), "{lines:#?}");
+}
+
+#[test]
+fn the_file_has_each_key_once_and_not_itself() {
+    let start = with_brokers()
+        .file("config = \"x\"\nlisten-endpont = \":1\"\nlisten-endpoint = \":1\"\n")
+        .env("METRICS_COLLECTOR_CONFIG", "unused, the flag wins");
+    start.check_faults(&[
+        "mc.toml:1: the key \"config\" cannot",
+        "mc.toml:3: \"listen-endpoint\" sets the key",
+    ]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_fault() {
+    let start = with_brokers().env("METRICS_COLLECTOR_CONFIG", "/nonexistent/mc.toml");
+    start.check_faults(&[
+        "environment METRICS_COLLECTOR_CONFIG: config = \"/nonexistent/mc.toml\": expected a read",
+    ]);
+}
+
+#[test]
+fn two_environment_names_of_a_key_must_agree() {
+    let start =
+        |other: &str| start().env("KAFKA_BROKERS", "a:1").env("METRICS_COLLECTOR_KAFKA_BROKERS", other);
+    assert_eq!(start("a:1").kafka().brokers, ["a:1"]);
+    start("b:1").check_faults(&[
+        "environment METRICS_COLLECTOR_KAFKA_BROKERS: kafka-brokers: differs from KAFKA_BROKERS",
+    ]);
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set_and_foreign_names_do_not_matter() {
+    let start = with_brokers().env("KAFKA_PRODUCE_COUNT", "").env("METRICS_COLLECTOR_AGENT_ID", "");
+    let config = start.env("KAFKA_FRAMEWORK", "x").env("METRICS_COLLECTOR_REVISION", "abc").config();
+    assert_eq!(config.enrich.agent_id, None);
+}
+
+#[test]
+fn an_empty_flag_unsets_what_the_file_sets() {
+    let start = with_brokers().file("agent-id = \"a\"").flag("agent-id", "");
+    assert_eq!(start.config().enrich.agent_id, None);
+}
+
+#[test]
+fn values_that_are_no_text_are_faults() {
+    let mut start = with_brokers();
+    start.sources.environment.push(("METRICS_COLLECTOR_AGENT_ID".into(), OsString::from_vec(vec![0xff])));
+    start.check_faults(&["environment METRICS_COLLECTOR_AGENT_ID: agent-id: expected UTF-8 text"]);
+}
+
+#[test]
+fn kafka_false_needs_no_brokers() {
+    assert!(start().flag("kafka", "false").config().kafka.is_none());
+}
+
+#[test]
+fn the_predecessors_switches_keep_their_meaning() {
+    let compression = |snappy: &str| with_brokers().env("KAFKA_COMPRESS_SNAPPY", snappy).kafka().compression;
+    assert_eq!(compression("true"), Compression::Snappy);
+    assert_eq!(compression("false"), Compression::None);
+    let settings = with_brokers().env("KAFKA_COMPRESS_SNAPPY", "false").load().unwrap().1;
+    assert!(
+        to_toml(&settings).contains("kafka-compression = \"none\"  # environment KAFKA_COMPRESS_SNAPPY\n")
+    );
+    for (snappy, named, good) in
+        [("false", "lz4", true), ("true", "snappy", true), ("true", "lz4", false), ("false", "snappy", false)]
+    {
+        let start = with_brokers().flag("kafka-compress-snappy", snappy).flag("kafka-compression", named);
+        assert_eq!(start.load().is_ok(), good, "{snappy} {named}");
+    }
+    let config = with_brokers().env("KAFKA_REQUIRE_ALL_ACKS", "0").env("KAFKA_FLUSH_MS", "5000").config();
+    assert!(!config.kafka.unwrap().require_all_acks);
+    let expected = ["kafka-require-all-acks is false", "kafka-flush-ms is retired"];
+    assert!(config.warnings.iter().zip(expected).all(|(line, start)| line.starts_with(start)));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+}
+
+#[test]
+fn messages_are_cut_to_what_old_consumers_take_and_that_is_said() {
+    for (kbytes, bytes, warned) in
+        [("976", 976 << 10, false), ("977", MESSAGE_BYTES_MAX, true), ("2147483647", MESSAGE_BYTES_MAX, true)]
+    {
+        let config = with_brokers().flag("kafka-produce-kbytes", kbytes).config();
+        assert_eq!(config.kafka.unwrap().batch.bytes, bytes);
+        assert_eq!(!config.warnings.is_empty(), warned, "{kbytes}");
+    }
+}
+
+#[test]
+fn one_topics_max_feeds_spool_and_kafka() {
+    let config = with_brokers().flag("kafka-topics-max", "7").config();
+    assert_eq!((config.spool.topics_max, config.kafka.unwrap().topics_max.get()), (7, 7));
+}
+
+#[test]
+fn the_memory_budget_must_hold_its_parts() {
+    let fault = "flag --memory-limit: memory-limit = \"55MiB\": expected at least 56MiB";
+    with_brokers().flag("memory-limit", "55MiB").check_faults(&[fault]);
+    with_brokers().flag("memory-limit", "56MiB").check_faults(&[]);
+    start().flag("kafka", "false").flag("memory-limit", "40MiB").check_faults(&[]);
+    with_brokers()
+        .flag("input-decompressed-bytes-max", "16MiB")
+        .check_faults(&["memory-limit = \"64MiB\": expected at least 65MiB"]);
+}
+
+#[test]
+fn limits_of_the_input_must_fit_into_each_other() {
+    with_brokers().flag("input-record-bytes-max", "2MiB").check_faults(&[
+        "flag --input-record-bytes-max: input-record-bytes-max = \"2MiB\": expected at most",
+    ]);
+    with_brokers()
+        .flag("input-block-bytes-max", "5MiB")
+        .check_faults(&["flag --input-block-bytes-max: input-block-bytes-max = \"5MiB\": expected at most"]);
+    with_brokers().flag("spool-memory", "2MiB").check_faults(&["flag --spool-memory"]);
+}
+
+#[test]
+fn input_and_http_need_addresses_of_their_own() {
+    with_brokers().flag("http-endpoint", "localhost:8124").check_faults(&["flag --http-endpoint"]);
+    with_brokers().flag("http-endpoint", ":0").flag("listen-endpoint", ":0").check_faults(&[]);
+}
+
+#[test]
+fn topic_shapes_need_creation() {
+    with_brokers().flag("kafka-topic-partitions", "3").check_faults(&["flag --kafka-topic-partitions"]);
+    let start = with_brokers().flag("kafka-topic-partitions", "3").flag("kafka-create-topics", "true");
+    let topic = start.kafka().create_topics.unwrap();
+    assert_eq!((topic.partitions.map(std::num::NonZero::get), topic.replication), (Some(3), None));
+}
+
+#[test]
+fn tls_and_sasl_come_whole_or_not_at_all() {
+    let protocol = |name: &str| with_brokers().flag("kafka-security-protocol", name);
+    protocol("SASL_SSL").check_faults(&[
+        "kafka-sasl-mechanism: not set, but kafka-security-protocol is sasl_ssl; expected PLAIN, SCRAM-SHA-256 or",
+        "kafka-sasl-username: not set",
+        "kafka-sasl-password: not set, but kafka-security-protocol is sasl_ssl; set it or kafka-sasl-password-file",
+    ]);
+    protocol("plaintext").flag("kafka-sasl-username", "u").check_faults(&["flag --kafka-sasl-username"]);
+    let (start, pem) = protocol("ssl").beside("a.pem", "x");
+    let pem = pem.to_str().unwrap();
+    start.flag("kafka-ssl-certificate", pem).check_faults(&["flag --kafka-ssl-certificate"]);
+    let (start, pem) = protocol("ssl").beside("a.pem", "x");
+    let pem = pem.to_str().unwrap();
+    let security = start.flag("kafka-ssl-ca", pem).kafka().security;
+    assert!(security.sasl.is_none() && security.tls.is_some_and(|tls| tls.ca.is_some()));
+}
+
+#[test]
+fn files_that_keys_name_are_looked_at() {
+    with_brokers()
+        .flag("kafka-security-protocol", "ssl")
+        .flag("kafka-ssl-ca", "/nonexistent/ca.pem")
+        .flag("http-token-file", "/nonexistent/token")
+        .check_faults(&[
+            "flag --http-token-file: http-token-file = \"/nonexistent/token\": expected a readable file",
+            "flag --kafka-ssl-ca: kafka-ssl-ca = \"/nonexistent/ca.pem\": expected a readable file",
+        ]);
+}
+
+#[test]
+fn passwords_and_tokens_come_from_files() {
+    let (start, password) = with_brokers().beside("password", "sesame\n");
+    let (start, token) = start.beside("token", "abc\n");
+    let config = start
+        .flag("kafka-security-protocol", "sasl_plaintext")
+        .flag("kafka-sasl-mechanism", "scram-sha-512")
+        .flag("kafka-sasl-username", "u")
+        .flag("kafka-sasl-password-file", password.to_str().unwrap())
+        .flag("http-token-file", token.to_str().unwrap())
+        .config();
+    let sasl = config.kafka.unwrap().security.sasl.unwrap();
+    assert_eq!((sasl.mechanism, sasl.password.expose()), (SaslMechanism::ScramSha512, "sesame"));
+    assert_eq!(config.http.token.unwrap().expose(), "abc");
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_secret_and_its_file_are_one_too_many() {
+    let (start, token) = with_brokers().beside("token", "abc");
+    let start = start.env("METRICS_COLLECTOR_HTTP_TOKEN", "abc");
+    start.flag("http-token-file", token.to_str().unwrap()).check_faults(&["flag --http-token-file"]);
+}
+
+#[test]
+fn the_kafka_clients_faults_come_with_the_others_and_without_secrets() {
+    let start = start().flag("kafka-property", "ssl.keystore.password=sesame").flag("log-format", "x");
+    let check = |kafka: &output::kafka::Config| vec![format!("kafka-property no: {}", kafka.properties[0].1)];
+    let faults = load(&start.sources, &check).err().unwrap().to_string();
+    assert!(faults.contains("flag --kafka-property: kafka-property no: <hidden>"), "{faults}");
+    assert!(faults.contains("log-format") && faults.contains("kafka-brokers: not set"), "{faults}");
+}
+
+#[test]
+fn the_client_is_not_asked_without_kafka() {
+    let start = start().flag("kafka", "false");
+    assert!(load(&start.sources, &|_| unreachable!("Kafka is off")).is_ok());
+}
+
+/// Every secret in every place, good and bad.
+#[test]
+fn secrets_are_in_no_output() {
+    const SECRET: &str = "sesame";
+    let good = with_brokers()
+        .flag("kafka-security-protocol", "sasl_ssl")
+        .flag("kafka-sasl-mechanism", "PLAIN")
+        .flag("kafka-sasl-username", "u")
+        .flag("kafka-sasl-password", SECRET)
+        .env("METRICS_COLLECTOR_HTTP_TOKEN", SECRET)
+        .file("kafka-property = [\"ssl.keystore.password=sesame\"]");
+    let (config, settings) = good.load().unwrap();
+    let shown = [format!("{config:#?}"), to_toml(&settings), to_json(&settings).to_string()];
+    for text in shown.iter().chain(&config.warnings) {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+    assert_eq!(config.warnings.len(), 1, "a password as a flag is warned about: {:?}", config.warnings);
+    let bad = [
+        start().flag("kafka-sasl-password", "sesame\n").flag("http-token", "sesame sesame"),
+        start().env("METRICS_COLLECTOR_HTTP_TOKEN", "sesame sesame"),
+        start().env("METRICS_COLLECTOR_KAFKA_SASL_PASWORD", SECRET),
+        start().flag("kafka-sasl-password", SECRET).flag("kafka-ssl-key-password", SECRET),
+        start().flag("kafka-property", "ssl.keystore.password:sesame"),
+        start().flag("kafka-property", "ssl.keystore.password=sesame").flag("kafka-property", "x"),
+        start().file("kafka-sasl-password = sesame\n"),
+        start().file("kafka-sasl-password = \"sesame\n"),
+        start().file("kafka-sasl-password = [\"sesame\"]\nkafka-sasl-pasword = \"sesame\"\n"),
+        start()
+            .file("sesame = 1 kafka-sasl-password = sesame\n\"sasl\" = \"sesame\" \"sesame\"\n")
+            .flag("http-token", "\u{e9}sesame"),
+    ];
+    for (i, start) in bad.iter().enumerate() {
+        let faults = start.load().err().unwrap();
+        let text = faults.to_string().replace("\"sesame\"; did", "");
+        // A key that nobody knows is named, so the last case has its name in the text once.
+        let allowed = usize::from(i == 9 && text.contains("there is no key \"sesame\""));
+        assert!(text.matches(SECRET).count() <= allowed, "{i}: {text}");
+        assert!(format!("{faults:?}").matches(SECRET).count() <= allowed, "{i}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_is_printed_is_a_file_again_with_the_same_values() {
+    let given = with_brokers()
+        .flag("agent-id", "quote \" and \\ and # and 'x'")
+        .flag("kafka-property", "debug=broker,topic")
+        .flag("kafka-topic-prefix", "")
+        .flag("shutdown-grace", "59m")
+        .env("KAFKA_PRODUCE_PERIOD_MS", "1m")
+        .env("LISTEN_ENDPONT", ":8124")
+        .env("KAFKA_COMPRESS_SNAPPY", "false");
+    let (config, settings) = given.load().unwrap();
+    let again = start().file(&to_toml(&settings)).config();
+    assert_eq!(format!("{again:?}"), format!("{config:?}"));
+}
+
+#[test]
+fn a_hidden_secret_is_not_taken_for_one() {
+    let start = with_brokers().file("http-token = \"<hidden>\"");
+    start.check_faults(&["mc.toml:1: http-token = \"<hidden>\": expected the secret itself"]);
+}
+
+#[test]
+fn json_has_value_origin_and_default_of_every_key() {
+    let settings = with_brokers().load().unwrap().1;
+    let json = to_json(&settings);
+    assert_eq!(json.as_object().unwrap().len(), Key::all().count());
+    assert_eq!(json["kafka-brokers"]["value"], "a:1");
+    assert_eq!(json["kafka-brokers"]["origin"], "flag --kafka-brokers");
+    assert_eq!(json["memory-limit"]["default"], "64MiB");
+    assert_eq!(json["http-token"]["secret"], true);
+}

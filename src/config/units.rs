@@ -25,7 +25,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// Reads a time: a whole number and its unit, `ms`, `s`, `m` or `h`.
-pub(super) fn parse_time(text: &str) -> Option<Duration> {
+pub fn parse_time(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let milliseconds = match unit {
         "ms" => 1,

@@ -81,6 +81,9 @@ impl Value {
         if text.is_empty() && key.default.is_none() {
             return Ok(None);
         }
+        if key.secret && text == HIDDEN {
+            return misfit("expected the secret itself, not what print-config shows in its place");
+        }
         parse_text(&key.kind, text).map(Some)
     }
 
@@ -118,13 +121,11 @@ pub(super) fn is_secret_property(name: &str) -> bool {
 
 /// Name and value of a property, or the name alone where what follows could be anything.
 fn shown_property(text: &str) -> String {
-    match text.split_once('=') {
-        Some((name, value)) => format!("{name}={}", shown_value(name, value)),
-        None => {
-            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            text.chars().take_while(|c| legal(*c)).collect()
-        }
+    if let Some((name, value)) = text.split_once('=') {
+        return format!("{name}={}", shown_value(name, value));
     }
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.chars().take_while(|c| legal(*c)).collect()
 }
 
 fn misfit<T>(expected: impl Into<String>) -> Result<T, Misfit> {

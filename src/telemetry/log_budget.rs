@@ -1,7 +1,6 @@
 //! How often peers may make us log.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// At most so many lines in a period for each key, such as a peer's address.
@@ -9,11 +8,11 @@ use std::time::{Duration, Instant};
 /// Memory is bounded: at most `keys_max` keys have a share of their own, further ones share one. A key whose
 /// period is over makes room for new ones.
 #[derive(Debug)]
-pub struct LogBudget<K> {
+pub struct LogBudget {
     lines: u32,
     period: Duration,
     keys_max: usize,
-    by_key: HashMap<K, Share>,
+    by_key: HashMap<String, Share>,
     /// Of all keys for which there was no room.
     shared: Share,
     /// When keys were last looked through for room, so that a flood of keys does not look each time.
@@ -28,25 +27,32 @@ struct Share {
     suppressed: u64,
 }
 
-impl<K: Eq + Hash> LogBudget<K> {
+impl Default for LogBudget {
+    /// 5 lines a minute for each of 1024 keys: enough to see what is wrong with each sender of a host.
+    fn default() -> LogBudget {
+        LogBudget::new(5, Duration::from_secs(60), 1024)
+    }
+}
+
+impl LogBudget {
     /// `lines` in each `period` for each of at most `keys_max` keys.
     #[must_use]
-    pub fn new(lines: u32, period: Duration, keys_max: usize) -> LogBudget<K> {
+    pub fn new(lines: u32, period: Duration, keys_max: usize) -> LogBudget {
         LogBudget { lines, period, keys_max, by_key: HashMap::new(), shared: Share::default(), swept: None }
     }
 
-    /// Asks for one line. `Some(n)`: log it, and say that `n` lines before it were suppressed. `None`: do not.
-    pub fn ask(&mut self, key: K, now: Instant) -> Option<u64> {
-        if !self.by_key.contains_key(&key) && self.by_key.len() >= self.keys_max {
+    /// Takes one line. `Some(n)`: log it, and say that `n` lines before it were suppressed. `None`: do not.
+    #[must_use]
+    pub fn take(&mut self, key: &str, now: Instant) -> Option<u64> {
+        let known = self.by_key.contains_key(key);
+        if !known && self.by_key.len() >= self.keys_max {
             self.make_room(now);
         }
-        let full = self.by_key.len() >= self.keys_max;
-        let share = match self.by_key.get_mut(&key) {
-            Some(share) => share,
-            None if full => &mut self.shared,
-            None => self.by_key.entry(key).or_default(),
-        };
-        share.ask(self.lines, self.period, now)
+        if !known && self.by_key.len() < self.keys_max {
+            self.by_key.insert(key.to_owned(), Share::default());
+        }
+        let share = self.by_key.get_mut(key).unwrap_or(&mut self.shared);
+        share.take(self.lines, self.period, now)
     }
 
     /// Forgets keys whose period is over, at most once a period. What they suppressed is told with the shared lines.
@@ -71,7 +77,7 @@ impl Share {
         self.since.is_none_or(|since| now.saturating_duration_since(since) >= period)
     }
 
-    fn ask(&mut self, lines: u32, period: Duration, now: Instant) -> Option<u64> {
+    fn take(&mut self, lines: u32, period: Duration, now: Instant) -> Option<u64> {
         if self.is_over(period, now) {
             self.since = Some(now);
             self.lines = 0;
@@ -95,7 +101,7 @@ mod tests {
     fn a_key_gets_its_lines_and_then_the_number_of_suppressed_ones() {
         let mut budget = LogBudget::new(2, PERIOD, 10);
         let start = Instant::now();
-        let mut ask = |seconds| budget.ask("peer", start + Duration::from_secs(seconds));
+        let mut ask = |seconds| budget.take("peer", start + Duration::from_secs(seconds));
         assert_eq!([ask(0), ask(1), ask(2), ask(9)], [Some(0), Some(0), None, None]);
         assert_eq!([ask(10), ask(11), ask(12)], [Some(2), Some(0), None]);
         assert_eq!(ask(100), Some(1));
@@ -105,14 +111,17 @@ mod tests {
     fn keys_do_not_use_each_others_lines() {
         let mut budget = LogBudget::new(1, PERIOD, 10);
         let now = Instant::now();
-        assert_eq!([budget.ask(1, now), budget.ask(1, now), budget.ask(2, now)], [Some(0), None, Some(0)]);
+        assert_eq!(
+            [budget.take("a", now), budget.take("a", now), budget.take("b", now)],
+            [Some(0), None, Some(0)]
+        );
     }
 
     #[test]
     fn a_flood_of_keys_shares_one_budget_and_bounded_memory() {
         let mut budget = LogBudget::new(1, PERIOD, 4);
         let now = Instant::now();
-        let logged = (0..1000).filter(|key| budget.ask(*key, now).is_some()).count();
+        let logged = (0..1000).filter(|key| budget.take(&key.to_string(), now).is_some()).count();
         assert_eq!(logged, 4 + 1);
         assert_eq!(budget.by_key.len(), 4);
     }
@@ -121,10 +130,10 @@ mod tests {
     fn keys_whose_period_is_over_make_room_and_their_number_is_not_forgotten() {
         let mut budget = LogBudget::new(1, PERIOD, 1);
         let start = Instant::now();
-        assert_eq!([budget.ask(1, start), budget.ask(1, start)], [Some(0), None]);
+        assert_eq!([budget.take("a", start), budget.take("a", start)], [Some(0), None]);
         let later = start + PERIOD;
-        assert_eq!([budget.ask(2, later), budget.ask(2, later)], [Some(0), None]);
-        // Key 3 finds no room and takes a shared line, which tells what key 1 had suppressed.
-        assert_eq!(budget.ask(3, later), Some(1));
+        assert_eq!([budget.take("b", later), budget.take("b", later)], [Some(0), None]);
+        // The third finds no room and takes a shared line, which tells what the first had suppressed.
+        assert_eq!(budget.take("c", later), Some(1));
     }
 }

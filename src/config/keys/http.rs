@@ -14,7 +14,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "http-connections-max",
         Kind::Integer { min: 1, max: 65_536 },
-        "HTTP connections at once. Further ones wait until one ends. A Prometheus and a health check need two.",
+        "HTTP connections at once. Further ones are refused. A quarter is kept for this machine, so that its health \
+         check gets through whatever comes from outside.",
     )
     .or("256"),
     Key::new(
