@@ -32,14 +32,14 @@ pub(super) struct Shared {
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,
     /// By host.
-    pub(super) log_budget: Mutex<LogBudget<String>>,
+    pub(super) log_budget: Mutex<LogBudget>,
 }
 
 impl Shared {
     /// Whether this peer may cause another log line now; then how many were kept back before it.
     pub(super) fn may_log(&self, peer: &PeerName) -> Option<u64> {
         let mut budget = self.log_budget.lock().expect("no code panics under this lock");
-        budget.ask(peer.host(), Instant::now())
+        budget.take(&peer.host(), Instant::now())
     }
 }
 

@@ -28,7 +28,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,11 +44,6 @@ use intake::Rules;
 use listener::{Shared, SocketFile, Workbenches};
 use record_log::RecordLog;
 use registry::Registry;
-
-/// Log lines that a peer's host may cause in a period, and hosts that are told apart.
-const LOG_LINES: u32 = 10;
-const LOG_PERIOD: Duration = Duration::from_secs(60);
-const LOG_HOSTS: usize = 256;
 
 /// The input, listening and not yet accepting.
 pub struct Input {
@@ -126,7 +120,7 @@ impl Input {
             block_timeout: config.block_timeout,
             hexdump: config.hexdump,
             drain,
-            log_budget: Mutex::new(LogBudget::new(LOG_LINES, LOG_PERIOD, LOG_HOSTS)),
+            log_budget: Mutex::new(LogBudget::default()),
         };
         Ok(Input { tcp, unix, shared: Arc::new(shared), handle })
     }
