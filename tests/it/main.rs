@@ -1,3 +1,19 @@
-//! The integration tests: one binary.
+//! The integration tests, one binary: the real program between real senders and a real Apache Kafka.
+//!
+//! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: Java 17, Maven, openssl and
+//! promtool. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
+//! or shapes it has its own.
 
-fn main() {}
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+
+mod architecture;
+mod cli;
+mod harness;
+mod http;
+mod input;
+mod kafka_errors;
+mod outage;
+mod security;
+mod streams;

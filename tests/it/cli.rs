@@ -1,0 +1,136 @@
+//! The command line as its users meet it: exit codes and words.
+
+use std::net::TcpListener;
+
+use crate::support::collector::{Output, run};
+
+/// What the program needs to run, on free ports.
+const RUN: [&str; 6] =
+    ["--kafka-brokers", "127.0.0.1:1", "--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"];
+
+#[test]
+fn an_unknown_flag_is_a_usage_error_that_names_the_nearest() {
+    let output = run(&["--kafka-broker", "a:1"], &[]);
+    assert_eq!(output.code, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("--kafka-broker"), "{output:#?}");
+    assert!(output.stderr.contains("--kafka-brokers"), "the nearest right flag: {output:#?}");
+}
+
+fn check_all_faults(output: &Output) {
+    assert_eq!(output.code, Some(78), "{output:#?}");
+    let said = output.stdout.clone() + &output.stderr;
+    for word in ["listen-endpoint", "nonsense", "kafka-produce-count", "many", "kafka-compression", "zip"] {
+        assert!(said.contains(word), "{word:?} is not named in {output:#?}");
+    }
+    assert!(said.contains("METRICS_COLLECTOR_HTTP_ENDPIONT"), "an unknown name of ours: {output:#?}");
+    assert!(said.contains("METRICS_COLLECTOR_HTTP_ENDPOINT"), "and the nearest right one: {output:#?}");
+}
+
+const FAULTY: [&str; 8] = [
+    "--kafka-brokers",
+    "127.0.0.1:1",
+    "--listen-endpoint",
+    "nonsense",
+    "--kafka-produce-count",
+    "many",
+    "--kafka-compression",
+    "zip",
+];
+const FAULTY_ENVIRONMENT: [(&str, &str); 1] = [("METRICS_COLLECTOR_HTTP_ENDPIONT", "127.0.0.1:0")];
+
+#[test]
+fn a_bad_configuration_is_told_with_all_its_faults_at_start() {
+    check_all_faults(&run(&FAULTY, &FAULTY_ENVIRONMENT));
+}
+
+#[test]
+fn a_bad_configuration_is_told_with_all_its_faults_by_check_config() {
+    check_all_faults(&run(&[&["check-config"], &FAULTY[..]].concat(), &FAULTY_ENVIRONMENT));
+}
+
+#[test]
+fn a_good_configuration_passes_check_config() {
+    let output = run(&[&["check-config"], &RUN[..]].concat(), &[]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+}
+
+fn check_taken(key: &str) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let flag = format!("--{key}={address}");
+    let mut args: Vec<&str> =
+        RUN.chunks(2).filter(|pair| !pair[0].ends_with(key)).flatten().copied().collect();
+    args.push(&flag);
+    let output = run(&args, &[]);
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    assert!(output.stdout.is_empty(), "it does not say that it listens: {output:#?}");
+    let sentence = |line: &str| line.contains(&address) && line.contains(key);
+    assert!(output.stderr.lines().any(sentence), "no line has {address} and {key}: {output:#?}");
+}
+
+#[test]
+fn a_taken_input_port_is_told_in_one_sentence() {
+    check_taken("listen-endpoint");
+}
+
+#[test]
+fn a_taken_http_port_is_told_in_one_sentence() {
+    check_taken("http-endpoint");
+}
+
+#[test]
+fn the_version_has_name_and_number() {
+    let output = run(&["--version"], &[]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let start = concat!("metrics-collector ", env!("CARGO_PKG_VERSION"));
+    assert!(output.stdout.starts_with(start), "{output:#?}");
+}
+
+#[test]
+fn print_config_shows_values_and_origins_and_hides_secrets() {
+    let secure = [
+        "--kafka-security-protocol",
+        "sasl_ssl",
+        "--kafka-sasl-mechanism",
+        "PLAIN",
+        "--kafka-sasl-username",
+        "reader-of-nothing",
+    ];
+    let args = [&["print-config"], &RUN[..], &secure].concat();
+    let secret = [("METRICS_COLLECTOR_KAFKA_SASL_PASSWORD", "hush-hush-hush")];
+    let output = run(&args, &secret);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert!(output.stdout.contains("reader-of-nothing"), "{output:#?}");
+    assert!(
+        output.stdout.contains("METRICS_COLLECTOR_KAFKA_SASL_PASSWORD"),
+        "its origin is told: {output:#?}"
+    );
+    assert!(!(output.stdout + &output.stderr).contains("hush-hush-hush"), "the secret is told");
+}
+
+#[test]
+fn the_predecessors_flags_and_names_still_work() {
+    let args = [
+        "print-config",
+        "-kafka-produce-count=7",
+        "-listen-endpont=127.0.0.1:4711",
+        "-kafka-compress-snappy=false",
+    ];
+    let output = run(&args, &[("KAFKA_BROKERS", "from.environment:9092")]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    for word in ["127.0.0.1:4711", "from.environment:9092"] {
+        assert!(output.stdout.contains(word), "{word} is not in {output:#?}");
+    }
+    let line =
+        |key: &str| output.stdout.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
+    assert!(line("kafka-produce-count").contains('7'), "{output:#?}");
+}
+
+#[test]
+fn help_names_every_command() {
+    let output = run(&["--help"], &[]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    for word in ["check-config", "print-config", "demo", "--kafka-brokers", "--listen-endpoint"] {
+        assert!(output.stdout.contains(word), "{word} is not in {output:#?}");
+    }
+}

@@ -1,0 +1,119 @@
+//! The HTTP server through its socket, beside a line that works.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::support::collector::Collector;
+use crate::support::http::{self, Answer};
+use crate::support::kafka::{Broker, unique};
+use crate::support::{eventually, ocf, once, record};
+
+/// A collector that has delivered 100 records of a topic, and that topic.
+fn delivered() -> (Collector, String) {
+    let topic = unique("http");
+    let collector = Collector::start(Broker::shared().bootstrap(), &["--kafka-topic-prefix", ""]);
+    collector.send(&ocf::stream(&record::numbered(&topic, 0..100)));
+    collector.wait_delivered(100);
+    (collector, topic)
+}
+
+#[test]
+fn the_life_cycle_routes_say_that_all_is_well() {
+    let (collector, _) = delivered();
+    assert_eq!(collector.get("/-/healthy").status, 200);
+    eventually("it is ready", || {
+        let ready = collector.get("/-/ready");
+        once(ready.status == 200 && ready.json()["ready"] == true, || format!("{ready:?}"))
+    });
+}
+
+#[test]
+fn the_ledger_balances_and_names_every_term() {
+    let (collector, _) = delivered();
+    let ledger = collector.ledger();
+    assert_eq!(ledger.accepted(), 100);
+    for (term, expected) in [
+        ("accepted", 100),
+        ("delivered", 100),
+        ("waiting", 0),
+        ("lost", 0),
+        ("set_aside", 0),
+        ("not_wanted", 0),
+        ("imbalance", 0),
+    ] {
+        assert_eq!(ledger.kafka(term), expected, "{term} of {ledger:?}");
+    }
+}
+
+#[test]
+fn the_endpoints_name_the_ports_that_were_really_taken() {
+    let (collector, _) = delivered();
+    let endpoints = collector.get("/v1/endpoints").json();
+    let named = |list: &str, protocol: &str| {
+        let found = endpoints[list].as_array().and_then(|all| all.iter().find(|e| e["protocol"] == protocol));
+        found.unwrap_or_else(|| panic!("no {protocol} among {list}: {endpoints}"))["address"].clone()
+    };
+    assert_eq!(named("inputs", "tcp"), collector.input().to_string());
+    assert_eq!(named("outputs", "kafka"), Broker::shared().bootstrap());
+}
+
+#[test]
+fn the_status_has_version_incarnation_and_counters() {
+    let (collector, _) = delivered();
+    let status = collector.status();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_ne!(status["incarnation"], "");
+    assert_eq!(status["input"]["accepted_records"], 100);
+    assert_eq!(status["kafka"]["state"], "up");
+}
+
+#[test]
+fn promtool_finds_no_fault_with_the_metrics_page() {
+    let (collector, topic) = delivered();
+    let page = collector.get("/metrics");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains(&topic), "a topic that was delivered has series of its own");
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed for this test; ci/test installs it or says how");
+    promtool.stdin.take().expect("piped").write_all(page.body.as_bytes()).expect("promtool reads the page");
+    let found = promtool.wait_with_output().expect("promtool ends");
+    assert!(found.status.success(), "{found:#?}\n{}", page.body);
+    assert_eq!(String::from_utf8_lossy(&found.stderr), "", "promtool has advice");
+}
+
+#[test]
+fn every_metric_has_the_programs_name_in_front() {
+    let (collector, _) = delivered();
+    let page = collector.get("/metrics").body;
+    let named = |line: &&str| {
+        line.starts_with("metrics_collector_") || line.starts_with("process_") || line.starts_with('#')
+    };
+    let strange: Vec<&str> = page.lines().filter(|line| !named(line)).collect();
+    assert_eq!(strange, Vec::<&str>::new());
+}
+
+fn check_problem(answer: &Answer, status: u16) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert!(answer.head.contains("content-type: application/problem+json"), "{answer:?}");
+    assert!(answer.json()["code"].is_string(), "{answer:?}");
+}
+
+#[test]
+fn errors_are_problems_with_a_code() {
+    let (collector, _) = delivered();
+    check_problem(&collector.get("/nothing/here"), 404);
+    check_problem(&http::request(collector.http(), "DELETE", "/v1/ledger", &[]), 405);
+}
+
+#[test]
+fn a_request_for_another_host_is_refused() {
+    let (collector, _) = delivered();
+    let answer = http::request(collector.http(), "GET", "/v1/status", &[("Host", "rebound.example")]);
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert!(!answer.body.contains("incarnation"), "{answer:?}");
+}

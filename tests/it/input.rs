@@ -1,0 +1,258 @@
+//! The input, as odd as senders are: good records arrive, bad ones cost only themselves.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
+use crate::support::collector::Collector;
+use crate::support::kafka::{Broker, unique};
+use crate::support::ocf::{self, Blocks};
+use crate::support::record::{Record, numbered};
+use crate::support::{consumer, eventually, once};
+
+/// A collector at the shared broker, and a topic of its own.
+struct Line {
+    collector: Collector,
+    topic: String,
+}
+
+impl Line {
+    fn start(more: &[&str]) -> Line {
+        let args = [&["--kafka-topic-prefix", ""], more].concat();
+        Line { collector: Collector::start(Broker::shared().bootstrap(), &args), topic: unique("input") }
+    }
+
+    fn records(&self, numbers: std::ops::Range<u32>) -> Vec<Record> {
+        numbered(&self.topic, numbers)
+    }
+
+    fn block(&self, numbers: std::ops::Range<u32>) -> Vec<u8> {
+        ocf::block(&self.records(numbers))
+    }
+
+    /// Exactly these numbers arrive, in this order.
+    fn check_arrived(&self, expected: &[u32]) {
+        self.collector.wait_accepted(expected.len() as u64);
+        self.collector.wait_delivered(expected.len() as u64);
+        let messages = consumer::read(Broker::shared().bootstrap(), &self.topic, expected.len());
+        let arrived: Vec<u32> = consumer::records(&messages).iter().map(Record::number).collect();
+        assert_eq!(arrived, expected);
+    }
+
+    /// Waits until this counter of the status of the input is what it should be.
+    fn wait_input(&self, counter: &str, expected: u64) {
+        eventually(&format!("input.{counter} is {expected}"), || {
+            let input = self.collector.status()["input"].clone();
+            once(input[counter] == expected, || format!("{input}"))
+        });
+    }
+}
+
+fn header() -> Vec<u8> {
+    ocf::header(ocf::SCHEMA, Some("null"))
+}
+
+#[test]
+fn a_sender_that_is_silent_after_its_header_is_kept_and_served_when_it_speaks() {
+    // The time that a half-sent block has must not run for one that has not begun.
+    let line = Line::start(&["--input-block-timeout", "100ms"]);
+    let mut silent = line.collector.sender();
+    silent.send(&header());
+    line.wait_input("connections", 1);
+    let mut other = line.collector.sender();
+    other.send(&[header(), line.block(0..1)].concat());
+    line.check_arrived(&[0]);
+    // A message was closed by age and acknowledged by now: longer than that time-out.
+    assert!(!silent.is_closed(), "the silent sender was closed");
+    silent.send(&line.block(1..2));
+    line.check_arrived(&[0, 1]);
+}
+
+#[test]
+fn a_sender_of_garbage_is_closed_and_counted_and_others_go_on() {
+    let line = Line::start(&[]);
+    let mut good = line.collector.sender();
+    good.send(&header());
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 100], &[0xFF; 5000], b"Obj\x02", b"Obj\x01\x03\x80\x80"]
+    {
+        let mut bad = line.collector.sender();
+        // It may be closed before it has written all.
+        let _ = bad.try_send(garbage);
+        bad.half_close_if_open();
+        eventually("the connection is ended", || once(bad.is_closed(), || format!("after {garbage:?}")));
+    }
+    good.send(&line.block(0..10));
+    line.check_arrived(&(0..10).collect::<Vec<_>>());
+    let closed = line.collector.status()["input"]["closed_connections"].as_u64();
+    assert!(closed >= Some(3), "{closed:?} of five senders of garbage are counted");
+}
+
+#[test]
+fn a_torn_stream_heals_and_costs_only_the_torn_blocks() {
+    let line = Line::start(&[]);
+    let (first, second) = (line.block(10..110), line.block(110..210));
+    // As the Mesos module does it: the second block gets between the two writes of the first. The cut is inside of a
+    // name, and what follows it can not be taken for the start of a block.
+    let name = b"number";
+    let names = first.windows(name.len()).enumerate().filter(|(_, bytes)| bytes == name);
+    let (at, _) = names.skip(50).next().expect("there are 100 of them");
+    let (head, rest) = first.split_at(at + 1);
+    let torn = [head, &second, rest].concat();
+    let mut sender = line.collector.sender();
+    sender.send(&[header(), line.block(0..10), torn, line.block(210..220), line.block(220..230)].concat());
+    // Where the second block's marker ends, whole blocks begin again only after the first one's rest.
+    let healed: Vec<u32> = (0..10).chain(210..230).collect();
+    line.check_arrived(&healed);
+    let refused = line.collector.status()["input"]["refused_blocks"].as_u64();
+    assert!(refused >= Some(1), "{refused:?} blocks refused");
+    sender.send(&line.block(230..240));
+    line.check_arrived(&healed.into_iter().chain(230..240).collect::<Vec<_>>());
+    assert!(!sender.is_closed(), "a torn stream is no reason to end a session");
+}
+
+#[test]
+fn a_sender_that_half_closes_after_its_last_block_loses_nothing() {
+    let line = Line::start(&[]);
+    let mut sender = line.collector.sender();
+    sender.send(&ocf::stream(&line.records(0..5000)));
+    sender.half_close();
+    line.check_arrived(&(0..5000).collect::<Vec<_>>());
+    eventually("the connection is ended", || once(sender.is_closed(), || "it is open".to_owned()));
+}
+
+#[test]
+fn a_new_sender_takes_the_place_of_one_that_never_sent_a_block() {
+    let line = Line::start(&["--input-connections-max", "3"]);
+    let mut proven = line.collector.sender();
+    proven.send(&[header(), line.block(0..1)].concat());
+    line.check_arrived(&[0]);
+    let mut idle = [line.collector.sender(), line.collector.sender()];
+    line.wait_input("connections", 3);
+    let mut new = line.collector.sender();
+    new.send(&[header(), line.block(1..2)].concat());
+    line.check_arrived(&[0, 1]);
+    eventually("an idle connection is ended", || {
+        let closed = idle.each_mut().map(|sender| sender.is_closed());
+        once(closed == [true, false], || format!("closed: {closed:?}"))
+    });
+    proven.send(&line.block(2..3));
+    line.check_arrived(&[0, 1, 2]);
+}
+
+#[test]
+fn a_unix_socket_takes_records_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input.sock");
+    let line = Line::start(&["--listen-socket", path.to_str().unwrap()]);
+    let mut socket = UnixStream::connect(&path).unwrap();
+    socket.write_all(&ocf::stream(&line.records(0..300))).unwrap();
+    drop(socket);
+    line.check_arrived(&(0..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_block_without_records_is_nothing_special() {
+    let line = Line::start(&[]);
+    let mut sender = line.collector.sender();
+    sender.send(&[header(), line.block(0..1), ocf::raw_block(0, &[]), line.block(1..2)].concat());
+    line.check_arrived(&[0, 1]);
+    assert!(!sender.is_closed(), "an empty block ended the session");
+    let refused = &line.collector.status()["input"]["refused_blocks"];
+    assert_eq!(refused, 0);
+}
+
+#[test]
+fn a_second_header_begins_a_second_stream() {
+    let line = Line::start(&[]);
+    let mut sender = line.collector.sender();
+    sender.send(&[ocf::stream(&line.records(0..10)), ocf::stream(&line.records(10..20))].concat());
+    line.check_arrived(&(0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn array_and_map_blocks_with_negative_counts_are_read() {
+    let line = Line::start(&[]);
+    let record = Record::numbered(&line.topic, 5).with_tag("a", "b").with_tag("", "");
+    let body = ocf::body(&record, Blocks::NegativeCounts);
+    let header = ocf::header_in(ocf::SCHEMA, Some("null"), Blocks::NegativeCounts);
+    line.collector.send(&[header, ocf::raw_block(1, &body)].concat());
+    line.check_arrived(&[5]);
+    let messages = consumer::read(Broker::shared().bootstrap(), &line.topic, 1);
+    assert_eq!(consumer::records(&messages)[0].tags[..3], record.tags);
+}
+
+/// Sends ten records in a block that `compress` made, in a stream of that codec.
+fn check_codec(codec: Option<&str>, compress: impl Fn(&[u8]) -> Vec<u8>) {
+    let line = Line::start(&[]);
+    let bodies = ocf::bodies(&line.records(0..10));
+    line.collector.send(&[ocf::header(ocf::SCHEMA, codec), ocf::raw_block(10, &compress(&bodies))].concat());
+    line.check_arrived(&(0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_that_names_no_codec_is_read() {
+    check_codec(None, <[u8]>::to_vec);
+}
+
+#[test]
+fn deflate_is_read() {
+    check_codec(Some("deflate"), |plain| {
+        let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+        let mut out = vec![0; compressor.deflate_compress_bound(plain.len())];
+        let length = compressor.deflate_compress(plain, &mut out).unwrap();
+        out.truncate(length);
+        out
+    });
+}
+
+#[test]
+fn snappy_is_read() {
+    check_codec(Some("snappy"), |plain| {
+        let mut out = snap::raw::Encoder::new().compress_vec(plain).unwrap();
+        out.extend(crc32fast::hash(plain).to_be_bytes());
+        out
+    });
+}
+
+#[test]
+fn zstandard_is_read() {
+    check_codec(Some("zstandard"), |plain| zstd::bulk::compress(plain, 3).unwrap());
+}
+
+#[test]
+fn bzip2_is_read() {
+    check_codec(Some("bzip2"), |plain| {
+        let mut out = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+        out.write_all(plain).unwrap();
+        out.finish().unwrap()
+    });
+}
+
+#[test]
+fn xz_is_read() {
+    check_codec(Some("xz"), |plain| {
+        let mut out = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        out.write_all(plain).unwrap();
+        out.finish().unwrap()
+    });
+}
+
+#[test]
+fn strange_strings_and_numbers_pass_unchanged() {
+    let line = Line::start(&[]);
+    // Written by hand: no reader of text could hold these.
+    let tag = [ocf::string(b"\xFF\xFE\0"), ocf::string("")].concat();
+    let datapoint = |value: f64| [ocf::string(""), ocf::long(-1), value.to_le_bytes().to_vec()].concat();
+    let datapoints = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0].map(datapoint).concat();
+    let twice = [ocf::long(2), tag.clone(), tag].concat();
+    let body = [ocf::string(&line.topic), twice, vec![0], ocf::long(4), datapoints.clone(), vec![0]].concat();
+    line.collector.send(&[header(), ocf::raw_block(1, &body)].concat());
+    line.collector.wait_delivered(1);
+    let messages = consumer::read_messages(Broker::shared().bootstrap(), &line.topic, 1);
+    let value = &messages[0].value;
+    let tags_and_ours =
+        [ocf::string(b"\xFF\xFE\0"), ocf::string(""), ocf::string(b"\xFF\xFE\0"), ocf::string("")];
+    for part in [tags_and_ours.concat(), datapoints] {
+        assert!(value.windows(part.len()).any(|w| w == part), "{part:?} is not in {value:?}");
+    }
+}

@@ -1,0 +1,177 @@
+//! Kafka goes and comes, the collector is told to stop: every record that was accepted is at Kafka in the end.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::support::collector::Collector;
+use crate::support::consumer::{self, Message};
+use crate::support::kafka::{Broker, OwnBroker, unique};
+use crate::support::sender::Sender;
+use crate::support::{eventually, ocf, once, record};
+
+/// Records in each block of a load.
+const BLOCK: u32 = 20;
+
+/// Sends blocks of numbered records of `topic`, from 0 on and as fast as they are taken, until `go_on` says no or the
+/// collector hangs up. `sent` always tells how many records went out.
+fn load(mut sender: Sender, topic: &str, sent: &AtomicU32, go_on: impl Fn(u32) -> bool) {
+    if sender.try_send(&ocf::header(ocf::SCHEMA, Some("null"))).is_err() {
+        return;
+    }
+    let mut next = 0;
+    while go_on(next) {
+        if sender.try_send(&ocf::block(&record::numbered(topic, next..next + BLOCK))).is_err() {
+            return;
+        }
+        next += BLOCK;
+        sent.store(next, Ordering::SeqCst);
+    }
+}
+
+/// The numbers that arrived; tells how many came more than once, and that the headers say the same.
+fn numbers(messages: &[Message]) -> BTreeSet<u32> {
+    let all: Vec<u32> = consumer::records(messages).iter().map(record::Record::number).collect();
+    let unique: BTreeSet<u32> = all.iter().copied().collect();
+    let repeats = (all.len() - unique.len()) as u64;
+    println!("{} records, {repeats} of them repeats, in {} messages", all.len(), messages.len());
+    assert_eq!(consumer::repeats_by_headers(messages), repeats, "headers tell a consumer what came again");
+    unique
+}
+
+/// Runs a load of 15,000 records over an outage in its middle.
+fn check_outage(go: fn(&mut OwnBroker)) {
+    const PART: u32 = 5_000;
+    let mut broker = OwnBroker::started();
+    let topic = unique("outage");
+    let collector = Collector::start(broker.bootstrap(), &["--kafka-topic-prefix", ""]);
+    let (sent, allowed) = (AtomicU32::new(0), AtomicU32::new(PART));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let sender = collector.sender();
+            load(sender, &topic, &sent, |next| {
+                while next < 3 * PART && next >= allowed.load(Ordering::SeqCst) {
+                    thread::park_timeout(std::time::Duration::from_millis(5));
+                }
+                next < 3 * PART
+            });
+        });
+        // The broker goes while records are on their way, and comes back while others wait.
+        eventually("the first records are delivered", || {
+            let delivered = collector.ledger().kafka("delivered");
+            once(delivered > 0, || format!("{delivered}"))
+        });
+        go(&mut broker);
+        allowed.store(2 * PART, Ordering::SeqCst);
+        collector.wait_accepted(u64::from(2 * PART));
+        assert!(collector.ledger().kafka("waiting") >= u64::from(PART), "{:?}", collector.ledger());
+        allowed.store(3 * PART, Ordering::SeqCst);
+        broker.start();
+    });
+    assert_eq!(sent.load(Ordering::SeqCst), 3 * PART);
+    collector.wait_accepted(u64::from(3 * PART));
+    let ledger = collector.wait_delivered(u64::from(3 * PART));
+    assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
+    let messages = consumer::read(broker.bootstrap(), &topic, 3 * PART as usize);
+    assert_eq!(numbers(&messages), (0..3 * PART).collect());
+}
+
+#[test]
+fn nothing_accepted_is_lost_when_the_broker_is_stopped_and_started_under_load() {
+    check_outage(OwnBroker::stop);
+}
+
+#[test]
+fn nothing_accepted_is_lost_when_the_broker_is_killed_and_started_under_load() {
+    check_outage(OwnBroker::kill);
+}
+
+#[test]
+fn what_was_accepted_before_there_was_a_broker_is_delivered_when_it_comes() {
+    let mut broker = OwnBroker::prepared();
+    let topic = unique("late");
+    let collector = Collector::start(broker.bootstrap(), &["--kafka-topic-prefix", ""]);
+    collector.send(&ocf::stream(&record::numbered(&topic, 0..1000)));
+    collector.wait_accepted(1000);
+    assert_eq!(collector.get("/-/healthy").status, 200);
+    let why = collector.why_not_ready("kafka");
+    assert!(why.contains(broker.bootstrap()), "names the broker that is missing: {why}");
+    broker.start();
+    collector.wait_delivered(1000);
+    eventually("it is ready", || {
+        let ready = collector.get("/-/ready");
+        once(ready.status == 200, || format!("{ready:?}"))
+    });
+    let messages = consumer::read(broker.bootstrap(), &topic, 1000);
+    assert_eq!(numbers(&messages), (0..1000).collect());
+}
+
+#[test]
+fn every_accepted_record_arrives_after_sigterm_under_load() {
+    const SENDERS: usize = 4;
+    let kafka = Broker::shared().bootstrap();
+    let topics: Vec<String> = (0..SENDERS).map(|_| unique("sigterm")).collect();
+    // Batches stay open for longer than the test: only the drain can close them.
+    let args = ["--kafka-topic-prefix", "", "--kafka-produce-period-ms", "60000"];
+    let collector = Collector::start(kafka, &args);
+    let sent: Vec<AtomicU32> = (0..SENDERS).map(|_| AtomicU32::new(0)).collect();
+    let ended = thread::scope(|scope| {
+        for (topic, sent) in topics.iter().zip(&sent) {
+            let sender = collector.sender();
+            scope.spawn(move || load(sender, topic, sent, |next| next < 1_000_000));
+        }
+        eventually("all senders are busy", || {
+            let least = sent.iter().map(|n| n.load(Ordering::SeqCst)).min().unwrap_or(0);
+            once(least >= 1000, || format!("one has sent {least}"))
+        });
+        collector.terminate()
+    });
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    let accepted = ended.last_word("accepted");
+    let mut arrived = 0;
+    for (topic, sent) in topics.iter().zip(&sent) {
+        let numbers = numbers(&consumer::read(kafka, topic, 1));
+        // A sender's records were accepted up to some point, and all of these arrived.
+        let n = u32::try_from(numbers.len()).expect("a test's load is small");
+        assert_eq!(numbers, (0..n).collect(), "a gap in {topic}");
+        println!("{topic}: {} sent, {n} arrived", sent.load(Ordering::SeqCst));
+        arrived += u64::from(n);
+    }
+    assert_eq!(arrived, accepted);
+}
+
+#[test]
+fn sigterm_without_a_broker_ends_within_the_grace_and_says_what_was_not_delivered() {
+    let broker = OwnBroker::prepared();
+    let topic = unique("grace");
+    let args = ["--kafka-topic-prefix", "", "--shutdown-grace", "500ms"];
+    let collector = Collector::start(broker.bootstrap(), &args);
+    collector.send(&ocf::stream(&record::numbered(&topic, 0..120)));
+    collector.wait_accepted(120);
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    assert_eq!(ended.last_word("accepted"), 120);
+    let told = ended.log.iter().any(|line| line.contains(&topic) && line.contains("120"));
+    assert!(told, "no line tells of the topic and its 120 records: {:#?}", ended.log);
+}
+
+#[test]
+fn a_second_run_numbers_its_records_anew_and_says_so() {
+    let kafka = Broker::shared().bootstrap();
+    let topic = unique("runs");
+    for run in 0..2 {
+        let collector = Collector::start(kafka, &["--kafka-topic-prefix", ""]);
+        collector.send(&ocf::stream(&record::numbered(&topic, run * 10..run * 10 + 10)));
+        collector.wait_delivered(10);
+        // The first run gets no chance to say goodbye.
+        if run == 0 {
+            collector.kill()
+        } else {
+            collector.terminate()
+        };
+    }
+    let messages = consumer::read(kafka, &topic, 20);
+    assert_eq!(numbers(&messages), (0..20).collect());
+    let incarnations: BTreeSet<&str> = messages.iter().map(|m| m.header("incarnation")).collect();
+    assert_eq!(incarnations.len(), 2);
+}

@@ -1,0 +1,119 @@
+//! Brokers that ask who is there: with the right papers records arrive; with wrong ones they wait, the cause is named,
+//! and the input goes on.
+
+use crate::support::collector::Collector;
+use crate::support::kafka::{Broker, USER, unique};
+use crate::support::{consumer, ocf, record};
+
+/// A collector at a listener of the strict broker, which sends to `topic`.
+fn start(listener: &str, topic: &str, args: &[&str]) -> Collector {
+    let broker = Broker::strict();
+    broker.create_topic(topic, 1, &[]);
+    let protocol = if listener == "SASL_SSL" { "sasl_ssl" } else { "ssl" };
+    let common = ["--kafka-topic-prefix", "", "--kafka-security-protocol", protocol];
+    Collector::start(broker.listener(listener), &[&common, args].concat())
+}
+
+fn check_let_in(listener: &str, args: &[&str]) {
+    let topic = unique("secure");
+    let collector = start(listener, &topic, args);
+    let records = record::numbered(&topic, 0..50);
+    collector.send(&ocf::stream(&records));
+    collector.wait_delivered(50);
+    let arrived = consumer::records(&consumer::read(Broker::strict().bootstrap(), &topic, 50));
+    assert_eq!(arrived.iter().map(record::Record::number).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+}
+
+/// Checks that all is kept and the cause is named by one of `words`.
+fn check_kept_out(collector: &Collector, topic: &str, words: &[&str]) {
+    collector.send(&ocf::stream(&record::numbered(topic, 0..50)));
+    collector.wait_accepted(50);
+    let mut why = String::new();
+    crate::support::eventually("/-/ready names the cause", || {
+        why = collector.why_not_ready("kafka").to_lowercase();
+        crate::support::once(words.iter().any(|word| why.contains(word)), || why.clone())
+    });
+    assert!(!why.contains(USER.1), "a password in {why:?}");
+    // The cause is known, and the input goes on.
+    collector.send(&ocf::stream(&record::numbered(topic, 50..80)));
+    collector.wait_accepted(80);
+    let ledger = collector.ledger();
+    assert_eq!((ledger.kafka("waiting"), ledger.kafka("imbalance")), (80, 0), "{ledger:?}");
+}
+
+fn sasl<'a>(ca: &'a str, mechanism: &'a str, name: &'a str, password: &'a str) -> Vec<&'a str> {
+    vec![
+        "--kafka-ssl-ca",
+        ca,
+        "--kafka-sasl-mechanism",
+        mechanism,
+        "--kafka-sasl-username",
+        name,
+        "--kafka-sasl-password",
+        password,
+    ]
+}
+
+#[test]
+fn tls_delivers() {
+    check_let_in("SSL", &["--kafka-ssl-ca", &Broker::strict().certificate("ca.pem")]);
+}
+
+#[test]
+fn mutual_tls_delivers() {
+    let file = |name| Broker::strict().certificate(name);
+    let (ca, certificate, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
+    let args = ["--kafka-ssl-ca", &ca, "--kafka-ssl-certificate", &certificate, "--kafka-ssl-key", &key];
+    check_let_in("MTLS", &args);
+}
+
+#[test]
+fn sasl_plain_delivers() {
+    check_let_in("SASL_SSL", &sasl(&Broker::strict().certificate("ca.pem"), "PLAIN", USER.0, USER.1));
+}
+
+#[test]
+fn sasl_scram_sha_256_delivers() {
+    check_let_in("SASL_SSL", &sasl(&Broker::strict().certificate("ca.pem"), "SCRAM-SHA-256", USER.0, USER.1));
+}
+
+#[test]
+fn sasl_scram_sha_512_delivers() {
+    check_let_in("SASL_SSL", &sasl(&Broker::strict().certificate("ca.pem"), "SCRAM-SHA-512", USER.0, USER.1));
+}
+
+#[test]
+fn a_wrong_password_waits_and_is_named() {
+    let topic = unique("secure");
+    let ca = Broker::strict().certificate("ca.pem");
+    let collector = start("SASL_SSL", &topic, &sasl(&ca, "PLAIN", USER.0, "not-the-password"));
+    check_kept_out(&collector, &topic, &["authentication"]);
+}
+
+#[test]
+fn an_unknown_authority_waits_and_is_named() {
+    let topic = unique("secure");
+    let stranger = Broker::strict().certificate("stranger.pem");
+    let collector = start("SSL", &topic, &["--kafka-ssl-ca", &stranger]);
+    check_kept_out(&collector, &topic, &["certificate"]);
+}
+
+#[test]
+fn a_missing_client_certificate_waits_and_is_named() {
+    let topic = unique("secure");
+    let ca = Broker::strict().certificate("ca.pem");
+    let collector = start("MTLS", &topic, &["--kafka-ssl-ca", &ca]);
+    check_kept_out(&collector, &topic, &["certificate", "ssl"]);
+}
+
+#[test]
+fn records_that_waited_for_a_login_are_delivered_once_the_broker_knows_it() {
+    let topic = unique("secure");
+    let (name, ca) = (unique("late"), Broker::strict().certificate("ca.pem"));
+    let collector = start("SASL_SSL", &topic, &sasl(&ca, "SCRAM-SHA-256", &name, "now-it-does"));
+    check_kept_out(&collector, &topic, &["authentication"]);
+    let password = "SCRAM-SHA-256=[password=now-it-does]";
+    let user = ["--alter", "--add-config", password, "--entity-type", "users", "--entity-name", &name];
+    Broker::strict().tool("kafka.admin.ConfigCommand", &user);
+    collector.wait_delivered(80);
+}

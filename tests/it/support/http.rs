@@ -1,0 +1,69 @@
+//! The smallest HTTP client that reads the collector's answers.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Header lines, names in lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+    }
+}
+
+/// `GET path`.
+pub(crate) fn get(server: SocketAddr, path: &str) -> Answer {
+    request(server, "GET", path, &[])
+}
+
+/// Any request without a body. `Host` names the server unless `headers` has another one.
+pub(crate) fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        text.extend(["Host: ", &server.to_string(), "\r\n"]);
+    }
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
+}
+
+fn exchange(server: SocketAddr, request: &str) -> Result<Answer, String> {
+    let text = (|| {
+        let mut socket = TcpStream::connect(server)?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        socket.write_all(request.as_bytes())?;
+        let mut text = String::new();
+        socket.read_to_string(&mut text)?;
+        std::io::Result::Ok(text)
+    })()
+    .map_err(|e| e.to_string())?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("no end of the head: {text:?}"))?;
+    let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
+    let status = first
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .ok_or_else(|| format!("no status: {first:?}"))?;
+    let head: String = head.lines().map(|line| lower_name(line) + "\n").collect();
+    if head.contains("transfer-encoding:") {
+        return Err(format!("an answer of unknown length: {head}"));
+    }
+    Ok(Answer { status, head, body: body.to_owned() })
+}
+
+fn lower_name(line: &str) -> String {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    format!("{}:{value}", name.to_ascii_lowercase())
+}
