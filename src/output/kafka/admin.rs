@@ -9,10 +9,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::asking::Told;
 use super::producer::client_config;
 use super::queue::HoldReason;
 use super::settings::{Config, NewTopic};
-use super::task::Told;
 use crate::record::TopicName;
 
 /// How long the cluster may take.

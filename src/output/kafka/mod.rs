@@ -26,6 +26,7 @@
 //!   named and booked as lost.
 
 mod admin;
+mod asking;
 mod batch;
 mod errors;
 mod lend;

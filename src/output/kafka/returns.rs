@@ -171,6 +171,7 @@ impl Task {
             Trouble::Passing => self.note_error(reason.to_owned()),
             Trouble::Credentials | Trouble::Unreachable => {
                 self.note_error(reason.to_owned());
+                self.board.set_cause(reason, code == Code::AllBrokersDown);
                 self.board.set_link(Link::Down);
                 self.metrics.up.set(0);
                 self.next_probe.get_or_insert(Instant::now() + Duration::from_secs(1));

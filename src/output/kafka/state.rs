@@ -38,13 +38,15 @@ pub(super) struct Board(Mutex<Notes>);
 #[derive(Debug, Default)]
 struct Notes {
     link: Link,
+    /// What keeps the cluster from being reached.
+    cause: Option<String>,
     status: KafkaStatus,
 }
 
 impl Board {
     pub(super) fn new(brokers: Vec<String>, in_flight_bytes_max: usize) -> Board {
         let status = KafkaStatus { brokers, in_flight_bytes_max, ..KafkaStatus::default() };
-        Board(Mutex::new(Notes { link: Link::default(), status }))
+        Board(Mutex::new(Notes { status, ..Notes::default() }))
     }
 
     pub(super) fn link(&self) -> Link {
@@ -53,7 +55,22 @@ impl Board {
 
     /// Notes how the cluster is reached. Says whether that is news.
     pub(super) fn set_link(&self, link: Link) -> bool {
-        self.with(|notes| std::mem::replace(&mut notes.link, link) != link)
+        self.with(|notes| {
+            if link == Link::Up {
+                notes.cause = None;
+            }
+            std::mem::replace(&mut notes.link, link) != link
+        })
+    }
+
+    /// Notes why the cluster is not reached. That no broker is left is what follows from a cause, and takes no cause's
+    /// place.
+    pub(super) fn set_cause(&self, cause: &str, is_consequence: bool) {
+        self.with(|notes| {
+            if !is_consequence || notes.cause.is_none() {
+                notes.cause = Some(cause.to_owned());
+            }
+        });
     }
 
     /// Notes what went wrong. Says whether that is news.
@@ -108,10 +125,9 @@ impl Board {
             Link::Up => (true, format!("delivering to {brokers}")),
             link => {
                 let waits = if link == Link::Down { "cannot deliver to" } else { "no answer yet from" };
-                let cause = match &status.last_error {
-                    Some((_, error)) => format!(": {error}"),
-                    None => String::new(),
-                };
+                let cause = self
+                    .with(|notes| notes.cause.clone())
+                    .map_or_else(String::new, |cause| format!(": {cause}"));
                 (false, format!("{waits} {brokers}{cause}; records wait in the spool, retrying"))
             }
         };

@@ -1,7 +1,8 @@
 //! The output's task: waits, routes what the spool shows to topics, and looks at each topic when it is due.
 //!
 //! One look at a topic either sends its next message, or sets a timer, or finds that it must wait for something to come
-//! back. Sending is in `sending`, what comes back in `returns`.
+//! back. Sending is in `sending`, what comes back in `returns`, what is asked of the
+//! cluster besides in `asking`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -9,11 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
-use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
-use super::admin;
+use super::asking::Told;
 use super::batch::{Numbering, Press};
 use super::lend::Wired;
 use super::metrics::Metrics;
@@ -25,10 +25,6 @@ use crate::output::message::Envelope;
 use crate::record::{RecordTopic, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader};
 
-/// While the cluster is not reached, how often it is asked for, and how long an answer may take.
-const PROBE_PAUSE: Duration = Duration::from_secs(1);
-const PROBE_TIME_OUT: Duration = Duration::from_secs(5);
-
 /// A topic that has something and no acknowledgement for so long is stalled: a full spool does not wait for it.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 
@@ -38,15 +34,6 @@ const PRESSURE: f64 = 0.75;
 /// How often the status is written down while there is work, and the buffers are let go when there is none.
 const NOTES_PAUSE: Duration = Duration::from_secs(1);
 const SHRINK_AFTER: Duration = Duration::from_secs(20);
-
-/// What helpers in the background tell the task.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// The cluster answered, or did not.
-    Probed(Result<(), RDKafkaErrorCode>),
-    /// A topic was asked for or created: go on with it, or hold it for a reason.
-    Asked { topic: usize, hold: Option<HoldReason> },
-}
 
 /// What helpers may have told and the task has not heard; they wait when it is full.
 const TOLD_MAX: usize = 64;
@@ -75,7 +62,7 @@ pub(super) struct Task {
     pub(super) in_flight_messages: usize,
     pub(super) in_flight_bytes: usize,
     told: mpsc::Receiver<Told>,
-    tell: mpsc::Sender<Told>,
+    pub(super) tell: mpsc::Sender<Told>,
     /// When the cluster is asked for next; none while it is reached, or being asked.
     pub(super) next_probe: Option<Instant>,
     next_notes: Option<Instant>,
@@ -350,58 +337,6 @@ impl Task {
         }
         if self.in_flight_messages == 0 && self.press.holds_buffers() {
             self.next_shrink.get_or_insert(now + SHRINK_AFTER);
-        }
-    }
-
-    // --- helpers in the background ---
-
-    /// Asks for a topic that does not take messages, or creates it.
-    fn ask(&mut self, topic: usize, reason: HoldReason) {
-        let tell = self.tell.clone();
-        let queue = &mut self.queues[topic];
-        queue.flow = Flow::Asking(reason);
-        if let Some(shape) = self.config.create_topics
-            && reason != HoldReason::NotAuthorized
-        {
-            admin::create(&self.config, queue.name.clone(), shape, topic, tell);
-            return;
-        }
-        let link = self.link.clone();
-        tokio::task::spawn_blocking(move || {
-            // Whatever the answer is, librdkafka knows it now, and the next message will tell.
-            _ = link.map(|link| link.probe(PROBE_TIME_OUT));
-            _ = tell.blocking_send(Told::Asked { topic, hold: None });
-        });
-    }
-
-    fn probe(&mut self) {
-        self.next_probe = None;
-        let Some(link) = self.link.clone() else { return };
-        let tell = self.tell.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = link.probe(PROBE_TIME_OUT);
-            drop(link);
-            // The task has ended: nobody wants to know.
-            _ = tell.blocking_send(Told::Probed(result));
-        });
-    }
-
-    fn hear(&mut self, told: Told) {
-        match told {
-            Told::Probed(Ok(())) => self.set_up(),
-            // A probe of a producer that has been replaced says nothing about the new one.
-            Told::Probed(Err(_)) => {
-                if self.board.link() != Link::Up {
-                    self.next_probe = Some(Instant::now() + PROBE_PAUSE);
-                }
-            }
-            Told::Asked { topic, hold } => {
-                match hold {
-                    None => self.queues[topic].flow = Flow::Flowing,
-                    Some(reason) => self.hold(topic, reason),
-                }
-                self.look_soon(topic);
-            }
         }
     }
 }
