@@ -8,8 +8,8 @@ fn main() {
     println!("cargo::rerun-if-env-changed=METRICS_COLLECTOR_REVISION");
     let given = std::env::var("METRICS_COLLECTOR_REVISION").ok().filter(|revision| !revision.is_empty());
     let revision = given.or_else(revision_of_checkout).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=METRICS_COLLECTOR_REVISION={revision}");
-    println!("cargo::rustc-env=METRICS_COLLECTOR_RUSTC={}", compiler().as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=BUILT_FROM_REVISION={revision}");
+    println!("cargo::rustc-env=BUILT_WITH_RUSTC={}", compiler().as_deref().unwrap_or("unknown"));
 }
 
 /// The commit, if this directory is the top of a git checkout and git is there. A crate that lies somewhere inside

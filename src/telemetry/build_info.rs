@@ -4,7 +4,7 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Commit it was built from, twelve digits; `unknown` where the build could not tell.
-pub const REVISION: &str = env!("METRICS_COLLECTOR_REVISION");
+pub const REVISION: &str = env!("BUILT_FROM_REVISION");
 
 /// Version of the compiler, such as `1.95.0`.
-pub const RUSTC: &str = env!("METRICS_COLLECTOR_RUSTC");
+pub const RUSTC: &str = env!("BUILT_WITH_RUSTC");

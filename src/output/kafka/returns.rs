@@ -133,7 +133,7 @@ impl Task {
             Answer::NewProducer => {
                 queue.put_back(batch);
                 if self.replacing == Replacing::No {
-                    self.note_error(format!("{code}"));
+                    self.note_error(code, &code.to_string());
                     self.replace();
                 }
             }
@@ -168,16 +168,16 @@ impl Task {
 
     fn troubled(&mut self, code: Code, reason: &str) {
         match trouble(code) {
-            Trouble::Passing => self.note_error(reason.to_owned()),
+            Trouble::Passing => self.note_error(code, reason),
             Trouble::Credentials | Trouble::Unreachable => {
-                self.note_error(reason.to_owned());
+                self.note_error(code, reason);
                 self.board.set_cause(reason, code == Code::AllBrokersDown);
                 self.board.set_link(Link::Down);
                 self.metrics.up.set(0);
                 self.next_probe.get_or_insert(Instant::now() + Duration::from_secs(1));
             }
             Trouble::Fatal => {
-                self.note_error(reason.to_owned());
+                self.note_error(code, reason);
                 if self.replacing == Replacing::No {
                     self.replace();
                 }
@@ -185,10 +185,11 @@ impl Task {
         }
     }
 
-    /// Notes an error, and logs it unless it is the same as the last.
-    pub(super) fn note_error(&self, text: String) {
-        if self.board.set_error(text.clone()) {
-            warn!("Kafka: {text}");
+    /// Notes an error, and logs it within a budget for its kind: librdkafka says the same many times a second.
+    pub(super) fn note_error(&mut self, code: Code, text: &str) {
+        self.board.set_error(text.to_owned());
+        if let Some(suppressed) = self.log_budget.take(&format!("{code:?}"), Instant::now()) {
+            warn!(suppressed, "Kafka: {text}");
         }
     }
 

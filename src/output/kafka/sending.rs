@@ -32,7 +32,8 @@ impl Task {
                 }
             }
             Err(error) => {
-                self.note_error(format!("cannot make a producer: {error}"));
+                let code = error.rdkafka_error_code().unwrap_or(Code::Fail);
+                self.note_error(code, &format!("cannot make a producer: {error}"));
                 self.replacing = Replacing::At(now + CONNECT_PAUSE);
             }
         }

@@ -73,14 +73,9 @@ impl Board {
         });
     }
 
-    /// Notes what went wrong. Says whether that is news.
-    pub(super) fn set_error(&self, error: String) -> bool {
-        let now = unix_ms() / 1000;
-        self.with(|notes| {
-            let last = notes.status.last_error.replace((now, error));
-            let current = notes.status.last_error.as_ref();
-            last.is_none_or(|(at, text)| current.is_some_and(|(_, new)| *new != text) || now >= at + 60)
-        })
+    /// Notes what went wrong.
+    pub(super) fn set_error(&self, error: String) {
+        self.with(|notes| notes.status.last_error = Some((unix_ms() / 1000, error)));
     }
 
     pub(super) fn acknowledged(&self) {

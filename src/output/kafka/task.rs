@@ -24,6 +24,7 @@ use super::state::{Board, Link};
 use crate::output::message::Envelope;
 use crate::record::{RecordTopic, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader};
+use crate::telemetry::LogBudget;
 
 /// A topic that has something and no acknowledgement for so long is stalled: a full spool does not wait for it.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
@@ -34,6 +35,10 @@ const PRESSURE: f64 = 0.75;
 /// How often the status is written down while there is work, and the buffers are let go when there is none.
 const NOTES_PAUSE: Duration = Duration::from_secs(1);
 const SHRINK_AFTER: Duration = Duration::from_secs(20);
+
+/// Each kind of error is logged once in this time, and so many kinds are told apart.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+const LOG_KINDS: usize = 64;
 
 /// What helpers may have told and the task has not heard; they wait when it is full.
 const TOLD_MAX: usize = 64;
@@ -71,6 +76,8 @@ pub(super) struct Task {
     /// Where the grid of due times begins.
     epoch: Instant,
     pub(super) incarnation: String,
+    /// By kind of error.
+    pub(super) log_budget: LogBudget,
 }
 
 /// Whether the producer is being replaced.
@@ -131,6 +138,7 @@ impl Task {
             draining: false,
             epoch: now,
             incarnation,
+            log_budget: LogBudget::new(1, LOG_PERIOD, LOG_KINDS),
         }
     }
 
