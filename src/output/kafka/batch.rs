@@ -56,22 +56,26 @@ impl Numbering {
 }
 
 /// Makes messages of frames and of other messages.
+///
+/// Large messages are made in buffers of one size that are used again: fresh memory costs a page fault every four
+/// kilobytes, more than the copying.
 #[derive(Debug)]
 pub(super) struct Press {
     pub(super) envelope: Envelope,
     pub(super) numbering: Numbering,
+    /// Free buffers, each of `buffer_bytes`.
     buffers: Vec<Vec<u8>>,
-    buffers_max: usize,
     buffer_bytes: usize,
 }
 
-/// Buffers smaller than this are not worth keeping.
-const BUFFER_BYTES_MIN: usize = 64 << 10;
+/// Messages smaller than this get memory of their own.
+const LARGE: usize = 64 << 10;
 
 impl Press {
-    /// A press that keeps buffers for up to `buffers_max` bytes.
-    pub(super) fn new(envelope: Envelope, numbering: Numbering, buffers_max: usize) -> Press {
-        Press { envelope, numbering, buffers: Vec::new(), buffers_max, buffer_bytes: 0 }
+    /// A press for messages of up to `message_bytes`.
+    pub(super) fn new(envelope: Envelope, numbering: Numbering, message_bytes: usize) -> Press {
+        let buffer_bytes = message_bytes + envelope.overhead();
+        Press { envelope, numbering, buffers: Vec::new(), buffer_bytes }
     }
 
     /// The messages for `frames` of one topic, in order: one, unless the frames have gaps between them or do not fit.
@@ -102,7 +106,7 @@ impl Press {
                 rest = &rest[1..];
                 continue;
             }
-            let buffer = self.buffer();
+            let buffer = self.buffer(bytes);
             let mut draft = self.envelope.draft(buffer, bytes);
             for frame in &rest[..n] {
                 draft.push(&frame.body);
@@ -128,7 +132,6 @@ impl Press {
         let Batch { value, ticket, topic, first, records, accepted_ms, .. } = batch;
         let whole = Whole { first, records, accepted_ms };
         self.cut(topic, value.body(), &whole, ticket, size, &mut parts);
-        self.recycle(value);
         parts
     }
 
@@ -170,12 +173,11 @@ impl Press {
         }
     }
 
-    /// Takes a buffer back.
-    pub(super) fn recycle(&mut self, value: Value) {
+    /// Takes a buffer back, to use it again, unless the free ones have `free_bytes_max` together already.
+    pub(super) fn recycle(&mut self, value: Value, free_bytes_max: usize) {
         let buffer = value.into_buffer();
-        if buffer.capacity() >= BUFFER_BYTES_MIN && self.buffer_bytes + buffer.capacity() <= self.buffers_max
-        {
-            self.buffer_bytes += buffer.capacity();
+        let free_bytes = (self.buffers.len() + 1) * self.buffer_bytes;
+        if buffer.capacity() >= self.buffer_bytes && free_bytes <= free_bytes_max {
             self.buffers.push(buffer);
         }
     }
@@ -183,7 +185,6 @@ impl Press {
     /// Lets go of the buffers that are kept: nothing has been sent for a while.
     pub(super) fn shrink(&mut self) {
         self.buffers = Vec::new();
-        self.buffer_bytes = 0;
     }
 
     /// Whether it keeps any.
@@ -191,10 +192,11 @@ impl Press {
         !self.buffers.is_empty()
     }
 
-    fn buffer(&mut self) -> Vec<u8> {
-        let buffer = self.buffers.pop().unwrap_or_default();
-        self.buffer_bytes -= buffer.capacity();
-        buffer
+    fn buffer(&mut self, bytes: usize) -> Vec<u8> {
+        if bytes < LARGE {
+            return Vec::new();
+        }
+        self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(self.buffer_bytes))
     }
 }
 

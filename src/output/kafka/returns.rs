@@ -73,7 +73,8 @@ impl Task {
                 self.set_up();
                 let batch = *delivery.batch;
                 batch.ticket.finish(Outcome::Delivered);
-                self.press.recycle(batch.value);
+                let free = self.config.queue_bytes.get().saturating_sub(self.in_flight_bytes);
+                self.press.recycle(batch.value, free);
             }
             Err(code) => self.failed(delivery, code, now),
         }

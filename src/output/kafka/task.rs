@@ -110,7 +110,7 @@ impl Task {
             Naming::Prefix(_) => Numbering::Topic,
             Naming::Single(_) => Numbering::All,
         };
-        let press = Press::new(envelope, numbering, config.queue_bytes.get() / 2);
+        let press = Press::new(envelope, numbering, config.batch.bytes);
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let now = Instant::now();
         Task {
