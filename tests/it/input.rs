@@ -7,6 +7,7 @@ use crate::support::collector::Collector;
 use crate::support::kafka::{Broker, unique};
 use crate::support::ocf::{self, Blocks};
 use crate::support::record::{Record, numbered};
+use crate::support::sender::Sender;
 use crate::support::{consumer, eventually, once};
 
 /// A collector at the shared broker, and a topic of its own.
@@ -94,8 +95,8 @@ fn a_torn_stream_heals_and_costs_only_the_torn_blocks() {
     // As the Mesos module does it: the second block gets between the two writes of the first. The cut is inside of a
     // name, and what follows it can not be taken for the start of a block.
     let name = b"number";
-    let names = first.windows(name.len()).enumerate().filter(|(_, bytes)| bytes == name);
-    let (at, _) = names.skip(50).next().expect("there are 100 of them");
+    let mut names = first.windows(name.len()).enumerate().filter(|(_, bytes)| bytes == name);
+    let (at, _) = names.nth(50).expect("there are 100 of them");
     let (head, rest) = first.split_at(at + 1);
     let torn = [head, &second, rest].concat();
     let mut sender = line.collector.sender();
@@ -132,7 +133,7 @@ fn a_new_sender_takes_the_place_of_one_that_never_sent_a_block() {
     new.send(&[header(), line.block(1..2)].concat());
     line.check_arrived(&[0, 1]);
     eventually("an idle connection is ended", || {
-        let closed = idle.each_mut().map(|sender| sender.is_closed());
+        let closed = idle.each_mut().map(Sender::is_closed);
         once(closed == [true, false], || format!("closed: {closed:?}"))
     });
     proven.send(&line.block(2..3));

@@ -1,8 +1,9 @@
 //! Kafka goes and comes, the collector is told to stop: every record that was accepted is at Kafka in the end.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::support::collector::Collector;
 use crate::support::consumer::{self, Message};
@@ -13,8 +14,7 @@ use crate::support::{eventually, ocf, once, record};
 /// Records in each block of a load.
 const BLOCK: u32 = 20;
 
-/// Sends blocks of numbered records of `topic`, from 0 on and as fast as they are taken, until `go_on` says no or the
-/// collector hangs up. `sent` always tells how many records went out.
+/// Sends blocks of numbered records of `topic`, from 0 on, until `go_on` says no or the collector hangs up. `sent` always tells how many records went out.
 fn load(mut sender: Sender, topic: &str, sent: &AtomicU32, go_on: impl Fn(u32) -> bool) {
     if sender.try_send(&ocf::header(ocf::SCHEMA, Some("null"))).is_err() {
         return;
@@ -39,41 +39,55 @@ fn numbers(messages: &[Message]) -> BTreeSet<u32> {
     unique
 }
 
-/// Runs a load of 15,000 records over an outage in its middle.
+/// Runs a load that goes on while the broker goes and comes back.
 fn check_outage(go: fn(&mut OwnBroker)) {
-    const PART: u32 = 5_000;
+    /// Records that have to go through in each part of the test.
+    const PART: u64 = 3_000;
     let mut broker = OwnBroker::started();
     let topic = unique("outage");
-    let collector = Collector::start(broker.bootstrap(), &["--kafka-topic-prefix", ""]);
-    let (sent, allowed) = (AtomicU32::new(0), AtomicU32::new(PART));
+    // Messages are small and so many that some are always on their way.
+    let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50"];
+    let collector = Collector::start(broker.bootstrap(), &args);
+    let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
+    let wait_more = |term: &str| {
+        let before = collector.ledger().kafka(term);
+        eventually(&format!("{PART} records more are {term}"), || {
+            let now = collector.ledger().kafka(term);
+            once(now >= before + PART, || format!("{now} after {before}"))
+        });
+    };
     thread::scope(|scope| {
+        // Also when the test fails, or its load would go on for ever.
+        let _stop = Finally(&enough);
         scope.spawn(|| {
-            let sender = collector.sender();
-            load(sender, &topic, &sent, |next| {
-                while next < 3 * PART && next >= allowed.load(Ordering::SeqCst) {
-                    thread::park_timeout(std::time::Duration::from_millis(5));
-                }
-                next < 3 * PART
+            load(collector.sender(), &topic, &sent, |_| {
+                thread::park_timeout(Duration::from_millis(1));
+                !enough.load(Ordering::SeqCst)
             });
         });
-        // The broker goes while records are on their way, and comes back while others wait.
-        eventually("the first records are delivered", || {
-            let delivered = collector.ledger().kafka("delivered");
-            once(delivered > 0, || format!("{delivered}"))
-        });
+        wait_more("delivered");
         go(&mut broker);
-        allowed.store(2 * PART, Ordering::SeqCst);
-        collector.wait_accepted(u64::from(2 * PART));
-        assert!(collector.ledger().kafka("waiting") >= u64::from(PART), "{:?}", collector.ledger());
-        allowed.store(3 * PART, Ordering::SeqCst);
+        wait_more("accepted");
+        let ledger = collector.ledger();
+        assert!(ledger.kafka("waiting") >= PART, "{ledger:?}");
         broker.start();
+        wait_more("delivered");
     });
-    assert_eq!(sent.load(Ordering::SeqCst), 3 * PART);
-    collector.wait_accepted(u64::from(3 * PART));
-    let ledger = collector.wait_delivered(u64::from(3 * PART));
+    let sent = sent.load(Ordering::SeqCst);
+    collector.wait_accepted(u64::from(sent));
+    let ledger = collector.wait_delivered(u64::from(sent));
     assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
-    let messages = consumer::read(broker.bootstrap(), &topic, 3 * PART as usize);
-    assert_eq!(numbers(&messages), (0..3 * PART).collect());
+    let messages = consumer::read(broker.bootstrap(), &topic, sent as usize);
+    assert_eq!(numbers(&messages), (0..sent).collect());
+}
+
+/// Sets its flag when it is dropped.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]
