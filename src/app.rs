@@ -39,6 +39,8 @@ pub struct Listening {
     pub input: std::net::SocketAddr,
     /// Of the HTTP server.
     pub http: std::net::SocketAddr,
+    /// Asks the stages, also after they have ended.
+    pub control: Control,
 }
 
 /// What stands between a start and `Running`.
@@ -64,7 +66,7 @@ pub async fn run(config: Config) -> ExitCode {
     };
     let (told, listening) = oneshot::channel();
     let stop = async {
-        if let Ok(Listening { input, http }) = listening.await {
+        if let Ok(Listening { input, http, .. }) = listening.await {
             let line = serde_json::json!({ "input": input.to_string(), "http": http.to_string() });
             // Nobody may be reading, which is no reason to stop.
             _ = writeln!(io::stdout(), "{line}");
@@ -129,10 +131,7 @@ async fn start(config: Config) -> Result<Running, StartError> {
 
     let at = config.http.listen;
     let http_listener = TcpListener::bind(at).await.map_err(|error| StartError::Http(at, error))?;
-    let listening = Listening {
-        input: input.handle().listen(),
-        http: http_listener.local_addr().map_err(|error| StartError::Http(at, error))?,
-    };
+    let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
     let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
@@ -154,11 +153,12 @@ async fn start(config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
-        http: listening.http,
+        http: http_at,
     };
+    let control = Control::new(Arc::new(program));
+    let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
     let (end_http, ended) = watch::channel(false);
-    let server =
-        http::serve(http_listener, config.http, Control::new(Arc::new(program)), http_metrics, given(ended));
+    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
     Ok(Running {
         listening,

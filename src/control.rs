@@ -8,6 +8,7 @@
     reason = "fields are the JSON keys and say what they are; those that do not have docs"
 )]
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +72,12 @@ impl Control {
     #[must_use]
     pub fn metrics(&self) -> String {
         self.stages.metrics()
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
     }
 }
 

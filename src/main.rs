@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use metrics_collector::cli::{self, Next, exit};
 use metrics_collector::config::Config;
 use metrics_collector::output::kafka;
-use metrics_collector::{app, telemetry};
+use metrics_collector::{app, demo, telemetry};
 
 fn main() -> ExitCode {
     let answer = cli::evaluate(std::env::args_os(), std::env::vars_os(), &kafka::check);
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match answer.next {
         Next::Exit(code) => ExitCode::from(code),
         Next::Run(config) => run(*config),
-        Next::Demo(_) => ExitCode::from(exit::CANNOT_START),
+        Next::Demo(options) => demo::run(&options),
     }
 }
 

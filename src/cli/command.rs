@@ -22,6 +22,8 @@ or two. A flag wins over the environment, the environment over the file.";
 
 const EXAMPLES: &str = "\
 Examples:
+  metrics-collector demo
+      see it at work, with a Kafka of its own and nothing to set up
   metrics-collector --kafka-brokers kafka-1:9092,kafka-2:9092
       listen on 127.0.0.1:8124 and send to Kafka
   metrics-collector --kafka=false --record-input-log
@@ -44,6 +46,7 @@ pub(super) fn build() -> Command {
         .override_usage(format!("{NAME} [FLAGS] [COMMAND]"))
         .subcommand_help_heading("Commands")
         .args(keys(false))
+        .subcommand(super::demo::command())
         .subcommand(check_config())
         .subcommand(print_config())
         .subcommand(config_reference())

@@ -1,6 +1,37 @@
-//! The embedded demonstration.
+//! The embedded demonstration: the whole line in one process, with nothing to set up and no network but loopback.
+//!
+//! ```text
+//! emitters ──▶ the real collector ──▶ Kafka (librdkafka's mock cluster, or a real one) ──▶ consumer ──▶ screen
+//! stand-in agent ──▶ sample producer ─────▶┘
+//! ```
+//!
+//! [`stage`](self) puts it together and takes it down; the other files are one part each. In the end the counts of
+//! senders, collector and consumer are compared, so that it is a test of the line as well.
 
+mod agent;
+mod cast;
+mod consumer;
+mod emitter;
+mod lines;
+mod metrics;
+mod own;
+mod report;
+mod screen;
+mod stage;
+mod tally;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
 use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::exit;
+use crate::telemetry;
+use screen::{Screen, Style};
 
 /// What the demonstration is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,4 +40,83 @@ pub struct Options {
     pub kafka_brokers: Option<Vec<String>>,
     /// How long it runs. None: until it is interrupted.
     pub duration: Option<Duration>,
+}
+
+/// Runs the demonstration in the terminal until its time is over or a signal ends it. A second signal while it takes
+/// leave ends it at once.
+#[must_use]
+pub fn run(options: &Options) -> ExitCode {
+    telemetry::init(&telemetry::Config { filter: "warn".to_owned(), format: telemetry::Format::Text });
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot(&format!("no runtime: {error}")),
+    };
+    runtime.block_on(async {
+        let (Ok(mut first), Ok(mut second)) = (Signals::new(), Signals::new()) else {
+            return cannot("cannot listen for signals");
+        };
+        let out = io::stdout();
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let style = Style { colours: out.is_terminal() && !no_colour };
+        let screen = Screen::new(Box::new(out), style);
+        let stop = async {
+            tokio::select! {
+                () = first.next() => "stopped",
+                () = over(options.duration) => "the time is over",
+                () = screen.closed() => "nobody is looking",
+            }
+        };
+        let impatient = async {
+            second.next().await;
+            second.next().await;
+        };
+        tokio::select! {
+            code = show(options, &screen, stop) => code,
+            () = impatient => cannot("stopped again before the books were closed"),
+        }
+    })
+}
+
+/// Plays, and shows the books.
+async fn show(options: &Options, screen: &Screen, stop: impl Future<Output = &'static str>) -> ExitCode {
+    let report = match stage::play(options.kafka_brokers.clone(), screen, stop).await {
+        Ok(report) => report,
+        Err(failure) => return cannot(&telemetry::chain(&failure)),
+    };
+    screen.show(&report.lines(screen.style));
+    if report.disagreements().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::TASK_DIED) }
+}
+
+fn cannot(problem: &str) -> ExitCode {
+    tracing::error!("{problem}");
+    ExitCode::from(exit::CANNOT_START)
+}
+
+async fn over(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -1,0 +1,95 @@
+//! The whole demonstration, without a terminal.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use super::screen::{Screen, Style};
+use super::*;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was shown, and a word when there is more.
+#[derive(Clone, Default)]
+struct Shown(Arc<(Mutex<String>, Condvar)>);
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.0.lock().unwrap().push_str(std::str::from_utf8(bytes).unwrap());
+        self.0.1.notify_all();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shown {
+    fn screen(&self) -> Screen {
+        Screen::new(Box::new(self.clone()), Style { colours: false })
+    }
+
+    fn text(&self) -> String {
+        self.0.0.lock().unwrap().clone()
+    }
+
+    /// Waits until all of `words` are there. Blocks.
+    fn wait_for(&self, words: &[&str]) {
+        let lacks = |text: &mut String| !words.iter().all(|word| text.contains(word));
+        let (text, timeout) = self.0.1.wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, lacks).unwrap();
+        assert!(!timeout.timed_out(), "{words:?} within {PATIENCE:?} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn all_counts_agree_with_a_visitors_record_among_them() {
+    let shown = Shown::default();
+    let watched = shown.clone();
+    let stop = async {
+        let visit = move || {
+            watched.wait_for(&["\necho ", "metrics-orders  partition", "sample_metrics  partition"]);
+            let text = watched.text();
+            let line = text.lines().find(|line| line.starts_with("echo ")).unwrap();
+            assert!(Command::new("sh").arg("-c").arg(line).stdin(Stdio::null()).status().unwrap().success());
+            watched.wait_for(&["metrics-hello  partition", "answer 42"]);
+        };
+        tokio::task::spawn_blocking(visit).await.unwrap();
+        "seen enough"
+    };
+    let report = stage::play(None, &shown.screen(), stop).await.unwrap();
+    assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
+    let sent: u64 = report.sent.iter().map(|sent| sent.records.clone().unwrap()).sum();
+    assert!(sent > 0);
+    assert_eq!(report.ledger.accepted, sent + 1);
+    assert_eq!(report.ledger.delivered, sent + 1);
+    assert_eq!(report.tally.records("metrics-"), sent + 1);
+    assert_eq!(report.tally.topic("metrics-hello").records, 1);
+    assert!(shown.text().contains("seen enough: senders stop"));
+}
+
+#[tokio::test]
+async fn a_stop_at_once_still_closes_the_books() {
+    let shown = Shown::default();
+    let report = stage::play(None, &shown.screen(), std::future::ready("at once")).await.unwrap();
+    assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
+}
+
+#[tokio::test]
+async fn a_kafka_that_is_used_by_others_is_only_added_to() {
+    let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+    let brokers: Vec<String> = vec![cluster.bootstrap_servers()];
+    for _ in 0..2 {
+        let shown = Shown::default();
+        let watched = shown.clone();
+        let stop = async {
+            let wait = move || watched.wait_for(&["metrics-demo-orders  partition"]);
+            tokio::task::spawn_blocking(wait).await.unwrap();
+            "seen enough"
+        };
+        let report = stage::play(Some(brokers.clone()), &shown.screen(), stop).await.unwrap();
+        assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
+    }
+}
