@@ -116,7 +116,7 @@ struct Running {
 async fn start(config: Config) -> Result<Running, StartError> {
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
-    let incarnation = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let envelope = Envelope::new(random::<16>()? as Marker);
 
     let spool = Spool::in_memory(config.spool);
@@ -190,12 +190,11 @@ impl Running {
         }
         self.spool.close();
         if let Some(mut kafka) = self.kafka.take().filter(|kafka| !kafka.is_finished()) {
-            let undelivered = match tokio::time::timeout(grace, &mut kafka).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    _ = self.deadline.send(true);
-                    kafka.await
-                }
+            let undelivered = if let Ok(ended) = tokio::time::timeout(grace, &mut kafka).await {
+                ended
+            } else {
+                _ = self.deadline.send(true);
+                kafka.await
             };
             for (topic, records) in undelivered.unwrap_or_default() {
                 error!(%topic, records, "not delivered within the shutdown grace and lost with the process");

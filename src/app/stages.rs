@@ -50,10 +50,10 @@ impl Stages for Program {
     fn readiness(&self) -> Vec<Part> {
         let spool = self.spool.snapshot();
         let full = spool.bytes >= spool.bytes_max;
-        let input = match spool.held {
-            false => format!("reading at {}", self.input.listen()),
-            true => "held: the spool is full and its outputs are behind; see spool-memory and spool-full"
-                .to_owned(),
+        let input = if spool.held {
+            "held: the spool is full and its outputs are behind; see spool-memory and spool-full".to_owned()
+        } else {
+            format!("reading at {}", self.input.listen())
         };
         let detail = format!("{} of {} bytes wait for an output", spool.bytes, spool.bytes_max);
         let mut parts = vec![

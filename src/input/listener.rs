@@ -122,7 +122,7 @@ pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<
         };
         match accepted {
             Ok((socket, name)) => {
-                if let Some(connection) = admit(socket, name, &shared) {
+                if let Some(connection) = admit(socket, &name, &shared) {
                     connections.spawn(connection.run());
                 }
             }
@@ -145,7 +145,7 @@ pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<
     }
 }
 
-fn admit(socket: Socket, name: PeerName, shared: &Arc<Shared>) -> Option<Connection> {
+fn admit(socket: Socket, name: &PeerName, shared: &Arc<Shared>) -> Option<Connection> {
     if let Socket::Tcp(stream) = &socket {
         // A sender on a host that vanished must not stay for ever; where this fails it stays longer.
         _ = socket2::SockRef::from(stream).set_keepalive(true);
@@ -156,7 +156,7 @@ fn admit(socket: Socket, name: PeerName, shared: &Arc<Shared>) -> Option<Connect
     }
     socket.reset_on_close();
     shared.metrics.ended("connection_limit");
-    if let Some(suppressed) = shared.may_log(&name) {
+    if let Some(suppressed) = shared.may_log(name) {
         info!(peer = %name, suppressed, "connection refused: input-connections-max are open, all of them in use");
     }
     None

@@ -55,7 +55,10 @@ pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// A length as a long. Lengths in memory always fit.
+/// A length as a long.
+///
+/// # Panics
+/// Never: no allocation is larger than `isize::MAX`.
 #[must_use]
 pub fn length(n: usize) -> i64 {
     i64::try_from(n).expect("no allocation is larger than isize::MAX")

@@ -188,7 +188,7 @@ async fn hold_waits_for_room_and_wakes_when_there_is() {
     ticket.finish(Outcome::Delivered);
     source.await.unwrap();
     assert!(!spool.snapshot().held);
-    assert_eq!(books(&spool, "a").lost, Default::default());
+    assert_eq!(books(&spool, "a").lost, std::collections::BTreeMap::default());
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Codecs against their own compressors, bombs and random bytes.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use super::*;
 use proptest::prelude::*;
 use std::io::Write;

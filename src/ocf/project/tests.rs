@@ -1,7 +1,5 @@
 //! Projections of hand-made bytes; [`oracle`] compares random schemas and records with apache-avro.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use proptest::prelude::*;
 
 use super::*;

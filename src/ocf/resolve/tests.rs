@@ -1,7 +1,5 @@
 //! Schema texts and what becomes of them.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use super::*;
 use crate::ocf::METRIC_LIST;
 

@@ -55,7 +55,7 @@ impl Task {
         });
     }
 
-    pub(super) fn hear(&mut self, told: Told) {
+    pub(super) fn hear(&mut self, told: &Told) {
         match told {
             Told::Probed(Ok(())) => self.set_up(),
             // A probe of a producer that has been replaced says nothing about the new one.
@@ -66,10 +66,10 @@ impl Task {
             }
             Told::Asked { topic, hold } => {
                 match hold {
-                    None => self.queues[topic].flow = Flow::Flowing,
-                    Some(reason) => self.hold(topic, reason),
+                    None => self.queues[*topic].flow = Flow::Flowing,
+                    Some(reason) => self.hold(*topic, *reason),
                 }
-                self.look_soon(topic);
+                self.look_soon(*topic);
             }
         }
     }

@@ -112,6 +112,8 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     // A message is never larger than MESSAGE_BYTES_MAX; this leaves room for its key and headers.
     set("message.max.bytes", "1048576");
     set("batch.size", "1000000");
+    // Messages are batches already; and a linger makes librdkafka's thread spin through its last millisecond.
+    set("linger.ms", "0");
     // Permits bound what is queued; librdkafka's own limit, counted a little differently, must never be met.
     let kbytes = config.queue_bytes.get() / 1024;
     set("queue.buffering.max.kbytes", &(kbytes + kbytes / 4 + 1024).to_string());
@@ -206,8 +208,9 @@ pub fn check(config: &Config) -> Vec<String> {
 
 fn without_prefix(error: &KafkaError) -> String {
     match error {
-        KafkaError::ClientConfig(_, description, _, _) => description.clone(),
-        KafkaError::ClientCreation(description) => description.clone(),
+        KafkaError::ClientConfig(_, description, _, _) | KafkaError::ClientCreation(description) => {
+            description.clone()
+        }
         other => other.to_string(),
     }
 }

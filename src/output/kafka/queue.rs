@@ -20,6 +20,7 @@ const GROW_AFTER: u32 = 64;
 
 /// A topic and its records.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Queue {
     pub(super) name: TopicName,
     pub(super) c_name: CString,
@@ -305,5 +306,5 @@ fn on_grid(at: Instant, step: Duration, epoch: Instant) -> Instant {
         return at;
     }
     let late = u64::try_from(since.as_nanos() % step).unwrap_or(0);
-    at - Duration::from_nanos(late)
+    at.checked_sub(Duration::from_nanos(late)).unwrap_or(at)
 }

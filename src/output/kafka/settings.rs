@@ -8,6 +8,7 @@ use crate::record::{Secret, TopicName};
 
 /// Settings of the Kafka output.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Config {
     /// Bootstrap brokers, `host:port` each (`kafka-brokers`). Never empty.
     pub brokers: Vec<String>,

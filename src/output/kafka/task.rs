@@ -155,7 +155,7 @@ impl Task {
             tokio::select! {
                 more = self.reader.changed(), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
-                Some(told) = self.told.recv() => self.hear(told),
+                Some(told) = self.told.recv() => self.hear(&told),
                 () = sleep_until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }

@@ -35,8 +35,11 @@ struct Rig {
 #[derive(Debug, Default)]
 struct Read {
     values: Vec<u32>,
-    messages: Vec<(Option<Vec<u8>>, BTreeMap<String, String>, usize)>,
+    messages: Vec<Received>,
 }
+
+/// Key, headers and size of a message.
+type Received = (Option<Vec<u8>>, BTreeMap<String, String>, usize);
 
 fn config(brokers: String) -> Config {
     Config {
@@ -167,7 +170,8 @@ fn values(payload: &[u8]) -> Vec<u32> {
         let Value::Array(datapoints) = &fields[2].1 else { panic!("no datapoints") };
         let Value::Record(datapoint) = &datapoints[0] else { panic!("no datapoint") };
         let Value::Double(value) = datapoint[2].1 else { panic!("no value") };
-        value as u32
+        let number = format!("{value:.0}");
+        number.parse().unwrap()
     };
     apache_avro::Reader::new(payload).unwrap().map(value).collect()
 }
