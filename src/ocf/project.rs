@@ -116,7 +116,7 @@ impl Projection {
     /// Strings are not looked into, and an int of more than 32 bits is taken as a long.
     ///
     /// # Errors
-    /// [`BlockFault`]: no further record can be read from this block.
+    /// `BlockFault`: no further record can be read from this block.
     pub fn project(
         &self,
         input: &[u8],
