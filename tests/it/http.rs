@@ -97,6 +97,41 @@ fn every_metric_has_the_programs_name_in_front() {
     assert_eq!(strange, Vec::<&str>::new());
 }
 
+/// The page with its values taken out, but for those of the line's own counters, which are known here.
+fn shape_of(page: &str, topic: &str) -> String {
+    let line = |line: &str| {
+        let line = line.replace(topic, "<topic>");
+        if line.starts_with('#') {
+            return line;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a series and its value");
+        let known = series.starts_with("metrics_collector_output_")
+            || series.starts_with("metrics_collector_input_re")
+            || series.starts_with("metrics_collector_ledger_")
+            || series.starts_with("metrics_collector_spool_accepted_");
+        if series.starts_with("metrics_collector_build_info") {
+            return "metrics_collector_build_info{revision=\"<revision>\",version=\"<version>\"} 1".to_owned();
+        }
+        if known { line } else { format!("{series} <value>") }
+    };
+    // Which routes have been asked depends on how long the records took.
+    let asked = |line: &&str| line.starts_with("metrics_collector_http_requests_total{");
+    page.lines().filter(|line| !asked(line)).map(|text| line(text) + "\n").collect()
+}
+
+#[test]
+fn the_metrics_page_is_the_golden_one() {
+    let (collector, topic) = delivered();
+    let page = shape_of(&collector.get("/metrics").body, &topic);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.txt");
+    if std::env::var_os("GOLDEN").is_some() {
+        std::fs::write(path, &page).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(path).expect("tests/data/metrics.txt; GOLDEN=1 writes it anew");
+    let differs = page.lines().zip(golden.lines()).find(|(now, then)| now != then);
+    assert!(page == golden, "first difference (now, golden): {differs:?}; GOLDEN=1 writes the file anew\n{page}");
+}
+
 fn check_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert!(answer.head.contains("content-type: application/problem+json"), "{answer:?}");
