@@ -18,7 +18,11 @@ pub fn command() -> Command {
     };
     Command::new("demo")
         .about("Show it at work: a Kafka, an agent, senders and a consumer, all in one process")
-        .arg(flag(BROKERS, "HOST:PORT,...", "Use this Kafka instead of the one in the process"))
+        .arg(flag(
+            BROKERS,
+            "HOST:PORT,...",
+            "Use this Kafka, which must create topics by itself, instead of the one in the process",
+        ))
         .arg(flag(DURATION, "TIME", "End after this time, such as 30s, instead of at Ctrl-C"))
 }
 

@@ -112,7 +112,7 @@ impl Containers {
 
     /// The agent's answer at `now_ms`.
     fn statistics(&mut self, now_ms: i64) -> Value {
-        let passed = (now_ms - self.last_ms.replace(now_ms).unwrap_or(now_ms)).max(0) as f64 / 1000.0;
+        let passed = seconds((now_ms - self.last_ms.replace(now_ms).unwrap_or(now_ms)).max(0));
         let random = &mut self.random;
         let each = self.tasks.iter().zip(&mut self.used).map(|(task, (cpu, received))| {
             *cpu += random.near(0.4, 0.5) * passed;
@@ -130,12 +130,17 @@ impl Containers {
                     "mem_rss_bytes": random.near(214e6, 0.02).round(),
                     "net_rx_bytes": received.round(),
                     "net_tx_bytes": (*received * 1.2).round(),
-                    "timestamp": now_ms as f64 / 1000.0,
+                    "timestamp": seconds(now_ms),
                 },
             })
         });
         each.collect()
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time in milliseconds is far below what a double holds")]
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1000.0
 }
 
 fn round(value: f64) -> f64 {

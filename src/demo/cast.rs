@@ -17,6 +17,8 @@ pub struct Cast {
     pub agent_id: String,
     /// The tasks that run on the agent.
     pub tasks: Vec<Task>,
+    /// Whether the Kafka is one that others use too.
+    pub shared: bool,
     /// What the collector puts in front of a record's topic.
     pub topic_prefix: &'static str,
     /// Where the sample producer sends.
@@ -52,6 +54,7 @@ impl Cast {
         Cast {
             agent_id: format!("{run:08x}-93a4-4b6f-8f0e-2d5a41c7e9b0-S0"),
             tasks: vec![task(1, "web-shop"), task(2, "search"), task(3, "reports")],
+            shared,
             topic_prefix,
             sample_topic: TopicName::parse(sample_topic.as_bytes()).expect("the name is legal"),
         }
@@ -61,6 +64,13 @@ impl Cast {
     #[must_use]
     pub fn kafka_topic(&self, record_topic: &str) -> String {
         format!("{}{record_topic}", self.topic_prefix)
+    }
+
+    /// Whether one of the two emitters' records go to a Kafka topic.
+    #[must_use]
+    pub fn emits_to(&self, kafka_topic: &str) -> bool {
+        let topic = kafka_topic.strip_prefix(self.topic_prefix);
+        topic.is_some_and(|topic| [FRAMEWORK_ID, SERVICE_TOPIC].contains(&topic))
     }
 
     /// Whether a Kafka topic is one that we may have written to.
@@ -80,6 +90,13 @@ mod tests {
         assert_ne!(one.agent_id, other.agent_id);
         assert_ne!(one.tasks[0].executor_id, other.tasks[0].executor_id);
         assert_eq!(one.kafka_topic(FRAMEWORK_ID), other.kafka_topic(FRAMEWORK_ID));
+    }
+
+    #[test]
+    fn what_goes_to_other_topics_is_the_visitors() {
+        let cast = Cast::new(1, false);
+        assert!(cast.emits_to("metrics-orders") && cast.emits_to(&cast.kafka_topic(FRAMEWORK_ID)));
+        assert!(!cast.emits_to("metrics-hello") && !cast.emits_to("orders"));
     }
 
     #[test]

@@ -76,7 +76,10 @@ impl Consumer {
             _ = ready.send(begun.map_err(|error| error.to_string()));
             if ok {
                 worker.run(&targets);
-                _ = done.send(worker.tally);
+                let Worker { consumer, tally, .. } = worker;
+                // Before anybody takes the brokers away.
+                drop(consumer);
+                _ = done.send(tally);
             }
         };
         std::thread::Builder::new()
@@ -156,9 +159,9 @@ impl Worker {
             }
             match targets.try_recv() {
                 Ok(given) => target = Some(given),
-                Err(mpsc::TryRecvError::Empty) => {}
                 Err(mpsc::TryRecvError::Disconnected) if target.is_none() => return,
-                Err(mpsc::TryRecvError::Disconnected) => {}
+                // Nothing yet, or the one target there is has come before.
+                Err(_) => {}
             }
             if target.is_some_and(|(target, until)| self.has(target) || Instant::now() >= until) {
                 return;
@@ -204,7 +207,9 @@ fn take(message: &BorrowedMessage<'_>, cast: &Cast, tally: &mut Tally, pace: &mu
         shown.push(style.faint(format_args!("({} not shown)", plural(hidden, "message"))));
     }
     let (partition, offset) = (message.partition(), message.offset());
-    let arrived = Arrived { topic, partition, offset, span, bytes: value.len(), records: &records };
+    let bytes = value.len();
+    let visitors = !of_sample_producer && !cast.emits_to(topic);
+    let arrived = Arrived { topic, partition, offset, span, bytes, records: &records, visitors };
     shown.extend(lines(&arrived, screen.style));
     screen.show(&shown);
 }

@@ -1,6 +1,6 @@
 //! How a message that was read from Kafka looks on the screen, and how many of them a person can follow.
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::screen::Style;
@@ -12,7 +12,11 @@ const RECORDS: usize = 2;
 /// Datapoints that are shown of a record.
 const DATAPOINTS: usize = 2;
 /// Characters that are shown of a text.
-const CHARS: usize = 26;
+const CHARS: usize = 52;
+/// Longest value of a tag that is shown whole, in characters, and what is shown of a longer one: enough to know an id
+/// by.
+const VALUE_CHARS: usize = 12;
+const VALUE_BEGINS: usize = 8;
 
 /// A message, read.
 #[derive(Clone, Debug)]
@@ -29,48 +33,66 @@ pub struct Arrived<'a> {
     pub bytes: usize,
     /// From its value.
     pub records: &'a [MetricList],
+    /// Whether the visitor sent it.
+    pub visitors: bool,
 }
 
 /// The lines for one message.
 #[must_use]
 pub fn lines(arrived: &Arrived<'_>, style: Style) -> Vec<String> {
-    let Arrived { topic, partition, offset, span, bytes, records } = arrived;
+    let Arrived { topic, partition, offset, span, bytes, records, visitors } = arrived;
     let numbers = span.map_or_else(String::new, |Span { first, .. }| format!(", first={first}"));
     let about = format!("partition {partition}, offset {offset}{numbers}");
     let size = format!("{}, {bytes} bytes", plural(records.len() as u64, "record"));
-    let mut lines = vec![format!("{}  {about}: {size}", style.name(style.strong(text(topic.as_bytes()))))];
+    let (name, mark) =
+        (text(topic.as_bytes()), if *visitors { style.good("   <- yours") } else { String::new() });
+    let mut lines = vec![format!("{}  {about}: {size}{mark}", style.name(name))];
     lines.extend(records.iter().take(RECORDS).map(|record| format!("    {}", line(record, style))));
     if records.len() > RECORDS {
         let more = (records.len() - RECORDS) as u64;
-        lines.push(style.faint(format_args!("    and {} more", plural(more, "record"))));
+        lines.push(style.faint(format_args!("    and {more} more")));
     }
     lines
 }
 
-/// A record: the tags that tell the most, and the first datapoints.
+/// A record: its first datapoints, and the tags that tell the most.
 fn line(record: &MetricList, style: Style) -> String {
-    // An id that is the topic, too, tells nothing new. The last tag is one that the collector has added.
-    let tags: Vec<&Tag> = record.tags.iter().filter(|tag| tag.value != record.topic).collect();
-    let (first, last) = (tags.first(), tags.iter().skip(1).next_back());
-    let mut line = String::new();
-    for tag in first.into_iter().chain(last) {
-        let _ = write!(line, "{} ", style.faint(format_args!("{}={}", text(&tag.key), text(&tag.value))));
-    }
+    let mut values: Vec<String> = Vec::new();
     for datapoint in record.datapoints.iter().take(DATAPOINTS) {
-        let _ = write!(line, " {} {}", text(&datapoint.name), style.strong(datapoint.value));
+        values.push(format!("{} {}", text(&datapoint.name), datapoint.value));
     }
     let more = record.datapoints.len().saturating_sub(DATAPOINTS);
     if more > 0 {
-        let _ = write!(line, " {}", style.faint(format_args!("+{more}")));
+        values.push(format!("+{more}"));
     }
-    line
+    let tags = tags(record);
+    let tags =
+        tags.iter().map(|tag| format!("{}={}", text(&tag.key), cut(&tag.value, VALUE_CHARS, VALUE_BEGINS)));
+    let tags: Vec<String> = tags.collect();
+    format!("{:<48} {}", values.join(", "), style.faint(tags.join(" ")))
+}
+
+/// The first tag and the last two, of which the very last is one that the collector has added. An id that is the topic
+/// too, or that stands there already, tells nothing new.
+fn tags(record: &MetricList) -> Vec<&Tag> {
+    let mut seen = HashSet::from([record.topic.as_slice()]);
+    let new: Vec<&Tag> = record.tags.iter().filter(|tag| seen.insert(&tag.value)).collect();
+    match new.as_slice() {
+        [first, _, .., before, last] => vec![first, before, last],
+        few => few.to_vec(),
+    }
 }
 
 /// Bytes of strangers as a short text of one line.
 fn text(bytes: &[u8]) -> String {
+    cut(bytes, CHARS, CHARS)
+}
+
+/// All of it, or its first `begins` characters where it has more than `max`.
+fn cut(bytes: &[u8], max: usize, begins: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let more = if text.chars().nth(2 * CHARS).is_some() { "..." } else { "" };
-    text.chars().take(2 * CHARS).flat_map(char::escape_debug).collect::<String>() + more
+    let (shown, more) = if text.chars().nth(max).is_some() { (begins, "…") } else { (max, "") };
+    text.chars().take(shown).flat_map(char::escape_debug).collect::<String>() + more
 }
 
 /// `1 record`, `2 records`.
@@ -129,31 +151,42 @@ mod tests {
     }
 
     fn shown(records: &[MetricList], span: Option<Span>) -> Vec<String> {
-        let arrived = Arrived { topic: "t", partition: 1, offset: 7, span, bytes: 99, records };
+        let arrived =
+            Arrived { topic: "t", partition: 1, offset: 7, span, bytes: 99, records, visitors: false };
         lines(&arrived, PLAIN)
     }
 
     #[test]
     fn a_message_is_a_head_and_a_line_a_record() {
         let span = Some(Span { first: 40, records: 4 });
+        let tags = "k=v x=y a=z";
         assert_eq!(
             shown(&[record(1), record(5), record(1), record(1)], span),
             [
-                "t  partition 1, offset 7, first=40: 4 records, 99 bytes",
-                "    k=v a=z  d0 0.5",
-                "    k=v a=z  d0 0.5 d1 0.5 +3",
-                "    and 2 more records",
+                "t  partition 1, offset 7, first=40: 4 records, 99 bytes".to_owned(),
+                format!("    {:<48} {tags}", "d0 0.5"),
+                format!("    {:<48} {tags}", "d0 0.5, d1 0.5, +3"),
+                "    and 2 more".to_owned(),
             ]
         );
         assert_eq!(shown(&[], None), ["t  partition 1, offset 7: 0 records, 99 bytes"]);
     }
 
     #[test]
+    fn of_many_tags_the_first_and_the_last_are_shown() {
+        let mut record = record(0);
+        record.tags = ["topic", "1", "2", "1", "3", "4"].map(|value| Tag::new("k", value)).into();
+        let values: Vec<&[u8]> = tags(&record).iter().map(|tag| tag.value.as_slice()).collect();
+        assert_eq!(values, [b"1", b"3", b"4"]);
+    }
+
+    #[test]
     fn hostile_texts_are_escaped_and_cut() {
-        let mut hostile = MetricList { tags: vec![Tag::new("\x1b[2J\n", "x".repeat(99))], ..record(0) };
-        hostile.topic = b"other".to_vec();
+        let mut hostile = MetricList { tags: vec![Tag::new("\x1b[2J\n", "x".repeat(99))], ..record(1) };
+        hostile.datapoints[0].name = "\x07".repeat(99).into();
         let lines = shown(&[hostile], None);
-        assert!(lines[1].starts_with(r"    \u{1b}[2J\n=xxx") && lines[1].len() < 90, "{}", lines[1]);
+        assert!(lines[1].ends_with(r"\u{1b}[2J\n=xxxxxxxx…"), "{}", lines[1]);
+        assert!(lines[1].starts_with(r"    \u{7}\u{7}") && lines[1].len() < 400, "{}", lines[1]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,7 +46,9 @@ pub struct Options {
 /// leave ends it at once.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    telemetry::init(&telemetry::Config { filter: "warn".to_owned(), format: telemetry::Format::Text });
+    // The Kafka client speaks for itself where brokers are away, which the parts that use it say better.
+    let filter = "warn,librdkafka=off,rdkafka=off".to_owned();
+    telemetry::init(&telemetry::Config { filter, format: telemetry::Format::Text });
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cannot(&format!("no runtime: {error}")),
@@ -83,12 +85,14 @@ async fn show(options: &Options, screen: &Screen, stop: impl Future<Output = &'s
         Ok(report) => report,
         Err(failure) => return cannot(&telemetry::chain(&failure)),
     };
+    screen.show(&[String::new()]);
     screen.show(&report.lines(screen.style));
     if report.disagreements().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::TASK_DIED) }
 }
 
 fn cannot(problem: &str) -> ExitCode {
-    tracing::error!("{problem}");
+    // Standard error may be closed; the exit code says the same.
+    _ = writeln!(io::stderr(), "metrics-collector demo: {problem}");
     ExitCode::from(exit::CANNOT_START)
 }
 

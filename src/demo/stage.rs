@@ -79,11 +79,10 @@ impl Kafka {
 ///
 /// # Errors
 /// Brokers that are none.
-pub fn collector_config(cast: &Cast, brokers: &[String], create_topics: bool) -> Result<Config, Faults> {
+pub fn collector_config(cast: &Cast, brokers: &[String]) -> Result<Config, Faults> {
     let settings = [
         ("kafka-brokers", brokers.join(",")),
         ("kafka-topic-prefix", cast.topic_prefix.to_owned()),
-        ("kafka-create-topics", create_topics.to_string()),
         ("kafka-produce-period-ms", PRODUCE_PERIOD_MS.to_owned()),
         ("agent-id", cast.agent_id.clone()),
         ("listen-endpoint", "127.0.0.1:0".to_owned()),
@@ -111,7 +110,7 @@ pub async fn play(
         None => Kafka::Ours(MockCluster::new(1).map_err(Failure::Mock)?),
     };
     let brokers = kafka.brokers();
-    let config = collector_config(&cast, &brokers, shared).map_err(Failure::Config)?;
+    let config = collector_config(&cast, &brokers).map_err(Failure::Config)?;
     let consumer = Consumer::start(&brokers, cast.clone(), screen.clone())
         .await
         .map_err(|problem| Failure::Kafka { brokers: brokers.join(","), problem })?;
@@ -194,32 +193,34 @@ fn programme(
     let Listening { input, http, .. } = listening;
     let (agent, agent_route) = (agent.address, agent::ROUTE);
     let (module, service, poll) = (MODULE_PERIOD.as_secs(), SERVICE_PERIOD.as_secs(), POLL_PERIOD.as_secs());
-    let kafka = if cast.topic_prefix == "metrics-" { "Kafka (in this process)" } else { "your Kafka" };
-    let url = |path: &str| style.name(format_args!("http://{http}{path}"));
+    let kafka = if cast.shared { "your Kafka" } else { "Kafka in this process" };
+    let brokers = brokers.join(",");
+    let url = |path: &str, about: &str| {
+        // Padded first: what makes colours has a width, too.
+        format!("  {} {about}", style.name(format_args!("{:<36}", format!("http://{http}{path}"))))
+    };
+    let hello = cast.kafka_topic(VISITOR_TOPIC);
     vec![
-        style.strong("What runs, in one process:"),
-        format!("  containers' metrics, as the Mesos module sends them   each {module} s ─┐"),
-        format!(
-            "  a local service's metrics, topic {SERVICE_TOPIC:<20}   each {service} s ─┴▶ collector {input} ─▶ Kafka"
-        ),
-        format!("  sample-producer, past the collector                   each {poll} s ───▶ Kafka"),
-        format!("    it polls a stand-in for a Mesos agent: http://{agent}{agent_route}"),
-        format!("  {kafka}: {}", brokers.join(",")),
-        "  a consumer, which prints below what arrives in Kafka".to_owned(),
+        style.strong("What runs, all in this process:"),
+        format!("  Mesos module, 2 containers, each {module} s ─┬─▶ collector ─▶ {kafka} ─▶ this screen"),
+        format!("  local service \"{SERVICE_TOPIC}\", each {service} s ─────┘                ▲"),
+        format!("  stand-in agent, polled each {poll} s ─▶ sample-producer ────┘"),
+        String::new(),
+        format!("  collector {input}, {kafka} {brokers}"),
+        format!("  agent     http://{agent}{agent_route}"),
         String::new(),
         style.strong("Look at the collector:"),
-        format!("  {:<36} what it does, for people", url("/")),
-        format!("  {:<36} for Prometheus", url("/metrics")),
-        format!("  {:<36} what became of every record", url("/v1/ledger")),
-        format!("  {:<36} what is missing, if anything", url("/-/ready")),
+        url("/", "what it does, for people"),
+        url("/metrics", "the same for Prometheus"),
+        url("/v1/ledger", "what became of every record"),
+        url("/-/ready", "whether anything is missing"),
         String::new(),
         style.strong(format_args!(
-            "Send a record of your own, from another shell. It arrives in topic {}:",
-            cast.kafka_topic(VISITOR_TOPIC)
+            "Send a record of your own from another shell; within 2 s it is here, in {hello}:"
         )),
         shell_line(*input, unix_ms(), &marker),
         String::new(),
-        style.strong("Ctrl-C ends it and shows the books. Here is what arrives in Kafka:"),
+        style.strong("What arrives in Kafka (Ctrl-C ends it and shows the books):"),
     ]
 }
 

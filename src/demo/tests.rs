@@ -54,7 +54,7 @@ async fn all_counts_agree_with_a_visitors_record_among_them() {
             let text = watched.text();
             let line = text.lines().find(|line| line.starts_with("echo ")).unwrap();
             assert!(Command::new("sh").arg("-c").arg(line).stdin(Stdio::null()).status().unwrap().success());
-            watched.wait_for(&["metrics-hello  partition", "answer 42"]);
+            watched.wait_for(&["metrics-hello  partition", "answer 42", "<- yours"]);
         };
         tokio::task::spawn_blocking(visit).await.unwrap();
         "seen enough"
