@@ -21,7 +21,7 @@ use super::tally::{Span, Tally};
 use crate::ocf::decode::decode_file;
 
 /// How long brokers may take to answer at the start.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 /// Between two looks for new topics.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long one wait for a message is.

@@ -39,7 +39,7 @@ pub enum Failure {
     #[error("cannot make a Kafka in this process")]
     Mock(#[source] KafkaError),
     /// The Kafka that was named.
-    #[error("no answer from Kafka at {brokers}: {problem}")]
+    #[error("no answer from Kafka at {brokers}: {problem}; check the address, and that it speaks plaintext")]
     Kafka {
         /// As named.
         brokers: String,
@@ -110,6 +110,9 @@ pub async fn play(
         None => Kafka::Ours(MockCluster::new(1).map_err(Failure::Mock)?),
     };
     let brokers = kafka.brokers();
+    if shared {
+        screen.show(&[format!("Asking Kafka at {}", brokers.join(","))]);
+    }
     let config = collector_config(&cast, &brokers).map_err(Failure::Config)?;
     let consumer = Consumer::start(&brokers, cast.clone(), screen.clone())
         .await

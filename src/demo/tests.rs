@@ -77,19 +77,34 @@ async fn a_stop_at_once_still_closes_the_books() {
     assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
 }
 
+/// Plays in the Kafka at `brokers` until messages of every part have come.
+async fn play_a_while(brokers: Vec<String>) {
+    let shown = Shown::default();
+    let watched = shown.clone();
+    let stop = async {
+        let wait = move || watched.wait_for(&["metrics-demo-orders  p", "sample_metrics_demo  p"]);
+        tokio::task::spawn_blocking(wait).await.unwrap();
+        "seen enough"
+    };
+    let report = stage::play(Some(brokers), &shown.screen(), stop).await.unwrap();
+    assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
+    assert!(report.ledger.delivered > 0);
+}
+
 #[tokio::test]
-async fn a_kafka_that_is_used_by_others_is_only_added_to() {
+async fn what_others_have_in_the_same_kafka_is_not_counted() {
     let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
-    let brokers: Vec<String> = vec![cluster.bootstrap_servers()];
-    for _ in 0..2 {
-        let shown = Shown::default();
-        let watched = shown.clone();
-        let stop = async {
-            let wait = move || watched.wait_for(&["metrics-demo-orders  partition"]);
-            tokio::task::spawn_blocking(wait).await.unwrap();
-            "seen enough"
-        };
-        let report = stage::play(Some(brokers.clone()), &shown.screen(), stop).await.unwrap();
-        assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
-    }
+    let brokers = || vec![cluster.bootstrap_servers()];
+    play_a_while(brokers()).await;
+    tokio::join!(play_a_while(brokers()), play_a_while(brokers()));
+}
+
+#[tokio::test]
+async fn a_kafka_that_does_not_answer_is_named() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let brokers = vec![nobody.local_addr().unwrap().to_string()];
+    let screen = Shown::default().screen();
+    let failure = stage::play(Some(brokers.clone()), &screen, std::future::pending()).await.unwrap_err();
+    let text = failure.to_string();
+    assert!(text.starts_with(&format!("no answer from Kafka at {}: ", brokers[0])), "{text}");
 }
