@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cannot(&format!("no runtime: {error}")),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let (Ok(mut first), Ok(mut second)) = (Signals::new(), Signals::new()) else {
             return cannot("cannot listen for signals");
         };
@@ -76,7 +76,10 @@ pub fn run(options: &Options) -> ExitCode {
             code = show(options, &screen, stop) => code,
             () = impatient => cannot("stopped again before the books were closed"),
         }
-    })
+    });
+    // What still asks for brokers need not be waited for.
+    runtime.shutdown_background();
+    code
 }
 
 /// Plays, and shows the books.
