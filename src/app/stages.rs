@@ -49,16 +49,20 @@ impl Stages for Program {
 
     fn readiness(&self) -> Vec<Part> {
         let spool = self.spool.snapshot();
-        let full = spool.bytes >= spool.bytes_max;
         let input = if spool.held {
             "held: the spool is full and its outputs are behind; see spool-memory and spool-full".to_owned()
         } else {
             format!("reading at {}", self.input.listen())
         };
-        let detail = format!("{} of {} bytes wait for an output", spool.bytes, spool.bytes_max);
+        let fill = format!("{} of {} bytes wait for an output", spool.bytes, spool.bytes_max);
+        let detail = if spool.drops {
+            format!("{fill}; records were dropped in the last minute, see /v1/ledger and spool-full")
+        } else {
+            fill
+        };
         let mut parts = vec![
             Part { name: "input", ready: !spool.held, detail: input },
-            Part { name: "spool", ready: !full, detail },
+            Part { name: "spool", ready: !spool.drops, detail },
         ];
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
         parts

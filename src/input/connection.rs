@@ -202,26 +202,26 @@ impl Connection {
 
     fn log_end(&self, end: &End) {
         let peer = self.registration.peer.name();
+        let reason = end.name();
         if !end.is_refusal() {
-            debug!(%peer, reason = end.name(), "connection ended");
-            return;
+            debug!(%peer, reason, "connection ended");
+        } else if let Some(suppressed) = self.shared.may_log(peer, reason) {
+            let error = crate::telemetry::chain(end);
+            info!(%peer, reason, suppressed, "connection reset: {error}");
         }
-        let Some(suppressed) = self.shared.may_log(peer) else { return };
-        let error = crate::telemetry::chain(end);
-        info!(%peer, reason = end.name(), suppressed, "connection reset: {error}");
     }
 
     fn log_refusals(&self, tally: &Tally) {
-        if tally.refused_blocks.is_empty() && tally.refused_records.is_empty() {
-            return;
-        }
         let peer = self.registration.peer.name();
-        let Some(suppressed) = self.shared.may_log(peer) else { return };
-        if let Some(fault) = tally.refused_blocks.first() {
+        if let Some(fault) = tally.refused_blocks.first()
+            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
+        {
             let blocks = tally.refused_blocks.len();
             info!(%peer, reason = fault.name(), blocks, suppressed, "block refused: {fault}; the stream goes on");
         }
-        if let Some((fault, records)) = tally.refused_records.first() {
+        if let Some((fault, records)) = tally.refused_records.first()
+            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
+        {
             info!(%peer, reason = fault.name(), records, suppressed, "record refused: {fault}; the block goes on");
         }
     }

@@ -31,15 +31,16 @@ pub(super) struct Shared {
     pub(super) hexdump: bool,
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,
-    /// By host.
+    /// By host and reason.
     pub(super) log_budget: Mutex<LogBudget>,
 }
 
 impl Shared {
-    /// Whether this peer may cause another log line now; then how many were kept back before it.
-    pub(super) fn may_log(&self, peer: &PeerName) -> Option<u64> {
+    /// Whether this peer may cause another log line for `reason` now; then how many were kept back before it. All local
+    /// senders are one host, so that one's garbage must not hide another's torn blocks.
+    pub(super) fn may_log(&self, peer: &PeerName, reason: &str) -> Option<u64> {
         let mut budget = self.log_budget.lock().expect("no code panics under this lock");
-        budget.take(&peer.host(), Instant::now())
+        budget.take(&format!("{} {reason}", peer.host()), Instant::now())
     }
 }
 
@@ -130,7 +131,7 @@ pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<
             Err(error) => {
                 shared.metrics.accept_failed();
                 let peer = PeerName::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
-                if let Some(suppressed) = shared.may_log(&peer) {
+                if let Some(suppressed) = shared.may_log(&peer, "accept") {
                     warn!(suppressed, "cannot accept connections: {error}; trying again");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -156,7 +157,7 @@ fn admit(socket: Socket, name: &PeerName, shared: &Arc<Shared>) -> Option<Connec
     }
     socket.reset_on_close();
     shared.metrics.ended("connection_limit");
-    if let Some(suppressed) = shared.may_log(name) {
+    if let Some(suppressed) = shared.may_log(name, "connection_limit") {
         info!(peer = %name, suppressed, "connection refused: input-connections-max are open, all of them in use");
     }
     None

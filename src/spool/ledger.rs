@@ -110,6 +110,9 @@ impl OutputLedger {
 
     /// Adds `records` under `outcome`.
     pub(super) fn add(&mut self, records: u64, outcome: Outcome) {
+        if records == 0 {
+            return;
+        }
         match outcome {
             Outcome::Delivered => self.delivered += records,
             Outcome::Lost(reason) => *self.lost.entry(reason).or_default() += records,

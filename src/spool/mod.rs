@@ -37,7 +37,7 @@ mod topics;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
@@ -87,6 +87,8 @@ pub struct Snapshot {
     pub oldest_ms: Option<u64>,
     /// Whether a source waits for room.
     pub held: bool,
+    /// Whether records were dropped for want of room in the last minute.
+    pub drops: bool,
 }
 
 /// A handle on the spool; cheap to clone.
@@ -99,17 +101,8 @@ pub struct Spool {
 struct Shared {
     config: Config,
     state: Mutex<State>,
-    /// Wakes readers.
-    published: watch::Sender<Published>,
     /// Wakes sources that wait for room.
     room: Notify,
-}
-
-/// What readers wait for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Published {
-    next: Seq,
-    closed: bool,
 }
 
 impl Spool {
@@ -117,8 +110,7 @@ impl Spool {
     #[must_use]
     pub fn in_memory(config: Config) -> Spool {
         let state = Mutex::new(State::new(config.topics_max));
-        let published = watch::Sender::new(Published::default());
-        Spool { shared: Arc::new(Shared { config, state, published, room: Notify::new() }) }
+        Spool { shared: Arc::new(Shared { config, state, room: Notify::new() }) }
     }
 
     /// The topic of this name.
@@ -127,7 +119,7 @@ impl Spool {
         self.shared.lock().topics.get(name)
     }
 
-    /// Accepts `chunks`, in order, at `now_ms` (Unix time in milliseconds), and wakes the outputs once.
+    /// Accepts `chunks`, in order, at `now_ms` (Unix time in milliseconds), and wakes the outputs that wait for as much.
     pub fn append(&self, chunks: impl IntoIterator<Item = Chunk>, now_ms: u64) -> Appended {
         let mut state = self.shared.lock();
         let mut appended = Appended::default();
@@ -137,11 +129,7 @@ impl Spool {
             appended.datapoints += chunk.datapoints;
             state.accept(chunk, now_ms);
         }
-        let next = state.next;
-        drop(state);
-        if appended.records > 0 {
-            self.shared.published.send_modify(|published| published.next = next);
-        }
+        state.wake_readers();
         appended
     }
 
@@ -151,13 +139,13 @@ impl Spool {
     /// If there are [`OUTPUTS_MAX`] outputs already; whoever adds outputs at run time bounds them before.
     #[must_use]
     pub fn reader(&self, name: &str, holds: bool) -> Reader {
-        let output = self.shared.lock().add_output(name, holds, Instant::now());
-        Reader::new(self.shared.clone(), output)
+        let (output, wake) = self.shared.lock().add_output(name, holds, Instant::now());
+        Reader::new(self.shared.clone(), output, wake)
     }
 
     /// Nothing is appended any more: readers see the end when they have seen all.
     pub fn close(&self) {
-        self.shared.published.send_modify(|published| published.closed = true);
+        self.shared.lock().close();
     }
 
     /// The books.
@@ -177,6 +165,7 @@ impl Spool {
             bytes_max: self.shared.config.memory_bytes,
             oldest_ms: state.tail.oldest().map(|frame| frame.accepted_ms),
             held: state.waiting_sources > 0,
+            drops: state.drops(Instant::now()),
         }
     }
 }

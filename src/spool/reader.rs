@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
+use super::Shared;
 use super::ledger::{LossReason, Outcome};
 use super::tail::{Frame, FrameRef};
-use super::{Published, Shared};
 
 /// Shows an output every frame once, in order, and hands out those that it takes.
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
     output: usize,
-    published: watch::Receiver<Published>,
+    wake: Arc<Notify>,
 }
 
 /// Records in an output's hands. Whoever has it owes the ledger an [`Outcome`]; one that is dropped unfinished leaves
@@ -29,18 +29,34 @@ pub struct Ticket {
 }
 
 impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, output: usize) -> Reader {
-        let published = shared.published.subscribe();
-        Reader { shared, output, published }
+    pub(super) fn new(shared: Arc<Shared>, output: usize, wake: Arc<Notify>) -> Reader {
+        Reader { shared, output, wake }
     }
 
-    /// Returns when there may be frames that [`Reader::show`] has not shown. `false`: nothing is appended any more; what
-    /// was is still shown. Cancel safe.
-    pub async fn changed(&mut self) -> bool {
-        if self.published.borrow().closed {
-            return false;
+    /// Returns when there are frames of `bytes` bytes or more that [`Reader::show`] has not shown. `false`: nothing is
+    /// appended any more; what was is still shown. Cancel safe.
+    ///
+    /// An output that has time asks for many bytes, and looks by itself now and then: on a quiet node being woken for each
+    /// chunk costs more than the chunk.
+    pub async fn changed(&mut self, bytes: usize) -> bool {
+        loop {
+            {
+                let mut state = self.shared.lock();
+                if state.closed {
+                    return false;
+                }
+                if state.wake_at(self.output, bytes) {
+                    return true;
+                }
+            }
+            self.wake.notified().await;
         }
-        self.published.changed().await.is_ok() && !self.published.borrow().closed
+    }
+
+    /// Frames that were shown, were not taken, and had to go since this was asked last: they cannot be taken any more, and
+    /// the books have them as lost.
+    pub fn gone(&mut self) -> Vec<FrameRef> {
+        self.shared.lock().gone(self.output)
     }
 
     /// The next frame, described.

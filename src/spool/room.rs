@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::ledger::LossReason;
 use super::settings::WhenFull;
 use super::state::State;
@@ -9,6 +11,9 @@ use super::{Config, Shared, Spool};
 
 /// How long after its last confirmation an output counts as making progress.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the log says that records are dropped, and how long that counts as news for readiness.
+const DROP_NEWS: Duration = Duration::from_secs(60);
 
 /// What a source is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,7 @@ impl Shared {
 fn admission(state: &mut State, config: &Config, now: Instant) -> Admission {
     while state.bytes() >= config.memory_bytes {
         if state.drop_optional(LossReason::SpoolFull) {
+            note_drop(state, now);
             continue;
         }
         let wait = match config.when_full {
@@ -73,8 +79,27 @@ fn admission(state: &mut State, config: &Config, now: Instant) -> Admission {
         if !state.drop_oldest(LossReason::SpoolFull) {
             break;
         }
+        note_drop(state, now);
     }
     Admission::Go
+}
+
+/// Says in the log, once in a while, that records are lost for want of room.
+fn note_drop(state: &mut State, now: Instant) {
+    state.dropped_at = Some(now);
+    if state.drop_told.is_none_or(|told| now.duration_since(told) >= DROP_NEWS) {
+        state.drop_told = Some(now);
+        warn!(
+            "the spool is full and an output is behind: the oldest records are dropped; see /v1/ledger, spool-full"
+        );
+    }
+}
+
+impl State {
+    /// Whether records were dropped lately.
+    pub(super) fn drops(&self, now: Instant) -> bool {
+        self.dropped_at.is_some_and(|at| now.duration_since(at) < DROP_NEWS)
+    }
 }
 
 /// Counts a source that waits, for as long as it does.

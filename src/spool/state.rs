@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
+use tokio::sync::Notify;
 
 use super::Chunk;
 use super::ledger::{Ledger, LossReason, Outcome, OutputLedger};
@@ -21,6 +22,11 @@ pub(super) struct State {
     outputs: Vec<Option<Output>>,
     /// Who gets new frames.
     members: OutputSet,
+    /// Nothing is appended any more.
+    pub(super) closed: bool,
+    /// When a frame had to go last, and when the log was told so last.
+    pub(super) dropped_at: Option<Instant>,
+    pub(super) drop_told: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -28,8 +34,14 @@ struct Output {
     name: String,
     /// Whether a full spool may wait for it.
     holds: bool,
-    /// The first frame that it has not been shown.
+    /// The first frame that it has not been shown, and the bytes from there on.
     unseen: Option<usize>,
+    unseen_bytes: usize,
+    /// Frames that it was shown, did not take, and that had to go since it asked last, by topic.
+    gone: Vec<FrameRef>,
+    /// It is woken when it has not been shown so many bytes.
+    wake_at: usize,
+    wake: Arc<Notify>,
     /// What it has finished with, and what it was there for. `waiting` is filled in when somebody asks.
     books: OutputLedger,
     /// In its hands: taken, not finished.
@@ -50,10 +62,14 @@ impl State {
             waiting_sources: 0,
             outputs: Vec::new(),
             members: OutputSet::default(),
+            closed: false,
+            dropped_at: None,
+            drop_told: None,
         }
     }
 
-    pub(super) fn add_output(&mut self, name: &str, holds: bool, now: Instant) -> usize {
+    pub(super) fn add_output(&mut self, name: &str, holds: bool, now: Instant) -> (usize, Arc<Notify>) {
+        let wake = Arc::new(Notify::new());
         let free = self.outputs.iter().position(Option::is_none);
         let id = free.unwrap_or(self.outputs.len());
         assert!(id < OUTPUTS_MAX, "more than {OUTPUTS_MAX} outputs");
@@ -64,6 +80,10 @@ impl State {
             name: name.to_owned(),
             holds,
             unseen: None,
+            unseen_bytes: 0,
+            gone: Vec::new(),
+            wake_at: 0,
+            wake: wake.clone(),
             books: OutputLedger::default(),
             taken_records: 0,
             taken_bytes: 0,
@@ -74,7 +94,36 @@ impl State {
         if holds {
             self.tail.add_holder(id);
         }
-        id
+        (id, wake)
+    }
+
+    /// Nothing is appended any more; every reader is to know.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        for output in self.outputs.iter().flatten() {
+            output.wake.notify_one();
+        }
+    }
+
+    /// Wakes the readers that have not been shown as much as they wait for.
+    pub(super) fn wake_readers(&self) {
+        for output in self.outputs.iter().flatten() {
+            if output.unseen_bytes > 0 && output.unseen_bytes >= output.wake_at {
+                output.wake.notify_one();
+            }
+        }
+    }
+
+    /// From now on output `id` is woken when it has not been shown `bytes`. Says whether it has that to see already.
+    pub(super) fn wake_at(&mut self, id: usize, bytes: usize) -> bool {
+        let output = self.output(id);
+        output.wake_at = bytes;
+        output.unseen_bytes > 0 && output.unseen_bytes >= bytes
+    }
+
+    /// Frames that had to go after output `id` was shown them, since it asked last.
+    pub(super) fn gone(&mut self, id: usize) -> Vec<FrameRef> {
+        std::mem::take(&mut self.output(id).gone)
     }
 
     /// Bytes that count against the limit: in the list and in the outputs' hands.
@@ -91,9 +140,11 @@ impl State {
             return;
         }
         let frame = Frame { seq, first, topic, records, datapoints, accepted_ms: now_ms, body };
+        let bytes = frame.body.len();
         let slot = self.tail.push(frame, self.members);
         for output in self.outputs.iter_mut().flatten() {
             output.books.accepted += u64::from(records);
+            output.unseen_bytes += bytes;
             output.unseen.get_or_insert(slot);
         }
     }
@@ -102,7 +153,9 @@ impl State {
     pub(super) fn show(&mut self, id: usize) -> Option<FrameRef> {
         let unseen = self.output(id).unseen?;
         let (shown, behind) = self.tail.show(unseen);
-        self.output(id).unseen = behind;
+        let output = self.output(id);
+        output.unseen = behind;
+        output.unseen_bytes -= shown.bytes;
         Some(shown)
     }
 
@@ -184,12 +237,20 @@ impl State {
     }
 
     fn book_eviction(&mut self, evicted: Option<Evicted>, reason: LossReason) -> bool {
-        let Some(Evicted { slot, behind, frame, needed_by }) = evicted else { return false };
+        let Some(Evicted { shown, behind, needed_by }) = evicted else { return false };
+        let first_unseen = |output: &Output, tail: &Tail| output.unseen.map(|slot| tail.seq(slot));
         for id in needed_by.iter() {
-            let output = self.output(id);
-            output.books.add(u64::from(frame.records), Outcome::Lost(reason));
-            if output.unseen == Some(slot) {
+            let tail = &self.tail;
+            let output = self.outputs[id].as_mut().expect("an output that needs a frame is there");
+            output.books.add(u64::from(shown.records), Outcome::Lost(reason));
+            if output.unseen == Some(shown.slot()) {
                 output.unseen = behind;
+                output.unseen_bytes -= shown.bytes;
+            } else if first_unseen(output, tail).is_some_and(|seq| seq < shown.seq) {
+                // A frame in the middle that it would have been shown later.
+                output.unseen_bytes -= shown.bytes;
+            } else {
+                output.gone.push(shown.clone());
             }
         }
         true

@@ -61,6 +61,24 @@ pub struct FrameRef {
     pub accepted_ms: u64,
 }
 
+impl FrameRef {
+    fn new(slot: usize, frame: &Frame) -> FrameRef {
+        FrameRef {
+            slot,
+            seq: frame.seq,
+            first: frame.first,
+            topic: frame.topic.clone(),
+            records: frame.records,
+            bytes: frame.body.len(),
+            accepted_ms: frame.accepted_ms,
+        }
+    }
+
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+}
+
 /// A set of outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OutputSet([u64; OUTPUTS_MAX / 64]);
@@ -161,16 +179,12 @@ impl Tail {
     /// Describes the frame in `slot`, and says which slot comes behind it.
     pub(super) fn show(&self, slot: usize) -> (FrameRef, Option<usize>) {
         let Slot { frame, behind, .. } = &self.slots[slot];
-        let shown = FrameRef {
-            slot,
-            seq: frame.seq,
-            first: frame.first,
-            topic: frame.topic.clone(),
-            records: frame.records,
-            bytes: frame.body.len(),
-            accepted_ms: frame.accepted_ms,
-        };
-        (shown, *behind)
+        (FrameRef::new(slot, frame), *behind)
+    }
+
+    /// Number of the frame in `slot`.
+    pub(super) fn seq(&self, slot: usize) -> Seq {
+        self.slots[slot].frame.seq
     }
 
     /// Gives `output` the frame, if it is still there for it. `output` needs it no more then; when nobody does, it
@@ -183,7 +197,7 @@ impl Tail {
         let mut needed_by = slot.needed_by;
         needed_by.remove(output);
         if needed_by.is_empty() {
-            return Some(self.remove(wanted.slot).frame);
+            return Some(self.remove(wanted.slot).0);
         }
         if slot.needed_by.meets(&self.holders) && !needed_by.meets(&self.holders) {
             self.optional_bytes += slot.frame.cost();
@@ -194,7 +208,7 @@ impl Tail {
 
     /// Removes the oldest frame, whoever needs it.
     pub(super) fn evict(&mut self) -> Option<Evicted> {
-        self.oldest.map(|slot| self.remove(slot))
+        self.oldest.map(|slot| self.remove(slot).1)
     }
 
     /// Removes the oldest frame that no holder needs.
@@ -205,14 +219,14 @@ impl Tail {
         let mut at = self.oldest;
         while let Some(slot) = at {
             if !self.slots[slot].needed_by.meets(&self.holders) {
-                return Some(self.remove(slot));
+                return Some(self.remove(slot).1);
             }
             at = self.slots[slot].behind;
         }
         None
     }
 
-    fn remove(&mut self, at: usize) -> Evicted {
+    fn remove(&mut self, at: usize) -> (Arc<Frame>, Evicted) {
         let Slot { frame, needed_by, before, behind } = self.slots.remove(at);
         match before {
             Some(before) => self.slots[before].behind = behind,
@@ -229,19 +243,18 @@ impl Tail {
         if self.slots.is_empty() && self.slots.capacity() > 1024 {
             self.slots.shrink_to_fit();
         }
-        Evicted { slot: at, behind, frame, needed_by }
+        let evicted = Evicted { shown: FrameRef::new(at, &frame), behind, needed_by };
+        (frame, evicted)
     }
 }
 
 /// A frame that left the list.
 #[derive(Debug)]
 pub(super) struct Evicted {
-    /// Where it was.
-    pub(super) slot: usize,
+    /// What it was.
+    pub(super) shown: FrameRef,
     /// Where the next newer one is.
     pub(super) behind: Option<usize>,
-    /// The frame.
-    pub(super) frame: Arc<Frame>,
     /// Who still needed it.
     pub(super) needed_by: OutputSet,
 }

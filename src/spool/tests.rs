@@ -200,8 +200,16 @@ async fn drop_oldest_never_waits_and_counts_what_goes() {
         append(&spool, "t", 2, 1000);
     }
     assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 12);
+    assert_eq!(reader.gone().len(), 0, "what was never shown is not told");
     let shown = reader.show().unwrap();
     assert_eq!((shown.seq, shown.first), (Seq(12), 12), "the gap shows in the numbers");
+    for _ in 0..3 {
+        append(&spool, "t", 2, 1000);
+        spool.admit().await;
+    }
+    let gone: Vec<_> = reader.gone().iter().map(|gone| gone.seq).collect();
+    assert_eq!(gone, [Seq(12)], "what was shown and not taken is told");
+    assert_eq!(reader.gone().len(), 0);
 }
 
 #[tokio::test]
@@ -252,8 +260,8 @@ async fn readers_see_the_end_after_everything() {
     let spool = spool(1 << 20, WhenFull::Auto);
     let mut reader = spool.reader("a", true);
     append(&spool, "t", 1, 10);
-    assert!(reader.changed().await);
+    assert!(reader.changed(1).await);
     spool.close();
-    assert!(!reader.changed().await);
+    assert!(!reader.changed(1).await);
     assert!(reader.show().is_some());
 }

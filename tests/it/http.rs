@@ -104,13 +104,14 @@ fn shape_of(page: &str, topic: &str) -> String {
         if line.starts_with('#') {
             return line;
         }
-        let (series, value) = line.rsplit_once(' ').expect("a series and its value");
+        let (series, _) = line.rsplit_once(' ').expect("a series and its value");
         let known = series.starts_with("metrics_collector_output_")
             || series.starts_with("metrics_collector_input_re")
             || series.starts_with("metrics_collector_ledger_")
             || series.starts_with("metrics_collector_spool_accepted_");
         if series.starts_with("metrics_collector_build_info") {
-            return "metrics_collector_build_info{revision=\"<revision>\",version=\"<version>\"} 1".to_owned();
+            return "metrics_collector_build_info{revision=\"<revision>\",version=\"<version>\"} 1"
+                .to_owned();
         }
         if known { line } else { format!("{series} <value>") }
     };
@@ -129,7 +130,10 @@ fn the_metrics_page_is_the_golden_one() {
     }
     let golden = std::fs::read_to_string(path).expect("tests/data/metrics.txt; GOLDEN=1 writes it anew");
     let differs = page.lines().zip(golden.lines()).find(|(now, then)| now != then);
-    assert!(page == golden, "first difference (now, golden): {differs:?}; GOLDEN=1 writes the file anew\n{page}");
+    assert!(
+        page == golden,
+        "first difference (now, golden): {differs:?}; GOLDEN=1 writes the file anew\n{page}"
+    );
 }
 
 fn check_problem(answer: &Answer, status: u16) {

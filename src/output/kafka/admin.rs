@@ -11,14 +11,13 @@ use tracing::{info, warn};
 
 use super::asking::Told;
 use super::producer::client_config;
-use super::queue::HoldReason;
 use super::settings::{Config, NewTopic};
 use crate::record::TopicName;
 
 /// How long the cluster may take.
 const TIME_OUT: Duration = Duration::from_secs(10);
 
-/// Creates the topic called `name`, in the background, and tells the task when it is there or could not be made.
+/// Creates the topic called `name`, in the background, and tells the task when that is done, well or not.
 pub(super) fn create(
     config: &Config,
     name: TopicName,
@@ -34,24 +33,17 @@ pub(super) fn create(
     let runtime = tokio::runtime::Handle::current();
     // Making and dropping a client blocks.
     tokio::task::spawn_blocking(move || {
-        let made = runtime.block_on(request(&client, &name, shape));
-        let hold = match made {
-            Ok(()) => {
-                info!(topic = %name, "created the Kafka topic");
-                None
-            }
-            Err(Some(RDKafkaErrorCode::TopicAlreadyExists)) => None,
+        match runtime.block_on(request(&client, &name, shape)) {
+            Ok(()) => info!(topic = %name, "created the Kafka topic"),
+            Err(Some(RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            // It may be there all the same, made by somebody else: the next message will tell.
             Err(code) => {
                 let error = code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
-                warn!(topic = %name, "cannot create the Kafka topic: {error}; trying again");
-                Some(match code {
-                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => HoldReason::NotAuthorized,
-                    _ => HoldReason::Creating,
-                })
+                warn!(topic = %name, "cannot create the Kafka topic: {error}");
             }
-        };
+        }
         // The task has ended: nobody needs the topic any more.
-        _ = runtime.block_on(told.send(Told::Asked { topic, hold }));
+        _ = runtime.block_on(told.send(Told::Asked { topic }));
     });
 }
 

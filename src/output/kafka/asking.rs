@@ -19,8 +19,11 @@ const PROBE_TIME_OUT: Duration = Duration::from_secs(5);
 pub(super) enum Told {
     /// The cluster answered, or did not.
     Probed(Result<(), RDKafkaErrorCode>),
-    /// A topic was asked for or created: go on with it, or hold it for a reason.
-    Asked { topic: usize, hold: Option<HoldReason> },
+    /// A topic was asked for, or created if it could be: go on with it.
+    Asked {
+        /// Its index.
+        topic: usize,
+    },
 }
 
 impl Task {
@@ -39,7 +42,7 @@ impl Task {
         tokio::task::spawn_blocking(move || {
             // Whatever the answer is, librdkafka knows it now, and the next message will tell.
             _ = link.map(|link| link.probe(PROBE_TIME_OUT));
-            _ = tell.blocking_send(Told::Asked { topic, hold: None });
+            _ = tell.blocking_send(Told::Asked { topic });
         });
     }
 
@@ -64,11 +67,8 @@ impl Task {
                     self.next_probe = Some(Instant::now() + PROBE_PAUSE);
                 }
             }
-            Told::Asked { topic, hold } => {
-                match hold {
-                    None => self.queues[*topic].flow = Flow::Flowing,
-                    Some(reason) => self.hold(*topic, *reason),
-                }
+            Told::Asked { topic } => {
+                self.queues[*topic].flow = Flow::Flowing;
                 self.look_soon(*topic);
             }
         }

@@ -63,6 +63,8 @@ impl Numbering {
 pub(super) struct Press {
     pub(super) envelope: Envelope,
     pub(super) numbering: Numbering,
+    /// Records that were larger than any message, so far.
+    pub(super) too_large: u64,
     /// Free buffers, each of `buffer_bytes`.
     buffers: Vec<Vec<u8>>,
     buffer_bytes: usize,
@@ -75,7 +77,7 @@ impl Press {
     /// A press for messages of up to `message_bytes`.
     pub(super) fn new(envelope: Envelope, numbering: Numbering, message_bytes: usize) -> Press {
         let buffer_bytes = message_bytes + envelope.overhead();
-        Press { envelope, numbering, buffers: Vec::new(), buffer_bytes }
+        Press { envelope, numbering, too_large: 0, buffers: Vec::new(), buffer_bytes }
     }
 
     /// The messages for `frames` of one topic, in order: one, unless the frames have gaps between them or do not fit.
@@ -155,6 +157,7 @@ impl Press {
             }
             let part = ticket.split(records.into(), bytes);
             if too_large {
+                self.too_large += 1;
                 part.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
             } else {
                 let mut draft = self.envelope.draft(Vec::new(), bytes);

@@ -172,11 +172,19 @@ fn set_security(security: &Security, set: &mut impl FnMut(&str, &str)) {
 }
 
 /// Properties that the collector's promises rest on, and why they may not be set.
-const RESERVED: [(&str, &str); 5] = [
+const RESERVED: [(&str, &str); 13] = [
     ("bootstrap.servers", "use kafka-brokers"),
     ("metadata.broker.list", "use kafka-brokers"),
     ("transactional.id", "old consumers end at transactions' control records"),
     ("message.timeout.ms", "no clock may decide that a record is lost"),
+    ("delivery.timeout.ms", "no clock may decide that a record is lost"),
+    ("retries", "no count may decide that a record is lost"),
+    ("message.send.max.retries", "no count may decide that a record is lost"),
+    ("acks", "use kafka-require-all-acks"),
+    ("request.required.acks", "use kafka-require-all-acks"),
+    ("security.protocol", "use kafka-security-protocol"),
+    ("compression.type", "use kafka-compression"),
+    ("compression.codec", "use kafka-compression"),
     ("delivery.report.only.error", "every delivery is counted"),
 ];
 

@@ -145,6 +145,15 @@ impl Queue {
         self.waiting.push_back(Waiting { frame, shown: now });
     }
 
+    /// A frame that waited had to leave the spool. The oldest go first, so it stands near the front.
+    pub(super) fn forget(&mut self, gone: &FrameRef) {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.frame.seq == gone.seq) {
+            self.waiting.remove(at);
+            self.waiting_records -= u64::from(gone.records);
+            self.waiting_bytes -= gone.bytes;
+        }
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.resend.is_empty() && self.in_flight_messages == 0

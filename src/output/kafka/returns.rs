@@ -110,11 +110,13 @@ impl Task {
             Answer::Smaller => {
                 let bytes = batch.value.as_bytes().len();
                 if batch.records == 1 {
-                    warn!(topic = %name, bytes, "a record is set aside: Kafka takes no message as large");
+                    self.log_aside(&name, "Kafka takes no message as large");
                     batch.ticket.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
                 } else {
                     queue.halve(bytes);
-                    info!(topic = %name, bytes, "Kafka takes no message as large; it is split");
+                    if let Some(suppressed) = self.log_budget.take(&format!("split {name}"), now) {
+                        info!(topic = %name, bytes, suppressed, "Kafka takes no message as large; it is split");
+                    }
                     let half = Size { records: batch.records.div_ceil(2), bytes: MESSAGE_BYTES_MAX };
                     for part in self.press.split(batch, half) {
                         self.queues[topic].put_back(part);
@@ -122,7 +124,7 @@ impl Task {
                 }
             }
             Answer::Refused if batch.records == 1 => {
-                warn!(topic = %name, "a record is set aside: Kafka refuses it: {code}");
+                self.log_aside(&name, &format!("Kafka refuses it: {code}"));
                 batch.ticket.finish(Outcome::SetAside(AsideReason::Refused));
             }
             Answer::Refused => {
@@ -139,8 +141,14 @@ impl Task {
                 }
             }
         }
-        debug_assert!(now <= Instant::now(), "time goes on");
         self.look_soon(topic);
+    }
+
+    /// Says that a record was set aside, within a budget for its topic.
+    pub(super) fn log_aside(&mut self, topic: &TopicName, reason: &str) {
+        if let Some(suppressed) = self.log_budget.take(&format!("aside {topic}"), Instant::now()) {
+            warn!(%topic, suppressed, "a record is set aside: {reason}");
+        }
     }
 
     /// Leaves a topic alone for a while.
@@ -156,8 +164,8 @@ impl Task {
             match reason {
                 HoldReason::UnknownTopic => warn!(
                     %topic,
-                    "Kafka does not have the topic and does not create it; its records wait, others flow; \
-                     create it, or see kafka-create-topics"
+                    "Kafka does not have the topic (yet); its records wait, others flow; if it stays away create it, \
+                     or see kafka-create-topics"
                 ),
                 HoldReason::NotAuthorized => {
                     warn!(%topic, "we may not write to the topic; its records wait, others flow; asking each minute");

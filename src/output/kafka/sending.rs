@@ -58,7 +58,12 @@ impl Task {
             let size = queue.size(&self.config.batch);
             let (frames, ticket) = self.reader.take(&frames);
             // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
+            let too_large = self.press.too_large;
             let mut batches = self.press.press(topic, &frames, ticket, size).into_iter();
+            if self.press.too_large > too_large {
+                let name = self.queues[topic].name.clone();
+                self.log_aside(&name, "it is larger than any message may be");
+            }
             drop(frames);
             if let Some(batch) = batches.next() {
                 self.give(batch, now);

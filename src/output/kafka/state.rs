@@ -68,7 +68,9 @@ impl Board {
     pub(super) fn set_cause(&self, cause: &str, is_consequence: bool) {
         self.with(|notes| {
             if !is_consequence || notes.cause.is_none() {
-                notes.cause = Some(cause.to_owned());
+                let hint =
+                    if is_consequence { "; if one runs there, its port may expect TLS or SASL" } else { "" };
+                notes.cause = Some(format!("{cause}{hint}"));
             }
         });
     }
@@ -112,10 +114,11 @@ impl Board {
     pub(super) fn part(&self) -> Part {
         let status = self.status();
         let brokers = status.brokers.join(",");
-        let held = status.topics.iter().filter(|topic| topic.state != "flowing").count();
+        let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
+        let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
             Link::Up if held > 0 => {
-                (true, format!("delivering to {brokers}; {held} topics are held, see /v1/status"))
+                (true, format!("delivering to {brokers}; topics held: {held}, see /v1/status"))
             }
             Link::Up => (true, format!("delivering to {brokers}")),
             link => {

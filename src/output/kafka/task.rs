@@ -32,13 +32,17 @@ const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// Above this fullness of the spool, messages are closed before they are full.
 const PRESSURE: f64 = 0.75;
 
+/// A look at the spool that finds less than this is followed by another after the pause, and not for each chunk.
+const MUCH: usize = 64 << 10;
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
 /// How often the status is written down while there is work, and the buffers are let go when there is none.
 const NOTES_PAUSE: Duration = Duration::from_secs(1);
 const SHRINK_AFTER: Duration = Duration::from_secs(20);
 
 /// Each kind of error is logged once in this time, and so many kinds are told apart.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
-const LOG_KINDS: usize = 64;
+const LOG_KINDS: usize = 256;
 
 /// What helpers may have told and the task has not heard; they wait when it is full.
 const TOLD_MAX: usize = 64;
@@ -70,6 +74,9 @@ pub(super) struct Task {
     pub(super) tell: mpsc::Sender<Told>,
     /// When the cluster is asked for next; none while it is reached, or being asked.
     pub(super) next_probe: Option<Instant>,
+    /// When to look for chunks that were too little to be woken for, and how many bytes are enough.
+    next_look: Option<Instant>,
+    wake_at: usize,
     next_notes: Option<Instant>,
     next_shrink: Option<Instant>,
     draining: bool,
@@ -133,6 +140,8 @@ impl Task {
             told,
             tell,
             next_probe: Some(now),
+            next_look: None,
+            wake_at: 1,
             next_notes: None,
             next_shrink: None,
             draining: false,
@@ -153,7 +162,7 @@ impl Task {
             }
             let timer = self.next_timer();
             tokio::select! {
-                more = self.reader.changed(), if !self.draining => self.draining = !more,
+                more = self.reader.changed(self.wake_at), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
                 Some(told) = self.told.recv() => self.hear(&told),
                 () = sleep_until(timer) => {}
@@ -166,9 +175,15 @@ impl Task {
     /// Everything that can be done now.
     fn work(&mut self, now: Instant) {
         self.serve(now);
+        self.forget_gone();
+        let mut seen = 0;
         while let Some(frame) = self.reader.show() {
+            seen += frame.bytes;
             self.route(&frame, now);
         }
+        // Where much comes, the next chunk wakes us; where little comes, we look by ourselves.
+        self.wake_at = if seen > 0 && seen < MUCH { MUCH } else { 1 };
+        self.next_look = (self.wake_at > 1).then(|| now + LOOK_PAUSE);
         self.fire_timers(now);
         if self.draining || self.reader.fullness() > PRESSURE {
             for topic in 0..self.queues.len() {
@@ -184,6 +199,16 @@ impl Task {
     }
 
     // --- from the spool to a topic ---
+
+    /// Forgets frames that had to leave the spool before their turn, and says so.
+    fn forget_gone(&mut self) {
+        let gone = self.reader.gone();
+        for frame in &gone {
+            if let Some(Route::To(topic)) = self.routes.get(&frame.topic.id) {
+                self.queues[*topic].forget(frame);
+            }
+        }
+    }
 
     fn route(&mut self, frame: &FrameRef, now: Instant) {
         let route = match self.routes.get(&frame.topic.id) {
@@ -319,7 +344,8 @@ impl Task {
             Replacing::At(at) => Some(at),
             Replacing::No | Replacing::Returning => None,
         };
-        [topics, replace, self.next_probe, self.next_notes, self.next_shrink].into_iter().flatten().min()
+        let timers = [topics, replace, self.next_look, self.next_probe, self.next_notes, self.next_shrink];
+        timers.into_iter().flatten().min()
     }
 
     /// Writes down how things are, and tells the spool which topics it must not wait for.
