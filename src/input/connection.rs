@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its end.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -86,7 +87,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Reads to the end, and closes in the way that costs the sender least.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
         let peer = self.registration.peer.name().clone();
         debug!(%peer, "connection opened");
         let mut session = Session::default();
@@ -101,9 +102,12 @@ impl Connection {
         self.log_end(&end);
     }
 
-    async fn read_to_end(&mut self, session: &mut Session) -> End {
+    async fn read_to_end(&self, session: &mut Session) -> End {
         let shared = self.shared.clone();
         let mut drain = shared.drain.clone();
+        // Made once and not for each read: on a quiet node this is a good part of what a read costs.
+        let mut drained = pin!(super::listener::drained(&mut drain));
+        let mut shed = pin!(self.registration.shed());
         let mut partial_since = None;
         loop {
             shared.rules.spool.admit().await;
@@ -113,7 +117,7 @@ impl Connection {
                 session.is_partial().then(|| *partial_since.get_or_insert_with(Instant::now) + timeout);
             tokio::select! {
                 biased;
-                shed = self.registration.shed() => {
+                shed = &mut shed => {
                     return match shed {
                         Shed::ConnectionLimit => End::ConnectionLimit,
                         Shed::Memory => End::Memory,
@@ -124,7 +128,7 @@ impl Connection {
                         return End::Io(error);
                     }
                 }
-                () = super::listener::drained(&mut drain) => return self.read_out(session).await,
+                () = &mut drained => return self.read_out(session).await,
                 () = sleep_until(deadline) => {
                     // A torn stream may have made us wait for a size that was never meant; then it heals.
                     partial_since = None;
@@ -147,7 +151,7 @@ impl Connection {
     }
 
     /// One read and the work on it. `None`: there was nothing to read; else whether a block was completed.
-    fn read_once(&mut self, session: &mut Session) -> Result<Option<bool>, End> {
+    fn read_once(&self, session: &mut Session) -> Result<Option<bool>, End> {
         self.shared.workbenches.with(|intake| self.read_with(session, intake))
     }
 
@@ -181,7 +185,7 @@ impl Connection {
     }
 
     /// The collector stops: what the sender has sent is taken in, to the end of the block that it is in the middle of.
-    async fn read_out(&mut self, session: &mut Session) -> End {
+    async fn read_out(&self, session: &mut Session) -> End {
         let deadline = Instant::now() + DRAIN;
         loop {
             match self.read_once(session) {
