@@ -96,3 +96,64 @@ pub(super) fn trouble(code: Code) -> Trouble {
         _ => Trouble::Passing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_answer() {
+        let table: [(Answer, &[Code]); 6] = [
+            (
+                Answer::Resend,
+                &[
+                    Code::BrokerTransportFailure,
+                    Code::AllBrokersDown,
+                    Code::NotLeaderForPartition,
+                    Code::NotEnoughReplicas,
+                    Code::NotEnoughReplicasAfterAppend,
+                    Code::RequestTimedOut,
+                    Code::MessageTimedOut,
+                    Code::QueueFull,
+                    Code::Unknown,
+                ],
+            ),
+            (Answer::HoldTopic, &[Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition]),
+            (Answer::BlockTopic, &[Code::TopicAuthorizationFailed]),
+            (Answer::Smaller, &[Code::MessageSizeTooLarge, Code::MessageBatchTooLarge]),
+            (Answer::Refused, &[Code::InvalidRecord, Code::PolicyViolation, Code::InvalidTopic]),
+            (
+                Answer::NewProducer,
+                &[
+                    Code::Fatal,
+                    Code::ProducerFenced,
+                    Code::InvalidProducerEpoch,
+                    Code::OutOfOrderSequenceNumber,
+                    Code::UnsupportedFeature,
+                    Code::PurgeQueue,
+                    Code::PurgeInflight,
+                ],
+            ),
+        ];
+        for (expected, codes) in table {
+            for code in codes {
+                assert_eq!(answer(*code), expected, "{code:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn troubles_of_the_connection_are_told_apart() {
+        let table: [(Trouble, &[Code]); 4] = [
+            (Trouble::Credentials, &[Code::Authentication, Code::SSL, Code::SaslAuthenticationFailed]),
+            (Trouble::Unreachable, &[Code::AllBrokersDown, Code::BrokerTransportFailure, Code::Resolve]),
+            (Trouble::Fatal, &[Code::Fatal, Code::UnsupportedFeature]),
+            (Trouble::Passing, &[Code::RequestTimedOut, Code::NotCoordinator]),
+        ];
+        for (expected, codes) in table {
+            for code in codes {
+                assert_eq!(trouble(*code), expected, "{code:?}");
+            }
+        }
+    }
+}

@@ -317,3 +317,124 @@ fn on_grid(at: Instant, step: Duration, epoch: Instant) -> Instant {
     let late = u64::try_from(since.as_nanos() % step).unwrap_or(0);
     at.checked_sub(Duration::from_nanos(late)).unwrap_or(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::spool::{self, Chunk, Spool, WhenFull};
+
+    const OVERHEAD: usize = 100;
+
+    fn limits() -> BatchLimits {
+        BatchLimits { records: NonZeroU32::new(10).unwrap(), bytes: 1000, age: Duration::from_secs(8) }
+    }
+
+    fn queue(now: Instant) -> Queue {
+        Queue::new(TopicName::parse(b"t").unwrap(), now)
+    }
+
+    /// Frames of so many records and bytes each.
+    fn frames(sizes: &[(u32, usize)]) -> Vec<FrameRef> {
+        let config = spool::Config { memory_bytes: 1 << 20, when_full: WhenFull::Hold, topics_max: 1 };
+        let spool = Spool::in_memory(config);
+        let mut reader = spool.reader("kafka", true);
+        let topic = spool.topic(b"t");
+        let chunk = |&(records, bytes): &(u32, usize)| Chunk {
+            topic: Arc::clone(&topic),
+            records,
+            datapoints: 1,
+            body: vec![0; bytes],
+        };
+        _ = spool.append(sizes.iter().map(chunk), 0);
+        std::iter::from_fn(|| reader.show()).collect()
+    }
+
+    fn filled(sizes: &[(u32, usize)], now: Instant) -> Queue {
+        let mut queue = queue(now);
+        for frame in frames(sizes) {
+            queue.push(frame, now);
+        }
+        queue
+    }
+
+    #[test]
+    fn a_message_is_due_by_count_by_bytes_or_by_age() {
+        let now = Instant::now();
+        let due = |queue: &Queue, at_once| queue.due(&limits(), OVERHEAD, at_once, now);
+        assert_eq!(due(&queue(now), true), Due::Never);
+        assert_eq!(due(&filled(&[(9, 10), (1, 10)], now), false), Due::Now, "ten records");
+        assert_eq!(due(&filled(&[(1, 450), (1, 450)], now), false), Due::Now, "1000 bytes");
+        let mut small = filled(&[(1, 10)], now);
+        assert_eq!(due(&small, true), Due::Now);
+        assert_eq!(due(&small, false), Due::At(now + FIRST_AGE), "the first message closes early");
+        small.sent(1, 10);
+        assert_eq!(due(&small, false), Due::At(now + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn due_times_fall_together_and_never_later() {
+        let epoch = Instant::now();
+        let step = Duration::from_secs(1);
+        for late in [0, 1, 499, 999] {
+            let at = epoch + Duration::from_secs(5) + Duration::from_millis(late);
+            assert_eq!(on_grid(at, step, epoch), epoch + Duration::from_secs(5));
+        }
+        assert_eq!(on_grid(epoch, Duration::ZERO, epoch), epoch);
+    }
+
+    #[test]
+    fn a_message_takes_whole_frames_that_fit_and_at_least_one() {
+        let now = Instant::now();
+        let mut queue = filled(&[(4, 300), (4, 300), (4, 200), (1, 5000), (1, 10)], now);
+        let mut taken = || {
+            let frames = queue.pop_frames(&limits(), OVERHEAD);
+            frames.iter().map(|frame| frame.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(taken(), [300, 300], "the third would make twelve records");
+        assert_eq!(taken(), [200]);
+        assert_eq!(taken(), [5000], "one that is too large goes alone");
+        assert_eq!(taken(), [10]);
+        assert_eq!(queue.waiting_records(), 0);
+    }
+
+    #[test]
+    fn what_had_to_leave_the_spool_waits_no_more() {
+        let now = Instant::now();
+        let all = frames(&[(4, 300), (3, 200)]);
+        let mut queue = queue(now);
+        for frame in &all {
+            queue.push(frame.clone(), now);
+        }
+        queue.forget(&all[0]);
+        queue.forget(&all[0]);
+        assert_eq!(queue.waiting_records(), 3);
+        assert_eq!(queue.pop_frames(&limits(), OVERHEAD).len(), 1);
+    }
+
+    #[test]
+    fn a_held_topic_is_due_when_its_pause_is_over() {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(5);
+        let mut queue = filled(&[(10, 10)], now);
+        assert!(queue.hold(HoldReason::UnknownTopic, until));
+        assert!(!queue.hold(HoldReason::UnknownTopic, until), "is no news");
+        assert_eq!(queue.due(&limits(), OVERHEAD, true, now), Due::At(until));
+        queue.acknowledged(now);
+        assert_eq!(queue.due(&limits(), OVERHEAD, false, now), Due::Now);
+    }
+
+    #[test]
+    fn a_smaller_size_is_learned_and_grows_again() {
+        let now = Instant::now();
+        let mut queue = filled(&[(1, 10)], now);
+        queue.halve(800);
+        assert_eq!(queue.size(&limits()).bytes, 400);
+        for _ in 0..GROW_AFTER {
+            queue.acknowledged(now);
+        }
+        assert_eq!(queue.size(&limits()).bytes, 800);
+    }
+}
