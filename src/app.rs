@@ -4,6 +4,7 @@
 //! outputs have emptied it, or the grace is over, they end; and the HTTP server, which tells how far that is, ends
 //! last. A task that ends before it was asked to ends the process, after the same drain.
 
+mod descriptors;
 mod stages;
 
 use std::io::{self, Write};
@@ -113,7 +114,9 @@ struct Running {
     end_http: watch::Sender<bool>,
 }
 
-async fn start(config: Config) -> Result<Running, StartError> {
+async fn start(mut config: Config) -> Result<Running, StartError> {
+    config.input.connections_max =
+        descriptors::connections(config.input.connections_max, config.http.connections_max);
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));

@@ -1,6 +1,5 @@
 //! The configuration file: TOML, flat, keys spelled as the flags are.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Origin, nearest};
 use super::keys::{Key, Kind};
+use super::secret_file::open;
 use super::source::Given;
 use super::value::Raw;
 
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path, given_at: &Origin, faults: &mut Vec<Fault>) -> V
 
 fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|e| e.to_string())?;
+    let file = open(path)?;
     file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
     if text.len() as u64 > BYTES_MAX { Err(format!("it has more than {BYTES_MAX} bytes")) } else { Ok(text) }
 }

@@ -38,7 +38,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
 }
 
 /// Anything but a regular file is refused before it is opened: opening a pipe could wait for ever.
-fn open(path: &Path) -> Result<File, String> {
+pub(super) fn open(path: &Path) -> Result<File, String> {
     let kind = std::fs::metadata(path).map_err(|e| e.to_string())?;
     if !kind.is_file() {
         return Err("it is no regular file".to_owned());

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -80,7 +80,9 @@ impl SocketFile {
     pub(super) async fn bind(path: &Path) -> io::Result<SocketFile> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if UnixStream::connect(path).await.is_ok() {
+                // Only what an earlier process left: a socket that nobody listens at. Never a file of somebody's.
+                let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
+                if !is_socket || UnixStream::connect(path).await.is_ok() {
                     return Err(error);
                 }
                 std::fs::remove_file(path)?;

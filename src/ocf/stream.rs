@@ -145,6 +145,13 @@ impl Stream {
         unconsumed == 0 && matches!(self.state, State::Block(_))
     }
 
+    /// Whether it is unknown how many bytes make the next piece: a header is incomplete, or the marker is lost. The more
+    /// is shown at once, the better.
+    #[must_use]
+    pub fn is_open_ended(&self) -> bool {
+        matches!(self.state, State::Header | State::Lost(_))
+    }
+
     /// Whether the header has been read.
     #[must_use]
     pub fn has_header(&self) -> bool {

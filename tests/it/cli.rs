@@ -79,6 +79,29 @@ fn a_taken_http_port_is_told_in_one_sentence() {
 }
 
 #[test]
+fn a_file_where_the_socket_should_be_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("precious");
+    std::fs::write(&path, "precious").expect("a file");
+    let path = path.to_str().expect("a plain path");
+    let output = run(
+        &[
+            "--kafka=false",
+            "--listen-endpoint",
+            "127.0.0.1:0",
+            "--http-endpoint",
+            "127.0.0.1:0",
+            "--listen-socket",
+            path,
+        ],
+        &[],
+    );
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    assert!(output.stderr.contains("listen-socket"), "{output:#?}");
+    assert_eq!(std::fs::read_to_string(path).expect("the file is there"), "precious");
+}
+
+#[test]
 fn the_version_has_name_and_number() {
     let output = run(&["--version"], &[]);
     assert_eq!(output.code, Some(0), "{output:#?}");

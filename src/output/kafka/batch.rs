@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::lend::Lent;
+use super::settings::MESSAGE_BYTES_MAX;
 use crate::output::message::{Envelope, Value, fitting};
 use crate::spool::{AsideReason, Frame, Outcome, Ticket};
 
@@ -151,10 +152,11 @@ impl Press {
         while done < whole.records {
             let rest = &body[at..];
             let (mut records, mut bytes) = fitting(rest, size.records, bytes_max);
-            let too_large = records == 0;
-            if too_large {
+            if records == 0 {
+                // Larger than messages are made of it goes alone, as long as any message may be as large.
                 (records, bytes) = fitting(rest, 1, usize::MAX);
             }
+            let too_large = bytes + self.envelope.overhead() > MESSAGE_BYTES_MAX;
             let part = ticket.split(records.into(), bytes);
             if too_large {
                 self.too_large += 1;

@@ -38,6 +38,8 @@ pub(super) struct Board(Mutex<Notes>);
 #[derive(Debug, Default)]
 struct Notes {
     link: Link,
+    /// Nothing that is under way has been acknowledged for a while.
+    is_stuck: bool,
     /// What keeps the cluster from being reached.
     cause: Option<String>,
     status: KafkaStatus,
@@ -97,7 +99,10 @@ impl Board {
             oldest_ms: queue.oldest_ms(),
         });
         let topics = topics.collect();
+        let mut under_way = queues.iter().filter(|queue| queue.in_flight_messages > 0).peekable();
+        let is_stuck = under_way.peek().is_some() && under_way.all(|queue| queue.stalled);
         self.with(|notes| {
+            notes.is_stuck = is_stuck;
             notes.status.topics = topics;
             notes.status.topics_total = queues.len();
             notes.status.in_flight_messages = messages;
@@ -117,6 +122,10 @@ impl Board {
         let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
         let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
+            Link::Up if self.with(|notes| notes.is_stuck) => (
+                false,
+                format!("{brokers} has acknowledged nothing for some seconds; records wait in the spool"),
+            ),
             Link::Up if held > 0 => {
                 (true, format!("delivering to {brokers}; topics held: {held}, see /v1/status"))
             }

@@ -234,11 +234,21 @@ async fn a_frame_larger_than_a_message_becomes_several() {
 async fn a_record_larger_than_any_message_is_set_aside() {
     let mut rig = rig(|config| config.batch.bytes = 3_000);
     rig.accept("a", 2);
-    rig.accept_sized("a", 1, 4_000);
+    rig.accept_sized("a", 1, 1_000_000);
     rig.accept("a", 2);
     rig.delivered(4).await;
     assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::RecordTooLarge, 1)]));
     assert_eq!(rig.read("metrics-a").values, [0, 1, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_record_larger_than_messages_are_made_goes_alone() {
+    let mut rig = rig(|config| config.batch.bytes = 3_000);
+    rig.accept("a", 2);
+    rig.accept_sized("a", 1, 900_000);
+    rig.accept("a", 2);
+    rig.delivered(5).await;
+    assert_eq!(rig.read("metrics-a").values, [0, 1, 2, 3, 4]);
 }
 
 #[tokio::test]
