@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use metrics_collector::sample_producer::args::{self, BROKERS_ENV};
-use metrics_collector::sample_producer::run::{Patience, chain, run};
+use metrics_collector::sample_producer::run::{Patience, run};
+use metrics_collector::telemetry::chain;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {

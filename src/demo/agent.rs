@@ -18,8 +18,9 @@ use super::emitter::unix_ms;
 use super::metrics::Random;
 use crate::ocf::encode::Dialect;
 use crate::sample_producer::args::Settings;
-use crate::sample_producer::run::{Patience, chain, run};
+use crate::sample_producer::run::{Patience, run};
 use crate::sample_producer::send::Totals;
+use crate::telemetry::chain;
 
 /// Where the statistics are, on the stand-in as on an agent.
 pub const ROUTE: &str = "/monitor/statistics.json";

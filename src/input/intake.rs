@@ -334,8 +334,11 @@ mod tests {
         })
     }
 
+    /// Records by topic.
+    type Spooled = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// Feeds `bytes` in pieces of these sizes, over and over, and gives all that was spooled, by topic, and the sums.
-    fn feed(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Vec<(Vec<u8>, Vec<u8>)>, Tally) {
+    fn feed(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Spooled, Tally) {
         let rules = rules(limits);
         let mut reader = rules.spool.reader("test", false);
         let (mut intake, mut session) = (Intake::new(rules), Session::default());

@@ -1,6 +1,5 @@
 //! Polls, sends, waits, and begins again until it is told to stop.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::ocf::decode::Shown;
 use crate::ocf::encode::Dialect;
 use crate::output::kafka::MESSAGE_BYTES_MAX;
 use crate::record::MetricList;
+use crate::telemetry::chain;
 
 /// How long the program is patient.
 #[derive(Clone, Debug)]
@@ -171,18 +171,6 @@ impl Outputs {
             }
         }
     }
-}
-
-/// An error with all its causes.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
