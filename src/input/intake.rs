@@ -203,6 +203,10 @@ impl Intake {
     }
 
     fn block(&mut self, block: &Block<'_>, tally: &mut Tally) {
+        if self.would_blow_up(block.records) {
+            tally.refused_blocks.push(BlockFault::DecompressedTooLarge);
+            return;
+        }
         // Moved out for the time of the call, so that it can be read while the rest is written.
         let mut decompressed = std::mem::take(&mut self.decompressed);
         let body = match block.codec {
@@ -241,6 +245,14 @@ impl Intake {
                 tally.refused_blocks.push(fault);
             }
         }
+    }
+
+    /// Whether so many records would be too much by their added tags alone. A count that is over this has records of a few
+    /// bytes each, made to cost us: it is refused before anything is decompressed.
+    fn would_blow_up(&self, records: u64) -> bool {
+        let added = self.rules.enricher.decide(&ocf::Origin::default()).add.byte_len() as u64;
+        let bytes_max = (SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes) as u64;
+        records.saturating_mul(added) > bytes_max
     }
 
     fn native(&mut self, body: &[u8], records: u64, tally: &mut Tally) -> Result<(), BlockFault> {
