@@ -73,7 +73,8 @@ impl Task {
                 self.set_up();
                 let batch = *delivery.batch;
                 batch.ticket.finish(Outcome::Delivered);
-                let free = self.config.queue_bytes.get().saturating_sub(self.in_flight_bytes);
+                let queue_bytes = self.config.queue_bytes.get();
+                let free = queue_bytes.saturating_sub(self.in_flight_bytes).min(queue_bytes / 4);
                 self.press.recycle(batch.value, free);
             }
             Err(code) => self.failed(delivery, code, now),
