@@ -29,9 +29,12 @@ use crate::ocf::Marker;
 use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::record::TopicName;
-use crate::spool::{self, Spool};
+use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{build_info, chain, process};
 use stages::Program;
+
+/// How long the input may take to end. It bounds itself to less; this stands behind it.
+const INPUT_GRACE: Duration = Duration::from_secs(5);
 
 /// What a caller wants to know once everything listens.
 #[derive(Clone, Debug)]
@@ -122,7 +125,8 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let envelope = Envelope::new(random::<16>()? as Marker);
 
-    let spool = Spool::in_memory(config.spool);
+    let framing = config.kafka.as_ref().map_or_else(Framing::default, |kafka| kafka.framing(&envelope));
+    let spool = Spool::in_memory(config.spool, framing);
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
 
     let (drain, drained) = watch::channel(false);
@@ -177,7 +181,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
 
 impl Running {
     async fn until(mut self, stop: impl Future<Output = &'static str>, grace: Duration) -> ExitCode {
-        let died = tokio::select! {
+        let mut died = tokio::select! {
             reason = stop => {
                 info!(reason, "stopping: the input is closed, what was accepted is delivered within {grace:?}");
                 false
@@ -189,7 +193,14 @@ impl Running {
         // Receivers that are gone have ended already; that is what is wanted.
         _ = self.drain.send(true);
         if !self.input.is_finished() {
-            _ = (&mut self.input).await;
+            match tokio::time::timeout(INPUT_GRACE, &mut self.input).await {
+                Ok(Ok(())) => {}
+                Ok(failed) => died |= failed_while_draining("input", &failed),
+                Err(_) => {
+                    error!("the input does not end; what it has not taken in is lost to its senders");
+                    self.input.abort();
+                }
+            }
         }
         self.spool.close();
         if let Some(mut kafka) = self.kafka.take().filter(|kafka| !kafka.is_finished()) {
@@ -199,8 +210,13 @@ impl Running {
                 _ = self.deadline.send(true);
                 kafka.await
             };
-            for (topic, records) in undelivered.unwrap_or_default() {
-                error!(%topic, records, "not delivered within the shutdown grace and lost with the process");
+            match undelivered {
+                Ok(undelivered) => {
+                    for (topic, records) in undelivered {
+                        error!(%topic, records, "not delivered within the shutdown grace and lost with the process");
+                    }
+                }
+                failed => died |= failed_while_draining("kafka", &failed),
             }
         }
         _ = self.end_http.send(true);
@@ -211,6 +227,13 @@ impl Running {
         info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");
         if died { ExitCode::from(exit::TASK_DIED) } else { ExitCode::SUCCESS }
     }
+}
+
+fn failed_while_draining<T>(task: &str, ended: &Result<T, JoinError>) -> bool {
+    if let Err(error) = ended {
+        error!(task, "a task failed while stopping: {error}");
+    }
+    ended.is_err()
 }
 
 fn died<T>(task: &str, ended: &Result<T, JoinError>) -> bool {

@@ -161,8 +161,8 @@ pub struct InputStatus {
 pub struct SpoolStatus {
     /// `memory`.
     pub kind: &'static str,
-    /// Number that the next accepted record gets.
-    pub next_seq: u64,
+    /// Records accepted since start.
+    pub accepted_records: u64,
     pub chunks: usize,
     pub bytes: usize,
     pub bytes_max: usize,

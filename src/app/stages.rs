@@ -84,7 +84,7 @@ impl Stages for Program {
             },
             spool: SpoolStatus {
                 kind: "memory",
-                next_seq: spool.next.0,
+                accepted_records: spool.accepted,
                 chunks: spool.frames,
                 bytes: spool.bytes,
                 bytes_max: spool.bytes_max,

@@ -44,6 +44,7 @@ pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &m
             socket: settings.path("listen-socket"),
             connections_max: settings.nonzero("input-connections-max"),
             block_timeout: settings.time("input-block-timeout"),
+            linger: settings.time("input-linger"),
             limits,
             record_log: settings.switch("record-input-log"),
             hexdump: settings.switch("record-input-hexdump"),
@@ -131,6 +132,7 @@ impl Builder<'_> {
 
     fn spool(&mut self) -> spool::Config {
         let settings = self.settings;
+        let single_topic = settings.switch("kafka") && settings.text("kafka-single-topic").is_some();
         let block = "input-decompressed-bytes-max";
         if settings.number("spool-memory") < settings.number(block) {
             let bound = format_size(settings.number(block));
@@ -143,7 +145,8 @@ impl Builder<'_> {
                 "hold" => spool::WhenFull::Hold,
                 _ => spool::WhenFull::Auto,
             },
-            topics_max: settings.size("kafka-topics-max"),
+            // Messages of one Kafka topic have records of all record topics, in the order in which they came.
+            topics_max: if single_topic { 0 } else { settings.size("kafka-topics-max") },
         }
     }
 

@@ -5,24 +5,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::intake::{Intake, Session, Tally};
 use super::listener::Shared;
+use super::pace::Pace;
 use super::registry::{Registration, Shed};
+use super::socket::Socket;
 use crate::ocf::StreamFault;
 
-/// How long a connection is read on after the drain signal to reach the end of a block.
+/// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
+/// where its sender does not pause: what may have been in the socket by then.
 const DRAIN: Duration = Duration::from_secs(1);
-
-/// A connected socket of either kind.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+const DRAIN_BYTES: usize = 1 << 20;
 
 /// Why a connection ended. The name is the metric label.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +81,17 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
 }
 
+/// What a turn works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Bytes that the socket announced.
+    Announced,
+    /// Whatever is in the socket.
+    Tick,
+    /// Bytes that were read before, and were too much for one turn.
+    More,
+}
+
 impl Connection {
     /// Reads to the end, and closes in the way that costs the sender least.
     pub(super) async fn run(self) {
@@ -93,7 +100,7 @@ impl Connection {
         let mut session = Session::default();
         let end = self.read_to_end(&mut session).await;
         if session.is_partial() && session.has_header() {
-            self.salvage(&mut session);
+            self.salvage(&mut session, true);
         }
         if !matches!(end, End::Closed | End::Torn) {
             self.socket.reset_on_close();
@@ -108,99 +115,136 @@ impl Connection {
         // Made once and not for each read: on a quiet node this is a good part of what a read costs.
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
-        let mut partial_since = None;
+        let mut pace = Pace::new(&shared.ticker);
+        let mut partial_since: Option<Instant> = None;
         loop {
-            shared.rules.spool.admit().await;
-            let timeout = shared.block_timeout;
-            // Only time in which we were ready to read counts against the sender.
-            let deadline =
-                session.is_partial().then(|| *partial_since.get_or_insert_with(Instant::now) + timeout);
-            tokio::select! {
-                biased;
-                shed = &mut shed => {
-                    return match shed {
-                        Shed::ConnectionLimit => End::ConnectionLimit,
-                        Shed::Memory => End::Memory,
-                    };
-                }
-                ready = self.socket.readable() => {
-                    if let Err(error) = ready {
-                        return End::Io(error);
+            let mut turn = Turn::More;
+            if !session.has_more() {
+                let deadline = session
+                    .is_partial()
+                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout);
+                tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    ready = self.socket.readable() => match ready {
+                        Ok(()) => turn = Turn::Announced,
+                        Err(error) => return End::Io(error),
+                    },
+                    () = pace.tick() => turn = Turn::Tick,
+                    () = sleep_until(deadline) => {
+                        // A torn stream may have made us wait for a size that was never meant; then it heals.
+                        partial_since = None;
+                        if !session.has_header() || self.salvage(session, false) == 0 {
+                            return End::Timeout(shared.block_timeout);
+                        }
+                        continue;
                     }
-                }
-                () = &mut drained => return self.read_out(session).await,
-                () = sleep_until(deadline) => {
-                    // A torn stream may have made us wait for a size that was never meant; then it heals.
-                    partial_since = None;
-                    if !session.has_header() || self.salvage(session) == 0 {
-                        return End::Timeout(timeout);
-                    }
-                    continue;
                 }
             }
-            match self.read_once(session) {
-                Ok(Some(progress)) => {
+            if !shared.rules.spool.has_room() {
+                let held = Instant::now();
+                tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    () = shared.rules.spool.admit() => {}
+                }
+                // Only time in which we were ready to read counts against the sender.
+                partial_since = partial_since.map(|since| since + held.elapsed());
+            }
+            match self.take_turn(session, turn) {
+                Ok(Received { bytes, progress }) => {
+                    if turn != Turn::More {
+                        pace.note(bytes, turn == Turn::Tick, &self.socket);
+                    }
                     if progress || !session.is_partial() {
                         partial_since = None;
                     }
                 }
-                Ok(None) => {}
                 Err(end) => return end,
             }
+            // A sender that is faster than we are must not keep the thread for itself.
+            tokio::task::consume_budget().await;
         }
     }
 
-    /// One read and the work on it. `None`: there was nothing to read; else whether a block was completed.
-    fn read_once(&self, session: &mut Session) -> Result<Option<bool>, End> {
-        self.shared.workbenches.with(|intake| self.read_with(session, intake))
+    /// One read, or what the last one left over, and the work on it.
+    fn take_turn(&self, session: &mut Session, turn: Turn) -> Result<Received, End> {
+        self.shared.workbenches.with(|intake| self.take_turn_with(session, turn, intake))
     }
 
-    fn read_with(&self, session: &mut Session, intake: &mut Intake) -> Result<Option<bool>, End> {
-        let received = match self.socket.try_read(&mut intake.buffer) {
-            Ok(0) if session.is_partial() => return Err(End::Torn),
-            Ok(0) => return Err(End::Closed),
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
-            Err(error) => return Err(End::Io(error)),
+    fn take_turn_with(
+        &self,
+        session: &mut Session,
+        turn: Turn,
+        intake: &mut Intake,
+    ) -> Result<Received, End> {
+        let bytes = match turn {
+            Turn::Announced => self.socket.try_read(&mut intake.buffer).map_err(End::Io)?,
+            Turn::Tick => self.socket.read_now(&mut intake.buffer).map_err(End::Io)?,
+            Turn::More => Some(0),
         };
-        if self.shared.hexdump {
+        let received = match bytes {
+            None => return Ok(Received { bytes: None, progress: false }),
+            Some(0) if turn == Turn::More => 0,
+            Some(0) if session.is_partial() => return Err(End::Torn),
+            Some(0) => return Err(End::Closed),
+            Some(received) => received,
+        };
+        if self.shared.hexdump && received > 0 {
             super::record_log::log_bytes(self.registration.peer.name(), &intake.buffer[..received]);
         }
         let (tally, result) = intake.work(session, received, unix_ms());
-        self.shared.metrics.count(&tally, received);
-        self.log_refusals(&tally);
-        self.registration.note(session.has_header(), tally.blocks, session.carried());
+        self.note(session, &tally, received);
         result.map_err(End::Fault)?;
-        Ok(Some(tally.blocks > 0 || tally.headers > 0))
+        Ok(Received { bytes, progress: tally.blocks > 0 || tally.headers > 0 })
     }
 
     /// Takes good blocks in that hide in a half-sent one. Says how many there were.
-    fn salvage(&self, session: &mut Session) -> u64 {
-        let tally = self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms()));
-        self.shared.metrics.count(&tally, 0);
-        self.log_refusals(&tally);
-        self.registration.note(session.has_header(), tally.blocks, session.carried());
+    fn salvage(&self, session: &mut Session, is_over: bool) -> u64 {
+        let tally = self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms(), is_over));
+        self.note(session, &tally, 0);
         tally.blocks
     }
 
-    /// The collector stops: what the sender has sent is taken in, to the end of the block that it is in the middle of.
+    /// Counts and logs what came of some bytes.
+    fn note(&self, session: &Session, tally: &Tally, received: usize) {
+        self.shared.metrics.count(tally, received);
+        self.log_refusals(tally);
+        // Blocks of no records prove nothing.
+        let good_blocks = if tally.appended.records > 0 { tally.blocks } else { 0 };
+        self.registration.note(session.has_header(), good_blocks, session.carried());
+    }
+
+    /// The collector stops: what the sender has sent is taken in, to the end of the block that it is in the middle of, as
+    /// far as there is time and room.
     async fn read_out(&self, session: &mut Session) -> End {
-        let deadline = Instant::now() + DRAIN;
+        let deadline = *self.shared.drain_deadline.get_or_init(|| Instant::now() + DRAIN);
+        let mut taken = 0;
         loop {
-            match self.read_once(session) {
-                Ok(Some(_)) => {}
-                Ok(None) if session.at_boundary() || !session.is_partial() => return End::Drain,
-                Ok(None) => match tokio::time::timeout_at(deadline, self.socket.readable()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => return End::Io(error),
-                    Err(_) => return End::Drain,
-                },
-                Err(end) => return end,
-            }
-            if Instant::now() >= deadline {
+            if tokio::time::timeout_at(deadline, self.shared.rules.spool.admit()).await.is_err() {
                 return End::Drain;
             }
+            let turn = if session.has_more() { Turn::More } else { Turn::Tick };
+            match self.take_turn(session, turn) {
+                Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
+                Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
+                Ok(Received { bytes: None, .. }) => {
+                    match tokio::time::timeout_at(deadline, self.socket.readable()).await {
+                        // What was announced may have been read already.
+                        Ok(Ok(())) => _ = self.socket.try_read(&mut []),
+                        Ok(Err(error)) => return End::Io(error),
+                        Err(_) => return End::Drain,
+                    }
+                }
+                Err(end) => return end,
+            }
+            // A sender that goes on all the time has to be left at the end of some block.
+            if Instant::now() >= deadline || (taken > DRAIN_BYTES && !session.is_partial()) {
+                return End::Drain;
+            }
+            tokio::task::yield_now().await;
         }
     }
 
@@ -231,27 +275,20 @@ impl Connection {
     }
 }
 
-impl Socket {
-    async fn readable(&self) -> io::Result<()> {
-        match self {
-            Socket::Tcp(stream) => stream.readable().await,
-            Socket::Unix(stream) => stream.readable().await,
-        }
-    }
+/// What a turn brought.
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    /// Bytes read; none: there were none.
+    bytes: Option<usize>,
+    /// Whether a header or block was completed.
+    progress: bool,
+}
 
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => stream.try_read(buffer),
-            Socket::Unix(stream) => stream.try_read(buffer),
-        }
-    }
-
-    /// A reset is noticed with the sender's next write; an orderly end only with the one after, whose block would be
-    /// lost as well.
-    pub(super) fn reset_on_close(&self) {
-        if let Socket::Tcp(stream) = self {
-            // Where it fails the socket is closed in order, which is no worse than before.
-            _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+impl From<Shed> for End {
+    fn from(shed: Shed) -> End {
+        match shed {
+            Shed::ConnectionLimit => End::ConnectionLimit,
+            Shed::Memory => End::Memory,
         }
     }
 }

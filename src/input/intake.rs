@@ -1,25 +1,27 @@
-//! From bytes to chunks: the straight-line part of the input, without waiting and without IO.
+//! From bytes to records in the spool: the straight-line part of the input, without waiting and without IO.
 //!
-//! An [`Intake`] is a workbench: read buffer, decompressor, chunks in the making. All that is large is in it, and since a
+//! An [`Intake`] is a workbench: read buffer, decompressor, scratch space. All that is large is in it, and since a
 //! read is worked off in one go, one workbench serves every connection of a thread. A connection keeps a [`Session`]:
 //! the state of its stream, and the bytes of a block that has not come whole.
 
 use std::sync::Arc;
 
-use super::chunker::Chunker;
 use super::record_log::RecordLog;
 use crate::enrich::Enricher;
 use crate::ocf::{
     self, Block, BlockFault, Codec, Decompressor, Event, Limits, Plan, PlanCache, RecordFault, Scratch, Step,
     Stream, StreamFault,
 };
-use crate::spool::{Appended, Spool, Topic};
+use crate::spool::{Append, Appended, Spool};
 
 /// Bytes of one read. Large enough that a busy sender costs few calls, small enough to be worked off in cache.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// While a header is incomplete or a marker is searched for, this much is looked at in one go.
 const OPEN_ENDED_STEP: usize = 16 << 10;
+
+/// A turn ends behind the block with which its blocks have become this much. A read of uncompressed blocks never does.
+const TURN_BYTES: usize = 2 << 20;
 
 /// A block's records, tags added, may have this many times `input-decompressed-bytes-max`.
 const SPLICE_FACTOR_MAX: usize = 2;
@@ -32,6 +34,8 @@ pub(super) struct Session {
     carry: Vec<u8>,
     /// Bytes that the stream wants to see at once, `carry` included.
     need: usize,
+    /// `carry` has more than the beginning of something: the last turn was long enough.
+    has_more: bool,
 }
 
 impl Session {
@@ -40,25 +44,27 @@ impl Session {
         self.carry.capacity()
     }
 
-    /// Whether something has come only in part.
+    /// Whether there is work left from the last turn.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Whether something has come only in part. While a marker is searched for, nothing is waited for.
     pub(super) fn is_partial(&self) -> bool {
-        !self.carry.is_empty()
+        !self.carry.is_empty() && !self.stream.is_lost()
     }
 
     /// Whether the header has come.
     pub(super) fn has_header(&self) -> bool {
         self.stream.has_header()
     }
-
-    /// Whether the stream may end here without a loss.
-    pub(super) fn at_boundary(&self) -> bool {
-        self.stream.at_boundary(self.carry.len())
-    }
 }
 
 /// What came of some bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
+    /// When they came, Unix time in milliseconds.
+    pub(super) now_ms: u64,
     pub(super) appended: Appended,
     pub(super) headers: u64,
     pub(super) blocks: u64,
@@ -69,13 +75,20 @@ pub(super) struct Tally {
     pub(super) skipped_bytes: u64,
     /// Accepted records by enrichment: full, partial, none.
     pub(super) enrichment: [u64; 3],
+    /// Bytes that were worked on: of records, or of what was made of compressed blocks.
+    worked_bytes: usize,
 }
 
 impl Tally {
-    fn refuse_record(&mut self, fault: RecordFault) {
+    /// Whether this was enough for one turn.
+    fn is_enough(&self) -> bool {
+        self.worked_bytes >= TURN_BYTES
+    }
+
+    fn refuse_records(&mut self, fault: RecordFault, more: u64) {
         match self.refused_records.iter_mut().find(|(known, _)| *known == fault) {
-            Some((_, records)) => *records += 1,
-            None => self.refused_records.push((fault, 1)),
+            Some((_, records)) => *records += more,
+            None => self.refused_records.push((fault, more)),
         }
     }
 }
@@ -92,13 +105,10 @@ pub(super) struct Rules {
 /// The workbench.
 pub(super) struct Intake {
     rules: Arc<Rules>,
-    chunker: Chunker,
     decompressor: Decompressor,
     decompressed: Vec<u8>,
     projected: Vec<u8>,
     scratch: Scratch,
-    /// Bytes that the current block's records have become.
-    spliced_bytes: usize,
     pub(super) buffer: Box<[u8]>,
 }
 
@@ -106,17 +116,16 @@ impl Intake {
     pub(super) fn new(rules: Arc<Rules>) -> Intake {
         Intake {
             rules,
-            chunker: Chunker::default(),
             decompressor: Decompressor::default(),
             decompressed: Vec::new(),
             projected: Vec::new(),
             scratch: Scratch::default(),
-            spliced_bytes: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         }
     }
 
-    /// Works off the first `received` bytes of the buffer and appends what they complete to the spool.
+    /// Works off the first `received` bytes of the buffer, or what the last turn left over: the blocks that are whole
+    /// are in the spool then.
     pub(super) fn work(
         &mut self,
         session: &mut Session,
@@ -124,29 +133,34 @@ impl Intake {
         now_ms: u64,
     ) -> (Tally, Result<(), StreamFault>) {
         let buffer = std::mem::take(&mut self.buffer);
-        let mut tally = Tally::default();
+        let mut tally = Tally { now_ms, ..Tally::default() };
         let result = self.feed(session, &buffer[..received], &mut tally);
         self.buffer = buffer;
-        tally.appended = self.rules.spool.append(self.chunker.drain(), now_ms);
         (tally, result)
     }
 
     /// The rest of a half-sent block is not going to come: it is refused, and good blocks behind a torn one's wrong size
-    /// are taken in.
-    pub(super) fn salvage(&mut self, session: &mut Session, now_ms: u64) -> Tally {
-        let mut tally = Tally::default();
-        tally.refused_blocks.push(BlockFault::Truncated);
+    /// are taken in. The beginning of a block behind those is kept, unless the connection is over.
+    pub(super) fn salvage(&mut self, session: &mut Session, now_ms: u64, is_over: bool) -> Tally {
+        let mut tally = Tally { now_ms, ..Tally::default() };
         let mut carry = std::mem::take(&mut session.carry);
-        while !carry.is_empty() && session.stream.give_up_block() {
-            // A fault means that the stream is over, which it is.
-            let Ok(taken) = self.run(session, &carry, &mut tally) else { break };
-            if taken == 0 {
+        let mut at = 0;
+        while at < carry.len() {
+            let is_half_sent = session.stream.in_block();
+            if !is_half_sent && !session.stream.is_suspect() || is_half_sent && tally.blocks > 0 && !is_over {
                 break;
             }
-            carry.drain(..taken);
+            if is_half_sent {
+                tally.refused_blocks.push(BlockFault::Truncated);
+            }
+            session.stream.give_up_block();
+            // A fault means that the stream is over, which it is.
+            let Ok(taken) = self.run(session, &carry[at..], &mut tally) else { break };
+            at += taken;
         }
+        carry.drain(..at);
+        session.has_more = false;
         session.carry = carry;
-        tally.appended = self.rules.spool.append(self.chunker.drain(), now_ms);
         tally
     }
 
@@ -157,7 +171,8 @@ impl Intake {
         tally: &mut Tally,
     ) -> Result<(), StreamFault> {
         // What was carried over is completed with as few bytes as it needs; the rest is worked off where it lies.
-        while !session.carry.is_empty() && !bytes.is_empty() {
+        while !session.carry.is_empty() && (!bytes.is_empty() || session.has_more) && !tally.is_enough() {
+            session.has_more = false;
             let least = if session.stream.is_open_ended() { OPEN_ENDED_STEP } else { 1 };
             let wanted = session.need.saturating_sub(session.carry.len()).max(least).min(bytes.len());
             session.carry.extend_from_slice(&bytes[..wanted]);
@@ -172,14 +187,16 @@ impl Intake {
                 session.carry = carry;
             }
         }
-        if !bytes.is_empty() {
-            let taken = self.run(session, bytes, tally)?;
-            session.carry.extend_from_slice(&bytes[taken..]);
+        let mut taken = 0;
+        if session.carry.is_empty() && !bytes.is_empty() {
+            taken = self.run(session, bytes, tally)?;
         }
+        session.carry.extend_from_slice(&bytes[taken..]);
+        session.has_more = tally.is_enough() && !session.carry.is_empty();
         Ok(())
     }
 
-    /// Takes as many whole pieces of the stream as there are, and gives their length.
+    /// Takes as many whole pieces of the stream as there are and one turn may have, and gives their length.
     fn run(&mut self, session: &mut Session, bytes: &[u8], tally: &mut Tally) -> Result<usize, StreamFault> {
         let rules = self.rules.clone();
         let mut at = 0;
@@ -197,13 +214,18 @@ impl Intake {
                         Event::Refused(fault) => tally.refused_blocks.push(fault),
                         Event::Skipped => tally.skipped_bytes += taken as u64,
                     }
+                    if tally.is_enough() {
+                        session.need = 0;
+                        return Ok(at);
+                    }
                 }
             }
         }
     }
 
     fn block(&mut self, block: &Block<'_>, tally: &mut Tally) {
-        if self.would_blow_up(block.records) {
+        let rules = self.rules.clone();
+        if rules.would_blow_up(block.records) {
             tally.refused_blocks.push(BlockFault::DecompressedTooLarge);
             return;
         }
@@ -213,49 +235,63 @@ impl Intake {
             Codec::Null => Ok(block.bytes),
             codec => self
                 .decompressor
-                .decompress(codec, block.bytes, self.rules.limits.decompressed_bytes, &mut decompressed)
+                .decompress(codec, block.bytes, rules.limits.decompressed_bytes, &mut decompressed)
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };
         let mut of_block = Tally::default();
         let result = body.and_then(|body| {
-            self.chunker.begin(body.len());
-            self.spliced_bytes = 0;
-            match &block.plan {
-                Plan::Native => self.native(body, block.records, &mut of_block),
-                Plan::Project(plan) => self.project(plan, body, block.records, &mut of_block),
-            }
+            rules.spool.append(tally.now_ms, |append| {
+                let mut entry = Entry { rules: &rules, append, tally: &mut of_block };
+                match &block.plan {
+                    Plan::Native => entry.native(body, block.records),
+                    Plan::Project(plan) => {
+                        entry.project(plan, body, block.records, &mut self.scratch, &mut self.projected)
+                    }
+                }
+            })
         });
+        // A block that decompresses to too much has cost as much all the same.
+        let unpacked = if block.codec == Codec::Null { 0 } else { decompressed.len() };
+        tally.worked_bytes += unpacked.max(of_block.worked_bytes);
         self.decompressed = decompressed;
         match result {
-            Ok(()) => {
-                self.chunker.commit();
+            Ok(Appended { records, datapoints }) => {
                 tally.blocks += 1;
+                tally.appended.records += records;
+                tally.appended.datapoints += datapoints;
                 for (sum, records) in tally.enrichment.iter_mut().zip(of_block.enrichment) {
                     *sum += records;
                 }
                 for (fault, records) in of_block.refused_records {
-                    for _ in 0..records {
-                        tally.refuse_record(fault);
-                    }
+                    tally.refuse_records(fault, records);
                 }
             }
-            Err(fault) => {
-                self.chunker.roll_back();
-                tally.refused_blocks.push(fault);
-            }
+            Err(fault) => tally.refused_blocks.push(fault),
         }
     }
+}
 
+impl Rules {
     /// Whether so many records would be too much by their added tags alone. A count that is over this has records of a few
     /// bytes each, made to cost us: it is refused before anything is decompressed.
     fn would_blow_up(&self, records: u64) -> bool {
-        let added = self.rules.enricher.decide(&ocf::Origin::default()).add.byte_len() as u64;
-        let bytes_max = (SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes) as u64;
+        let added = self.enricher.decide(&ocf::Origin::default()).add.byte_len() as u64;
+        let bytes_max = (SPLICE_FACTOR_MAX * self.limits.decompressed_bytes) as u64;
         records.saturating_mul(added) > bytes_max
     }
+}
 
-    fn native(&mut self, body: &[u8], records: u64, tally: &mut Tally) -> Result<(), BlockFault> {
+/// The way of a block's records into the spool.
+struct Entry<'a, 'b> {
+    rules: &'a Rules,
+    append: &'a mut Append<'b>,
+    /// Of this block, which may still be refused.
+    tally: &'a mut Tally,
+}
+
+impl Entry<'_, '_> {
+    fn native(&mut self, body: &[u8], records: u64) -> Result<(), BlockFault> {
         let mut at = 0;
         for _ in 0..records {
             if at == body.len() {
@@ -264,8 +300,8 @@ impl Intake {
             let shape = ocf::walk(body, at).map_err(|_| BlockFault::BadRecord)?;
             at = shape.span.end;
             match shape.check(&self.rules.limits) {
-                Ok(()) => self.add(body, &shape, tally)?,
-                Err(fault) => tally.refuse_record(fault),
+                Ok(()) => self.add(body, &shape)?,
+                Err(fault) => self.tally.refuse_records(fault, 1),
             }
         }
         if at == body.len() { Ok(()) } else { Err(BlockFault::CountMismatch) }
@@ -276,9 +312,9 @@ impl Intake {
         plan: &ocf::Projection,
         body: &[u8],
         records: u64,
-        tally: &mut Tally,
+        scratch: &mut Scratch,
+        record: &mut Vec<u8>,
     ) -> Result<(), BlockFault> {
-        let mut record = std::mem::take(&mut self.projected);
         let mut at = 0;
         for _ in 0..records {
             if at == body.len() {
@@ -286,37 +322,36 @@ impl Intake {
             }
             record.clear();
             let projected = plan
-                .project(&body[at..], &self.rules.limits, &mut self.scratch, &mut record)
+                .project(&body[at..], &self.rules.limits, scratch, record)
                 .map_err(|_| BlockFault::BadRecord)?;
             at += projected.consumed;
             match projected.outcome {
                 Ok(_) => {
-                    let shape = ocf::walk(&record, 0).expect("a projection writes whole records");
-                    self.add(&record, &shape, tally)?;
+                    let shape = ocf::walk(record, 0).expect("a projection writes whole records");
+                    self.add(record, &shape)?;
                 }
-                Err(fault) => tally.refuse_record(fault),
+                Err(fault) => self.tally.refuse_records(fault, 1),
             }
         }
-        self.projected = record;
         if at == body.len() { Ok(()) } else { Err(BlockFault::CountMismatch) }
     }
 
-    /// Puts a record into its topic's chunk. Added tags may make a block of tiny records many times larger, which is
+    /// Puts a record into its topic's frame. Added tags may make a block of tiny records many times larger, which is
     /// bounded like its codec's output is.
     #[inline]
-    fn add(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>, tally: &mut Tally) -> Result<(), BlockFault> {
+    fn add(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>) -> Result<(), BlockFault> {
         let decision = self.rules.enricher.decide(&shape.origin);
-        let new_topic = |name: &[u8]| -> Arc<Topic> { self.rules.spool.topic(name) };
-        let body = self.chunker.body(shape.topic, new_topic);
-        let before = body.len();
-        ocf::splice(bytes, shape, &decision.add, body);
-        if let Some(log) = &self.rules.record_log {
-            log.record(&body[before..]);
-        }
-        self.spliced_bytes += body.len() - before;
-        self.chunker.count(shape.datapoints);
-        tally.enrichment[decision.enrichment as usize] += 1;
-        if self.spliced_bytes > SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes {
+        let bytes_max = ocf::spliced_bytes_max(shape, &decision.add);
+        self.append.record(shape.topic, shape.datapoints, bytes_max, |out| {
+            let before = out.len();
+            ocf::splice(bytes, shape, &decision.add, out);
+            if let Some(log) = &self.rules.record_log {
+                log.record(&out[before..]);
+            }
+        });
+        self.tally.worked_bytes += bytes_max;
+        self.tally.enrichment[decision.enrichment as usize] += 1;
+        if self.tally.worked_bytes > SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes {
             return Err(BlockFault::DecompressedTooLarge);
         }
         Ok(())
@@ -341,7 +376,7 @@ mod tests {
             limits,
             plans: PlanCache::new(),
             enricher: Enricher::fixed(&known),
-            spool: Spool::in_memory(config),
+            spool: Spool::in_memory(config, spool::Framing::default()),
             record_log: None,
         })
     }
@@ -352,7 +387,8 @@ mod tests {
     /// Feeds `bytes` in pieces of these sizes, over and over, and gives all that was spooled, by topic, and the sums.
     fn feed(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Spooled, Tally) {
         let rules = rules(limits);
-        let mut reader = rules.spool.reader("test", false);
+        let spool = rules.spool.clone();
+        let mut reader = spool.reader("test", false);
         let (mut intake, mut session) = (Intake::new(rules), Session::default());
         let (mut sum, mut rest, mut pieces) = (Tally::default(), bytes, pieces.iter().cycle());
         while !rest.is_empty() {
@@ -369,10 +405,11 @@ mod tests {
             }
         }
         let mut topics: std::collections::BTreeMap<Vec<u8>, Vec<u8>> = std::collections::BTreeMap::new();
+        spool.close();
         while let Some(shown) = reader.show() {
             let (frames, ticket) = reader.take([&shown]);
             let name = shown.topic.name.as_ref().map_or_else(Vec::new, |name| name.as_bytes().to_vec());
-            topics.entry(name).or_default().extend_from_slice(&frames[0].body);
+            topics.entry(name).or_default().extend_from_slice(frames[0].body());
             ticket.finish(spool::Outcome::Delivered);
         }
         (topics.into_iter().collect(), sum)

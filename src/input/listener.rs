@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -12,10 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::connection::{Connection, Socket};
+use super::connection::Connection;
 use super::intake::{Intake, Rules};
 use super::metrics::Metrics;
+use super::pace::Ticker;
 use super::registry::{PeerName, Registry};
+use super::socket::Socket;
 use crate::telemetry::LogBudget;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
@@ -28,9 +31,12 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) workbenches: Workbenches,
     pub(super) block_timeout: Duration,
+    pub(super) ticker: Ticker,
     pub(super) hexdump: bool,
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,
+    /// When reading on after that ends, for all connections; set by the first that hears it.
+    pub(super) drain_deadline: OnceLock<tokio::time::Instant>,
     /// By host and reason.
     pub(super) log_budget: Mutex<LogBudget>,
 }
@@ -111,10 +117,12 @@ impl Drop for SocketFile {
 pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut drain = shared.drain.clone();
+    let mut ticker = pin!(shared.ticker.run());
     loop {
         let accepted = tokio::select! {
             biased;
             () = drained(&mut drain) => break,
+            () = &mut ticker => continue,
             // Keeps the set from growing with what has ended; a panic in a connection is the process's end.
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 if let Err(error) = ended { std::panic::resume_unwind(error.into_panic()) }

@@ -1,12 +1,14 @@
 //! Metrics from local processes: object container streams over TCP and a unix socket.
 //!
 //! # What it promises
-//! * It reads at once. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
+//! * It reads promptly. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
 //!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
-//!   no other connection.
+//!   no other connection. A few kilobytes on a quiet connection may wait for `input-linger`, in a socket that has room
+//!   for many times as much.
 //! * A record is accepted when its block has come whole, its marker is in place, and its count and size agree; it is in
-//!   the spool before the next read. A torn or bad block is refused as a whole, and the stream goes on behind it.
-//! * It costs what is there, not what a peer claims. One read buffer serves all connections; what a connection keeps
+//!   the spool at once. A torn or bad block is refused as a whole, and the stream goes on behind it.
+//! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
+//!   have become a few megabytes, however few bytes they were sent in. One read buffer serves all connections; what a connection keeps
 //!   between reads are the bytes of its half-sent block, at most `input-block-bytes-max`, and over all connections
 //!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first.
 //! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
@@ -15,19 +17,21 @@
 //!   costs the sender one block instead of two.
 //! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
-mod chunker;
 mod connection;
 mod intake;
 mod listener;
+mod low_water;
 mod metrics;
+mod pace;
 mod record_log;
 mod registry;
 mod settings;
+mod socket;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -42,6 +46,7 @@ use crate::spool::Spool;
 use crate::telemetry::LogBudget;
 use intake::Rules;
 use listener::{Shared, SocketFile, Workbenches};
+use pace::Ticker;
 use record_log::RecordLog;
 use registry::Registry;
 
@@ -118,8 +123,10 @@ impl Input {
             workbenches: Workbenches::new(rules.clone()),
             rules,
             block_timeout: config.block_timeout,
+            ticker: Ticker::new(config.linger),
             hexdump: config.hexdump,
             drain,
+            drain_deadline: OnceLock::new(),
             log_budget: Mutex::new(LogBudget::default()),
         };
         Ok(Input { tcp, unix, shared: Arc::new(shared), handle })

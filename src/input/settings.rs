@@ -18,6 +18,8 @@ pub struct Config {
     pub connections_max: NonZeroUsize,
     /// How long a header or a block may stay half sent (`input-block-timeout`).
     pub block_timeout: Duration,
+    /// How long what a sender writes now and then may wait in its socket (`input-linger`); zero: not at all.
+    pub linger: Duration,
     /// Bounds on each stream (`input-...-max`).
     pub limits: ocf::Limits,
     /// Log every record that is accepted, decoded (`record-input-log`).

@@ -139,17 +139,29 @@ impl Stream {
         }
     }
 
-    /// Whether a header has been read and nothing is half taken: the stream may end here.
+    /// Whether the marker is lost: nothing whole is waited for.
     #[must_use]
-    pub fn at_boundary(&self, unconsumed: usize) -> bool {
-        unconsumed == 0 && matches!(self.state, State::Block(_))
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost(_))
+    }
+
+    /// Whether what may be a block is waited for, behind a marker that was found again.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        matches!(self.state, State::Suspect(_))
+    }
+
+    /// Whether a block is next.
+    #[must_use]
+    pub fn in_block(&self) -> bool {
+        matches!(self.state, State::Block(_))
     }
 
     /// Whether it is unknown how many bytes make the next piece: a header is incomplete, or the marker is lost. The more
     /// is shown at once, the better.
     #[must_use]
     pub fn is_open_ended(&self) -> bool {
-        matches!(self.state, State::Header | State::Lost(_))
+        matches!(self.state, State::Header | State::Lost(_) | State::Suspect(_))
     }
 
     /// Whether the header has been read.

@@ -186,6 +186,13 @@ pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
     Ok(Shape { topic, origin, tags, datapoints, span: start..at, count: count_span, tags_end })
 }
 
+/// Bytes that [`splice`] appends at most.
+#[inline]
+#[must_use]
+pub fn spliced_bytes_max(shape: &Shape<'_>, added: &EncodedTags) -> usize {
+    shape.span.len() + added.items.len() + varint::LONG_BYTES_MAX
+}
+
 /// Appends the record at `shape` in `bytes` to `out`, with `added` behind its own tags: in its tag block if it is one
 /// plain block, else as a block more. Everything else is copied as it is.
 pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Vec<u8>) {
@@ -194,7 +201,7 @@ pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Ve
         out.extend_from_slice(&bytes[start..end]);
         return;
     }
-    out.reserve(end - start + added.items.len() + varint::LONG_BYTES_MAX);
+    out.reserve(spliced_bytes_max(shape, added));
     if let Some(count) = &shape.count {
         out.extend_from_slice(&bytes[start..count.start]);
         varint::write_long(i64::from(shape.tags) + i64::from(added.count), out);

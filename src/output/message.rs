@@ -2,12 +2,16 @@
 //!
 //! The form is what consumers of 2016 read: header without `avro.codec`, exactly one block of at least one record, no
 //! codec, and our schema's old text. The file's head is longer or shorter by the digits of its count and size, so it is
-//! written right-aligned into a gap in front of the records: the value is one slice, and nothing is moved.
+//! written right-aligned into a gap in front of the records: the value is one slice, and nothing is moved. Frames of the
+//! spool that are large have the gap already.
 
 use std::ops::Range;
 
 use crate::ocf::varint::{LONG_BYTES_MAX, length, write_bytes, write_long};
 use crate::ocf::{self, MAGIC, MARKER_BYTES, METRIC_LIST, Marker};
+
+/// Bytes that a value needs behind its records.
+pub const ROOM_BEHIND: usize = MARKER_BYTES;
 
 /// What every value of one process has in common.
 #[derive(Clone, Debug)]
@@ -47,21 +51,33 @@ impl Envelope {
     /// Bytes that a value has at most beside its records.
     #[must_use]
     pub fn overhead(&self) -> usize {
-        self.gap() + MARKER_BYTES
+        self.room_before() + ROOM_BEHIND
     }
 
-    fn gap(&self) -> usize {
+    /// Bytes that a value may need before its records.
+    #[must_use]
+    pub fn room_before(&self) -> usize {
         self.head.len() + 2 * LONG_BYTES_MAX
     }
 
-    /// Begins a value in `buffer`, for about `bytes` bytes of records.
+    /// Begins a value for about `bytes` bytes of records.
     #[must_use]
-    pub fn draft(&self, mut buffer: Vec<u8>, bytes: usize) -> Draft {
-        let gap = self.gap();
-        buffer.clear();
-        buffer.reserve(bytes + self.overhead());
+    pub fn draft(&self, bytes: usize) -> Draft {
+        let gap = self.room_before();
+        let mut buffer = Vec::with_capacity(bytes + self.overhead());
         buffer.resize(gap, 0);
         Draft { buffer, gap }
+    }
+
+    /// Begins a value with the records that are in `buffer` from `start` on: where they lie, if there is room before them.
+    #[must_use]
+    pub fn draft_of(&self, (buffer, start): (Vec<u8>, usize)) -> Draft {
+        if start >= self.room_before() {
+            return Draft { buffer, gap: start };
+        }
+        let mut draft = self.draft(buffer.len() - start);
+        draft.push(&buffer[start..]);
+        draft
     }
 
     /// Ends a value of `records` records.
@@ -101,10 +117,10 @@ impl Value {
         &self.buffer[self.body.clone()]
     }
 
-    /// The buffer, to be used again.
+    /// The buffer, to be used again, and the records in it.
     #[must_use]
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    pub fn into_parts(self) -> (Vec<u8>, Range<usize>) {
+        (self.buffer, self.body)
     }
 }
 
@@ -140,7 +156,7 @@ mod tests {
         let envelope = Envelope::new([7; 16]);
         let record = [2, b'a', 0, 0];
         for records in [1u32, 63, 64, 10_000] {
-            let mut draft = envelope.draft(vec![0xee; 3000], 10);
+            let mut draft = envelope.draft(10);
             for _ in 0..records {
                 draft.push(&record);
             }
@@ -151,6 +167,11 @@ mod tests {
             expected.extend([7; 16]);
             assert_eq!(value.as_bytes(), expected, "{records}");
             assert_eq!(value.body().len(), 4 * records as usize);
+            for room in [0, envelope.room_before(), envelope.room_before() + 7] {
+                let buffer = [vec![0xee; room], record.repeat(records as usize)].concat();
+                let value = envelope.finish(envelope.draft_of((buffer, room)), records);
+                assert_eq!(value.as_bytes(), expected, "{records} behind {room}");
+            }
             assert!(value.as_bytes().len() <= value.body().len() + envelope.overhead());
         }
     }

@@ -1,5 +1,6 @@
 //! Topics as senders name them, and topics as Kafka allows them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +21,12 @@ impl RecordTopic {
     /// The bytes as sent.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for RecordTopic {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

@@ -140,7 +140,7 @@ impl Page {
     #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles")]
     fn fill(&self, spool: &Spool) {
         let snapshot = spool.snapshot();
-        self.accepted.inc_by(snapshot.next.0 as f64);
+        self.accepted.inc_by(snapshot.accepted as f64);
         self.bytes.set(snapshot.bytes as f64);
         self.bytes_max.set(snapshot.bytes_max as f64);
         self.frames.set(snapshot.frames as f64);

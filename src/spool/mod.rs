@@ -3,18 +3,23 @@
 //! # What it promises
 //! * A record is accepted when its chunk is appended. From then on the [ledger](Ledger) accounts for it, for each
 //!   output that was there: delivered, waiting, lost for a stated reason, set aside, or not wanted.
-//! * Records have numbers: a [`Seq`] over all, and one within their topic. Both run without gaps in the order of
-//!   acceptance, so that a gap at the far end is a loss.
+//! * Records have numbers: one within their topic, and a [`Seq`] over all. Both run without gaps, within a topic in the
+//!   order of acceptance, over all in the order in which frames closed, so that a gap at the far end is a loss.
 //! * Appending never waits and never fails. Before a source reads more it asks [`Spool::admit`], which waits while the
 //!   spool is full and something will come of waiting.
 //! * An output that is slow, stuck or gone costs its own records, never another output's.
 //!
 //! # How it works
-//! This spool lives in memory. Chunks become [`Frame`]s in a list. An output sees frames in order through its
-//! [`Reader`], as descriptions; it *takes* those it is about to send, in any order, and gets a [`Ticket`]; and it
-//! *finishes* the ticket with an [`Outcome`]. A frame leaves the list when the last output has taken it. A record is
-//! waiting from acceptance until its ticket is finished, and so long its bytes count against `spool-memory`: in the
-//! list, or in the hands of an output that holds a copy.
+//! This spool lives in memory. Each topic's records gather in a [`Frame`] that grows until it is as large as a message, or
+//! until an output asks for it; then it is closed, numbered, and put in a list. A source writes the records of a block
+//! straight into these frames, and they are accepted all or none.
+//!
+//! An output hears through its [`Reader`] of frames that begin to grow and is shown closed ones in order, as descriptions;
+//! it *takes* those it is about to send, in any order, and gets a [`Ticket`]; and it *finishes* the ticket with an
+//! [`Outcome`]. A frame leaves the list when the last output has taken it. A record is waiting from acceptance until
+//! its ticket is finished, and so long its bytes count against `spool-memory`: growing, in the list, or in the hands of
+//! an output. Large frames have room around their records, so that the output that takes a frame last can make a message
+//! of it where it lies: a record is copied once between the two sockets.
 //!
 //! # When it is full
 //! By `spool-full`. `hold`: sources wait. `drop-oldest`: the oldest frames go, counted for each output that still needed
@@ -25,8 +30,12 @@
 //! # What is lost when
 //! A crash costs what is waiting, since memory is all there is; so does a shutdown whose grace is over.
 
+mod append;
+mod buffers;
+mod frame;
 mod ledger;
 mod metrics;
+mod open;
 mod reader;
 mod room;
 mod settings;
@@ -39,51 +48,47 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+pub use append::{Append, Appended};
+pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
-pub use reader::{Reader, Ticket};
+pub use reader::{Reader, Returned, Ticket};
 pub use settings::{Config, WhenFull};
-pub use tail::{Frame, FrameRef, OUTPUTS_MAX};
+pub use tail::OUTPUTS_MAX;
 pub use topics::Topic;
 
-use crate::record::Seq;
+use open::Held;
 use state::State;
 
-/// Records of one topic on their way into the spool.
-#[derive(Debug)]
-pub struct Chunk {
-    /// From [`Spool::topic`].
+/// A frame that grows, as an output is told of it.
+#[derive(Clone, Debug)]
+pub struct OpenFrame {
+    /// What its records are filed under.
     pub topic: Arc<Topic>,
-    /// Records in it; not 0.
+    /// Records in it so far.
     pub records: u32,
-    /// Datapoints in them.
-    pub datapoints: u64,
-    /// The records, one behind the other: our schema, no codec, no marker, tags complete.
-    pub body: Vec<u8>,
+    /// Unix time of the acceptance of its first record, in milliseconds.
+    pub accepted_ms: u64,
 }
 
-/// What a call of [`Spool::append`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct Appended {
-    /// Records that were accepted.
-    pub records: u64,
-    /// Datapoints in them.
-    pub datapoints: u64,
+impl OpenFrame {
+    fn new(held: Held, topic: &Arc<Topic>) -> OpenFrame {
+        OpenFrame { topic: topic.clone(), records: held.records, accepted_ms: held.accepted_ms }
+    }
 }
 
 /// Numbers about the spool as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Number that the next record gets.
-    pub next: Seq,
-    /// Frames in the list.
+    /// Records accepted so far.
+    pub accepted: u64,
+    /// Frames that some output has not taken, those that grow included.
     pub frames: usize,
     /// Bytes that count against the limit.
     pub bytes: usize,
     /// The limit.
     pub bytes_max: usize,
-    /// When the oldest frame was accepted, Unix time in milliseconds.
+    /// When the oldest record in them was accepted, Unix time in milliseconds.
     pub oldest_ms: Option<u64>,
     /// Whether a source waits for room.
     pub held: bool,
@@ -106,31 +111,32 @@ struct Shared {
 }
 
 impl Spool {
-    /// An empty spool.
+    /// An empty spool whose frames are made for messages of this framing.
     #[must_use]
-    pub fn in_memory(config: Config) -> Spool {
-        let state = Mutex::new(State::new(config.topics_max));
+    pub fn in_memory(config: Config, framing: Framing) -> Spool {
+        let state = Mutex::new(State::new(&config, framing));
         Spool { shared: Arc::new(Shared { config, state, room: Notify::new() }) }
     }
 
-    /// The topic of this name.
-    #[must_use]
-    pub fn topic(&self, name: &[u8]) -> Arc<Topic> {
-        self.shared.lock().topics.get(name)
-    }
-
-    /// Accepts `chunks`, in order, at `now_ms` (Unix time in milliseconds), and wakes the outputs that wait for as much.
-    pub fn append(&self, chunks: impl IntoIterator<Item = Chunk>, now_ms: u64) -> Appended {
+    /// Accepts what `write` writes, at `now_ms` (Unix time in milliseconds), or, where it gives an error, nothing of it.
+    /// Nobody else gets at the spool meanwhile, so `write` neither waits nor calls it.
+    ///
+    /// # Errors
+    /// That of `write`.
+    pub fn append<E>(
+        &self,
+        now_ms: u64,
+        write: impl FnOnce(&mut Append<'_>) -> Result<(), E>,
+    ) -> Result<Appended, E> {
         let mut state = self.shared.lock();
-        let mut appended = Appended::default();
-        for chunk in chunks {
-            debug_assert!(chunk.records > 0, "a chunk has records");
-            appended.records += u64::from(chunk.records);
-            appended.datapoints += chunk.datapoints;
-            state.accept(chunk, now_ms);
+        let mut append = Append::begin(&mut state);
+        match write(&mut append) {
+            Ok(()) => Ok(append.commit(now_ms)),
+            Err(error) => {
+                append.roll_back();
+                Err(error)
+            }
         }
-        state.wake_readers();
-        appended
     }
 
     /// A reader for the output called `name`, from the next record on. `holds`: whether a full spool may wait for it.
@@ -159,11 +165,11 @@ impl Spool {
     pub fn snapshot(&self) -> Snapshot {
         let state = self.shared.lock();
         Snapshot {
-            next: state.next,
-            frames: state.tail.len(),
+            accepted: state.accepted,
+            frames: state.tail.len() + state.open.held().count(),
             bytes: state.bytes(),
             bytes_max: self.shared.config.memory_bytes,
-            oldest_ms: state.tail.oldest().map(|frame| frame.accepted_ms),
+            oldest_ms: state.oldest_ms(),
             held: state.waiting_sources > 0,
             drops: state.drops(Instant::now()),
         }

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::Shared;
+use super::frame::{Frame, FrameRef, Memory};
 use super::ledger::{LossReason, Outcome};
-use super::tail::{Frame, FrameRef};
+use super::topics::Topic;
+use super::{OpenFrame, Shared};
+use crate::record::Seq;
 
 /// Shows an output every frame once, in order, and hands out those that it takes.
 #[derive(Debug)]
@@ -15,6 +17,25 @@ pub struct Reader {
     shared: Arc<Shared>,
     output: usize,
     wake: Arc<Notify>,
+}
+
+/// Records that an output could not deliver, as they were: see [`Reader::give_back`].
+#[derive(Debug)]
+pub struct Returned {
+    /// As in the frame.
+    pub topic: Arc<Topic>,
+    /// As in the frame.
+    pub seq: Seq,
+    /// As in the frame.
+    pub first: u64,
+    /// As in the frame.
+    pub records: u32,
+    /// As in the frame.
+    pub accepted_ms: u64,
+    /// Has the records from `start` to its end.
+    pub buffer: Vec<u8>,
+    /// Where they begin.
+    pub start: usize,
 }
 
 /// Records in an output's hands. Whoever has it owes the ledger an [`Outcome`]; one that is dropped unfinished leaves
@@ -33,19 +54,16 @@ impl Reader {
         Reader { shared, output, wake }
     }
 
-    /// Returns when there are frames of `bytes` bytes or more that [`Reader::show`] has not shown. `false`: nothing is
-    /// appended any more; what was is still shown. Cancel safe.
-    ///
-    /// An output that has time asks for many bytes, and looks by itself now and then: on a quiet node being woken for each
-    /// chunk costs more than the chunk.
-    pub async fn changed(&mut self, bytes: usize) -> bool {
+    /// Returns when there is something that [`Reader::opened`] has not told or [`Reader::show`] has not shown. `false`:
+    /// nothing is appended any more, and every frame is closed; what was accepted is still shown. Cancel safe.
+    pub async fn changed(&mut self) -> bool {
         loop {
             {
                 let mut state = self.shared.lock();
                 if state.closed {
                     return false;
                 }
-                if state.wake_at(self.output, bytes) {
+                if state.has_news(self.output) {
                     return true;
                 }
             }
@@ -53,13 +71,30 @@ impl Reader {
         }
     }
 
-    /// Frames that were shown, were not taken, and had to go since this was asked last: they cannot be taken any more, and
-    /// the books have them as lost.
+    /// Frames that began to grow since this was asked last. Each comes by [`Reader::show`] or [`Reader::gone`] when it
+    /// is closed, because it is full or because [`Reader::close`] asks for it.
+    pub fn opened(&mut self) -> Vec<OpenFrame> {
+        self.shared.lock().opened(self.output)
+    }
+
+    /// Every frame that grows now.
+    #[must_use]
+    pub fn open_frames(&self) -> Vec<OpenFrame> {
+        self.shared.lock().open_frames()
+    }
+
+    /// Closes the frame of the topic of this id, if it has records.
+    pub fn close(&self, topic: u32) {
+        self.shared.lock().close_topic(topic);
+    }
+
+    /// Frames that were shown or opened, were not taken, and had to go since this was asked last: they cannot be taken
+    /// any more, and the books have them as lost.
     pub fn gone(&mut self) -> Vec<FrameRef> {
         self.shared.lock().gone(self.output)
     }
 
-    /// The next frame, described.
+    /// The next closed frame, described.
     pub fn show(&mut self) -> Option<FrameRef> {
         self.shared.lock().show(self.output)
     }
@@ -71,8 +106,20 @@ impl Reader {
             wanted.into_iter().filter_map(|wanted| state.take(wanted, self.output)).collect();
         drop(state);
         let records = frames.iter().map(|frame| u64::from(frame.records)).sum();
-        let bytes = frames.iter().map(|frame| frame.body.len()).sum();
+        let bytes = frames.iter().map(|frame| frame.body().len()).sum();
         (frames, Ticket { shared: self.shared.clone(), output: self.output, records, bytes })
+    }
+
+    /// Puts records that `ticket` stands for back, as a frame in the place where they were: they cannot be delivered for
+    /// now, and in the spool they can make room for others if need be.
+    pub fn give_back(&self, mut ticket: Ticket, returned: Returned) -> FrameRef {
+        let Returned { topic, seq, first, records, accepted_ms, buffer, start } = returned;
+        let memory = Memory::from_parts(buffer, start);
+        let frame =
+            Frame { seq, first, topic, records, accepted_ms, is_full: false, was_opened: false, memory };
+        debug_assert_eq!((ticket.records, ticket.bytes), (u64::from(records), frame.body().len()));
+        (ticket.records, ticket.bytes) = (0, 0);
+        self.shared.lock().give_back(self.output, frame)
     }
 
     /// Says whether the topic of this id can be delivered at present. The spool does not wait for one that cannot.
@@ -89,13 +136,32 @@ impl Reader {
         ratio(self.shared.lock().bytes())
     }
 
+    /// Keeps a large buffer that is not needed any more, for frames to come.
+    pub fn recycle(&self, buffer: Vec<u8>) {
+        self.shared.lock().open.buffers.give(buffer);
+    }
+
+    /// Lets go of the buffers that are kept.
+    pub fn shrink(&self) {
+        self.shared.lock().open.buffers.clear();
+    }
+
+    /// Whether any are kept.
+    #[must_use]
+    pub fn keeps_buffers(&self) -> bool {
+        !self.shared.lock().open.buffers.is_empty()
+    }
+
     /// Books everything that this output has not taken as lost, at the end of the process. Gives the number of records.
     pub fn abandon(&mut self) -> u64 {
+        self.shared.lock().close_all();
         let mut lost = 0;
-        while let Some(shown) = self.shared.lock().show(self.output) {
+        loop {
+            // The lock is let go of before the next call takes it.
+            let shown = self.show();
+            let Some(shown) = shown else { return lost };
             lost += self.lose(&[shown]);
         }
-        lost
     }
 
     /// Books frames that were shown and not taken as lost at shutdown.

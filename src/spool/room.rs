@@ -17,7 +17,7 @@ const DROP_NEWS: Duration = Duration::from_secs(60);
 
 /// What a source is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     /// Read on.
     Go,
     /// Ask again when there is room, or then at the latest.
@@ -25,10 +25,16 @@ enum Admission {
 }
 
 impl Spool {
-    /// Returns when there is room for one read more. A source calls it before each read; what comes of one read may
-    /// go over the limit, so that nothing that was read is ever without a place.
+    /// Whether there is room for one read more, or is now because the oldest had to go. A source asks before each read; what
+    /// comes of one read may go over the limit, so that nothing that was read is ever without a place.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.admission(Instant::now()) == Admission::Go
+    }
+
+    /// Returns when there is room for one read more, see [`Spool::has_room`]. Cancel safe.
     pub async fn admit(&self) {
-        if self.shared.admission(Instant::now()) == Admission::Go {
+        if self.has_room() {
             return;
         }
         let _waiting = Waiting::new(&self.shared);
@@ -48,21 +54,26 @@ impl Spool {
 }
 
 impl Shared {
-    fn admission(&self, now: Instant) -> Admission {
+    pub(super) fn admission(&self, now: Instant) -> Admission {
         admission(&mut self.lock(), &self.config, now)
     }
 
     /// Wakes waiting sources if there is room again.
     pub(super) fn wake_sources(&self, state: &State) {
-        // A little more room than none, so that sources do not take turns waking up for every frame.
-        if state.waiting_sources > 0 && state.bytes() < self.config.memory_bytes / 16 * 15 {
+        if state.waiting_sources > 0 && state.bytes() < limit(state, &self.config) {
             self.room.notify_waiters();
         }
     }
 }
 
+/// Bytes at which a source is not let in. While any waits it takes a little more room than none, for all of them, so that
+/// they do not take turns for every frame that leaves.
+fn limit(state: &State, config: &Config) -> usize {
+    if state.waiting_sources > 0 { config.memory_bytes / 16 * 15 } else { config.memory_bytes }
+}
+
 fn admission(state: &mut State, config: &Config, now: Instant) -> Admission {
-    while state.bytes() >= config.memory_bytes {
+    while state.bytes() >= limit(state, config) {
         if state.drop_optional(LossReason::SpoolFull) {
             note_drop(state, now);
             continue;

@@ -7,7 +7,8 @@ pub struct Config {
     pub memory_bytes: usize,
     /// What to do when that is full (`spool-full`).
     pub when_full: WhenFull,
-    /// Topics that are told apart (`topics-max`); records of further ones are numbered and counted as one.
+    /// Topics that are told apart (`kafka-topics-max`; none with `kafka-single-topic`); records of further ones are
+    /// numbered and framed as one.
     pub topics_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What stands behind the spool's lock: the list, the numbers, and for each output where it is and its books.
+//! What stands behind the spool's lock: frames, numbers, and for each output where it is and its books.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,17 +6,24 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 use tokio::sync::Notify;
 
-use super::Chunk;
+use super::append::Appended;
+use super::frame::{Frame, FrameRef, Framing};
 use super::ledger::{Ledger, LossReason, Outcome, OutputLedger};
-use super::tail::{Evicted, Frame, FrameRef, OUTPUTS_MAX, OutputSet, Tail};
+use super::open::{Closed, OpenFrames};
+use super::tail::{Evicted, OUTPUTS_MAX, OutputSet, Tail};
 use super::topics::Topics;
+use super::{Config, OpenFrame};
 use crate::record::Seq;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) tail: Tail,
+    pub(super) open: OpenFrames,
     pub(super) topics: Topics,
-    pub(super) next: Seq,
+    /// Records accepted so far.
+    pub(super) accepted: u64,
+    /// Number of the first record of the next frame that closes.
+    next: Seq,
     /// Sources that wait for room now.
     pub(super) waiting_sources: usize,
     outputs: Vec<Option<Output>>,
@@ -34,13 +41,12 @@ struct Output {
     name: String,
     /// Whether a full spool may wait for it.
     holds: bool,
-    /// The first frame that it has not been shown, and the bytes from there on.
+    /// Frames that began to grow since it asked last.
+    opened: Vec<OpenFrame>,
+    /// The first frame in the list that it has not been shown.
     unseen: Option<usize>,
-    unseen_bytes: usize,
-    /// Frames that it was shown, did not take, and that had to go since it asked last, by topic.
+    /// Frames that it was shown or told of, did not take, and that had to go since it asked last.
     gone: Vec<FrameRef>,
-    /// It is woken when it has not been shown so many bytes.
-    wake_at: usize,
     wake: Arc<Notify>,
     /// What it has finished with, and what it was there for. `waiting` is filled in when somebody asks.
     books: OutputLedger,
@@ -54,10 +60,12 @@ struct Output {
 }
 
 impl State {
-    pub(super) fn new(topics_max: usize) -> State {
+    pub(super) fn new(config: &Config, framing: Framing) -> State {
         State {
             tail: Tail::default(),
-            topics: Topics::new(topics_max),
+            open: OpenFrames::new(framing, config.memory_bytes),
+            topics: Topics::new(config.topics_max),
+            accepted: 0,
             next: Seq::default(),
             waiting_sources: 0,
             outputs: Vec::new(),
@@ -69,6 +77,8 @@ impl State {
     }
 
     pub(super) fn add_output(&mut self, name: &str, holds: bool, now: Instant) -> (usize, Arc<Notify>) {
+        // What is open now was accepted before it came.
+        self.close_all();
         let wake = Arc::new(Notify::new());
         let free = self.outputs.iter().position(Option::is_none);
         let id = free.unwrap_or(self.outputs.len());
@@ -79,10 +89,9 @@ impl State {
         self.outputs[id] = Some(Output {
             name: name.to_owned(),
             holds,
+            opened: Vec::new(),
             unseen: None,
-            unseen_bytes: 0,
             gone: Vec::new(),
-            wake_at: 0,
             wake: wake.clone(),
             books: OutputLedger::default(),
             taken_records: 0,
@@ -99,64 +108,151 @@ impl State {
 
     /// Nothing is appended any more; every reader is to know.
     pub(super) fn close(&mut self) {
+        self.close_all();
         self.closed = true;
+        self.wake_readers();
+    }
+
+    fn wake_readers(&self) {
         for output in self.outputs.iter().flatten() {
             output.wake.notify_one();
         }
     }
 
-    /// Wakes the readers that have not been shown as much as they wait for.
-    pub(super) fn wake_readers(&self) {
-        for output in self.outputs.iter().flatten() {
-            if output.unseen_bytes > 0 && output.unseen_bytes >= output.wake_at {
-                output.wake.notify_one();
-            }
-        }
-    }
-
-    /// From now on output `id` is woken when it has not been shown `bytes`. Says whether it has that to see already.
-    pub(super) fn wake_at(&mut self, id: usize, bytes: usize) -> bool {
+    /// Whether output `id` has not heard of something.
+    pub(super) fn has_news(&mut self, id: usize) -> bool {
         let output = self.output(id);
-        output.wake_at = bytes;
-        output.unseen_bytes > 0 && output.unseen_bytes >= bytes
+        output.unseen.is_some() || !output.opened.is_empty()
     }
 
-    /// Frames that had to go after output `id` was shown them, since it asked last.
+    /// Frames that began to grow since output `id` asked last.
+    pub(super) fn opened(&mut self, id: usize) -> Vec<OpenFrame> {
+        std::mem::take(&mut self.output(id).opened)
+    }
+
+    /// Frames that had to go after output `id` was shown or told of them, since it asked last.
     pub(super) fn gone(&mut self, id: usize) -> Vec<FrameRef> {
         std::mem::take(&mut self.output(id).gone)
     }
 
-    /// Bytes that count against the limit: in the list and in the outputs' hands.
+    /// Bytes that count against the limit: open, in the list, and in the outputs' hands.
     pub(super) fn bytes(&self) -> usize {
-        self.tail.bytes() + self.outputs.iter().flatten().map(|output| output.taken_bytes).sum::<usize>()
+        let taken = self.outputs.iter().flatten().map(|output| output.taken_bytes).sum::<usize>();
+        self.open.cost() + self.tail.bytes() + taken
     }
 
-    pub(super) fn accept(&mut self, chunk: Chunk, now_ms: u64) {
-        let Chunk { topic, records, datapoints, body } = chunk;
-        let first = self.topics.number(&topic, records);
+    /// When the oldest record was accepted that some output has not taken, Unix time in milliseconds.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        let listed = self.tail.oldest().map(|frame| frame.accepted_ms);
+        listed.into_iter().chain(self.open.oldest().map(|held| held.accepted_ms)).min()
+    }
+
+    /// The current block is good.
+    pub(super) fn commit(&mut self, now_ms: u64) -> Appended {
+        let (records, datapoints, filled) = self.open.commit(now_ms);
+        self.accepted += records;
+        for output in self.outputs.iter_mut().flatten() {
+            output.books.accepted += records;
+        }
+        let has_filled = !filled.is_empty();
+        for closed in filled {
+            self.list(closed, now_ms);
+        }
+        if self.members.is_empty() {
+            self.forget_open();
+        } else if self.announce() || has_filled {
+            self.wake_readers();
+        }
+        Appended { records, datapoints }
+    }
+
+    /// The current block is bad.
+    pub(super) fn roll_back(&mut self) {
+        let kept = self.open.roll_back();
+        self.topics.roll_back();
+        if kept.is_empty() {
+            return;
+        }
+        for closed in kept {
+            self.list(closed, 0);
+        }
+        self.wake_readers();
+    }
+
+    /// Tells the outputs of frames that began to grow. Says whether there were any.
+    fn announce(&mut self) -> bool {
+        let mut any = false;
+        for held in self.open.announce() {
+            any = true;
+            for output in self.outputs.iter_mut().flatten() {
+                output.opened.push(OpenFrame::new(held, self.topics.topic(held.topic)));
+            }
+        }
+        any
+    }
+
+    /// Nobody needs the frames of the last block.
+    fn forget_open(&mut self) {
+        let topics: Vec<u32> = self.open.announce().map(|held| held.topic).collect();
+        for topic in topics {
+            if let Some(closed) = self.open.close(topic) {
+                self.open.buffers.give(closed.memory.into());
+            }
+        }
+    }
+
+    /// Closes the topic's frame: it can be shown and taken then.
+    pub(super) fn close_topic(&mut self, topic: u32) {
+        if let Some(closed) = self.open.close(topic) {
+            self.list(closed, 0);
+        }
+    }
+
+    pub(super) fn close_all(&mut self) {
+        let topics: Vec<u32> = self.open.held().map(|held| held.topic).collect();
+        for topic in topics {
+            self.close_topic(topic);
+        }
+    }
+
+    /// Numbers a closed frame and puts it in the list, for the outputs that are there.
+    fn list(&mut self, closed: Closed, now_ms: u64) {
+        let Closed { topic, memory, records, accepted_ms, is_full, was_opened, .. } = closed;
+        let first = self.topics.number(topic, records);
         let seq = self.next;
         self.next = seq.after(records);
         if self.members.is_empty() {
+            self.open.buffers.give(memory.into());
             return;
         }
-        let frame = Frame { seq, first, topic, records, datapoints, accepted_ms: now_ms, body };
-        let bytes = frame.body.len();
+        let topic = self.topics.topic(topic).clone();
+        let accepted_ms = accepted_ms.unwrap_or(now_ms);
+        let frame = Frame { seq, first, topic, records, accepted_ms, is_full, was_opened, memory };
         let slot = self.tail.push(frame, self.members);
         for output in self.outputs.iter_mut().flatten() {
-            output.books.accepted += u64::from(records);
-            output.unseen_bytes += bytes;
             output.unseen.get_or_insert(slot);
         }
+    }
+
+    /// What each growing frame holds.
+    pub(super) fn open_frames(&self) -> Vec<OpenFrame> {
+        self.open.held().map(|held| OpenFrame::new(held, self.topics.topic(held.topic))).collect()
     }
 
     /// The next frame that output `id` has not been shown.
     pub(super) fn show(&mut self, id: usize) -> Option<FrameRef> {
         let unseen = self.output(id).unseen?;
-        let (shown, behind) = self.tail.show(unseen);
-        let output = self.output(id);
-        output.unseen = behind;
-        output.unseen_bytes -= shown.bytes;
+        let (shown, behind) = self.tail.show(unseen, id);
+        self.output(id).unseen = behind;
         Some(shown)
+    }
+
+    /// Takes a frame back that output `id` had in its hands.
+    pub(super) fn give_back(&mut self, id: usize, frame: Frame) -> FrameRef {
+        self.forget(id, u64::from(frame.records), frame.body().len());
+        let mut needed_by = OutputSet::default();
+        needed_by.insert(id);
+        self.tail.put_back(frame, needed_by)
     }
 
     /// Puts a frame into the hands of output `id`; none if it had to go meanwhile.
@@ -164,7 +260,7 @@ impl State {
         let frame = self.tail.take(wanted, id)?;
         let output = self.output(id);
         output.taken_records += u64::from(frame.records);
-        output.taken_bytes += frame.body.len();
+        output.taken_bytes += frame.body().len();
         Some(frame)
     }
 
@@ -195,8 +291,14 @@ impl State {
         }
     }
 
-    /// Drops the oldest frame, counted for each output that needed it. Says whether there was one.
+    /// Drops the oldest frame, counted for each output that needed it: of those in the list, and if there are none of
+    /// those that grow. Says whether there was one.
     pub(super) fn drop_oldest(&mut self, reason: LossReason) -> bool {
+        if self.tail.len() == 0
+            && let Some(held) = self.open.oldest()
+        {
+            self.close_topic(held.topic);
+        }
         let evicted = self.tail.evict();
         self.book_eviction(evicted, reason)
     }
@@ -209,7 +311,8 @@ impl State {
 
     /// Whether something will come of waiting for room: until when a holder's last progress counts, if it does.
     pub(super) fn worth_waiting(&self, patience: Duration, now: Instant) -> Option<Instant> {
-        let oldest = self.tail.oldest().map(|frame| frame.topic.id);
+        let listed = self.tail.oldest().map(|frame| frame.topic.id);
+        let oldest = listed.or_else(|| self.open.oldest().map(|held| held.topic));
         self.outputs
             .iter()
             .flatten()
@@ -225,13 +328,14 @@ impl State {
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger { accepted: self.next.0, ..Ledger::default() };
+        let mut ledger = Ledger { accepted: self.accepted, ..Ledger::default() };
         for (id, output) in self.outputs.iter().enumerate() {
             let Some(output) = output else { continue };
             let listed = self.tail.iter().filter(|(_, needed_by)| needed_by.contains(id));
             let in_list = listed.map(|(frame, _)| u64::from(frame.records)).sum::<u64>();
-            let books = OutputLedger { waiting: in_list + output.taken_records, ..output.books.clone() };
-            ledger.outputs.insert(output.name.clone(), books);
+            // Outputs come and go between frames, so what grows is for all of them.
+            let waiting = self.open.records() + in_list + output.taken_records;
+            ledger.outputs.insert(output.name.clone(), OutputLedger { waiting, ..output.books.clone() });
         }
         ledger
     }
@@ -243,13 +347,12 @@ impl State {
             let tail = &self.tail;
             let output = self.outputs[id].as_mut().expect("an output that needs a frame is there");
             output.books.add(u64::from(shown.records), Outcome::Lost(reason));
-            if output.unseen == Some(shown.slot()) {
-                output.unseen = behind;
-                output.unseen_bytes -= shown.bytes;
-            } else if first_unseen(output, tail).is_some_and(|seq| seq < shown.seq) {
-                // A frame in the middle that it would have been shown later.
-                output.unseen_bytes -= shown.bytes;
-            } else {
+            let was_shown = output.unseen != Some(shown.slot)
+                && first_unseen(output, tail).is_none_or(|seq| shown.seq < seq);
+            if output.unseen == Some(shown.slot) {
+                output.unseen = tail.needed_from(behind, id);
+            }
+            if was_shown || shown.was_opened {
                 output.gone.push(shown.clone());
             }
         }

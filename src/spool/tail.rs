@@ -1,4 +1,4 @@
-//! The frames that wait in memory, in order, and who still needs each. A plain structure: no lock, no clock, no waiting.
+//! The closed frames that wait in memory, in order, and who still needs each. A plain structure: no lock, no clock, no waiting.
 //!
 //! Frames form a list in the order of acceptance over a slab, so that one can leave from anywhere in constant time: a
 //! topic that waits for its batch must not hold the memory of others that were delivered long ago.
@@ -7,77 +7,11 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::topics::Topic;
+use super::frame::{Frame, FrameRef};
 use crate::record::Seq;
-
-/// What a frame costs beside its body: list node, counters and allocator's share.
-pub(super) const FRAME_OVERHEAD: usize = 224;
 
 /// Outputs at once.
 pub const OUTPUTS_MAX: usize = 256;
-
-/// Consecutive records of one topic from one source, as accepted.
-#[derive(Debug)]
-pub struct Frame {
-    /// Number of its first record.
-    pub seq: Seq,
-    /// Number of its first record among those of its topic.
-    pub first: u64,
-    /// What its records are filed under.
-    pub topic: Arc<Topic>,
-    /// Records in it.
-    pub records: u32,
-    /// Datapoints in them.
-    pub datapoints: u64,
-    /// Unix time of its acceptance, in milliseconds.
-    pub accepted_ms: u64,
-    /// The records, one behind the other: our schema, no codec, no marker.
-    pub body: Vec<u8>,
-}
-
-impl Frame {
-    /// Bytes of memory it takes.
-    #[must_use]
-    pub fn cost(&self) -> usize {
-        self.body.capacity() + FRAME_OVERHEAD
-    }
-}
-
-/// Names a frame that an output has been shown. The frame may be gone when it is asked for.
-#[derive(Clone, Debug)]
-pub struct FrameRef {
-    slot: usize,
-    /// As in the frame.
-    pub seq: Seq,
-    /// As in the frame.
-    pub first: u64,
-    /// As in the frame.
-    pub topic: Arc<Topic>,
-    /// As in the frame.
-    pub records: u32,
-    /// Bytes of its body.
-    pub bytes: usize,
-    /// As in the frame.
-    pub accepted_ms: u64,
-}
-
-impl FrameRef {
-    fn new(slot: usize, frame: &Frame) -> FrameRef {
-        FrameRef {
-            slot,
-            seq: frame.seq,
-            first: frame.first,
-            topic: frame.topic.clone(),
-            records: frame.records,
-            bytes: frame.body.len(),
-            accepted_ms: frame.accepted_ms,
-        }
-    }
-
-    pub(super) fn slot(&self) -> usize {
-        self.slot
-    }
-}
 
 /// A set of outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,18 +71,40 @@ impl Tail {
 
     /// Puts `frame` at the end, for the outputs that need it.
     pub(super) fn push(&mut self, frame: Frame, needed_by: OutputSet) -> usize {
+        self.insert(frame, needed_by, None)
+    }
+
+    /// Puts `frame` before the one in `behind`, or at the end.
+    fn insert(&mut self, frame: Frame, needed_by: OutputSet, behind: Option<usize>) -> usize {
         self.bytes += frame.cost();
         if !needed_by.meets(&self.holders) {
             self.optional_bytes += frame.cost();
         }
-        let slot =
-            self.slots.insert(Slot { frame: Arc::new(frame), needed_by, before: self.newest, behind: None });
-        match self.newest {
-            Some(newest) => self.slots[newest].behind = Some(slot),
+        let before = match behind {
+            Some(behind) => self.slots[behind].before,
+            None => self.newest,
+        };
+        let slot = self.slots.insert(Slot { frame: Arc::new(frame), needed_by, before, behind });
+        match before {
+            Some(before) => self.slots[before].behind = Some(slot),
             None => self.oldest = Some(slot),
         }
-        self.newest = Some(slot);
+        match behind {
+            Some(behind) => self.slots[behind].before = Some(slot),
+            None => self.newest = Some(slot),
+        }
         slot
+    }
+
+    /// Puts a frame back that an output had taken, to where it was: before all that is younger. It counts as shown.
+    pub(super) fn put_back(&mut self, frame: Frame, needed_by: OutputSet) -> FrameRef {
+        // It is among the oldest, so the place is near.
+        let mut at = self.oldest;
+        while let Some(slot) = at.filter(|slot| self.slots[*slot].frame.seq < frame.seq) {
+            at = self.slots[slot].behind;
+        }
+        let slot = self.insert(frame, needed_by, at);
+        FrameRef::new(slot, &self.slots[slot].frame)
     }
 
     /// Bytes of memory that the frames take.
@@ -176,10 +132,18 @@ impl Tail {
         })
     }
 
-    /// Describes the frame in `slot`, and says which slot comes behind it.
-    pub(super) fn show(&self, slot: usize) -> (FrameRef, Option<usize>) {
+    /// Describes the frame in `slot`, and says which is the next behind it that `output` needs.
+    pub(super) fn show(&self, slot: usize, output: usize) -> (FrameRef, Option<usize>) {
         let Slot { frame, behind, .. } = &self.slots[slot];
-        (FrameRef::new(slot, frame), *behind)
+        (FrameRef::new(slot, frame), self.needed_from(*behind, output))
+    }
+
+    /// The first frame from `at` on that `output` needs: frames that were put back are for one output alone.
+    pub(super) fn needed_from(&self, mut at: Option<usize>, output: usize) -> Option<usize> {
+        while let Some(slot) = at.filter(|slot| !self.slots[*slot].needed_by.contains(output)) {
+            at = self.slots[slot].behind;
+        }
+        at
     }
 
     /// Number of the frame in `slot`.

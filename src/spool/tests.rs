@@ -1,21 +1,33 @@
 //! The spool against a model, and what it does when it is full.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::tail::FRAME_OVERHEAD;
+use super::frame::FRAME_OVERHEAD;
 use super::*;
+use crate::record::Seq;
 
+/// A spool whose frames are full at ten records or at 1,000 bytes.
 fn spool(memory_bytes: usize, when_full: WhenFull) -> Spool {
-    Spool::in_memory(Config { memory_bytes, when_full, topics_max: 10 })
+    let framing =
+        Framing { records_max: 10.try_into().unwrap(), bytes_max: 1000, room_before: 0, room_behind: 0 };
+    Spool::in_memory(Config { memory_bytes, when_full, topics_max: 10 }, framing)
 }
 
+/// Appends a block of records of so many bytes each.
 fn append(spool: &Spool, topic: &str, records: u32, bytes: usize) {
-    let chunk = Chunk { topic: spool.topic(topic.as_bytes()), records, datapoints: 1, body: vec![0; bytes] };
-    let appended = spool.append([chunk], 7);
-    assert_eq!(appended.records, u64::from(records));
+    let appended: Result<_, ()> = spool.append(7, |append| {
+        write(append, topic, records, bytes);
+        Ok(())
+    });
+    assert_eq!(appended.unwrap(), Appended { records: records.into(), datapoints: 2 * u64::from(records) });
+}
+
+fn write(append: &mut Append<'_>, topic: &str, records: u32, bytes: usize) {
+    for _ in 0..records {
+        append.record(topic.as_bytes(), 2, bytes, |out| out.resize(out.len() + bytes, topic.as_bytes()[0]));
+    }
 }
 
 fn books(spool: &Spool, output: &str) -> OutputLedger {
@@ -31,18 +43,40 @@ async fn is_admitted(spool: &Spool) -> bool {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { topic: u8, records: u32 },
-    Show { output: usize },
-    Take { output: usize, nth: usize },
-    Finish { output: usize, outcome: u8 },
+    /// A block: records by topic, and whether it is good.
+    Append {
+        topics: Vec<(u8, u32)>,
+        good: bool,
+    },
+    Show {
+        output: usize,
+    },
+    Close {
+        output: usize,
+        topic: u32,
+    },
+    Take {
+        output: usize,
+        nth: usize,
+    },
+    GiveBack {
+        output: usize,
+    },
+    Finish {
+        output: usize,
+        outcome: u8,
+    },
     Drop,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let topics = proptest::collection::vec((0u8..3, 1u32..25), 0..4);
     let step = prop_oneof![
-        4 => (0u8..3, 1u32..5).prop_map(|(topic, records)| Step::Append { topic, records }),
+        6 => (topics, proptest::bool::weighted(0.8)).prop_map(|(topics, good)| Step::Append { topics, good }),
         4 => (0usize..2).prop_map(|output| Step::Show { output }),
-        3 => (0usize..2, 0usize..4).prop_map(|(output, nth)| Step::Take { output, nth }),
+        2 => (0usize..2, 0u32..3).prop_map(|(output, topic)| Step::Close { output, topic }),
+        4 => (0usize..2, 0usize..4).prop_map(|(output, nth)| Step::Take { output, nth }),
+        1 => (0usize..2).prop_map(|output| Step::GiveBack { output }),
         3 => (0usize..2, 0u8..4).prop_map(|(output, outcome)| Step::Finish { output, outcome }),
         1 => Just(Step::Drop),
     ];
@@ -52,54 +86,101 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// One output as it should be.
 #[derive(Default)]
 struct Model {
-    unseen: VecDeque<(u64, u32)>,
     shown: Vec<FrameRef>,
-    gone: Vec<u64>,
-    tickets: Vec<Ticket>,
-    accepted: u64,
+    /// Numbers of frames that it cannot have any more.
+    gone: Vec<Seq>,
+    taken: Vec<(Vec<Arc<Frame>>, Ticket)>,
+    /// Frames opened, less those shown or gone that were.
+    open: i64,
     finished: [u64; 4],
+    /// The number after that of the last record that it was shown.
+    next_seq: Seq,
+}
+
+impl Model {
+    fn hear(&mut self, reader: &mut Reader) {
+        self.open += i64::try_from(reader.opened().len()).unwrap();
+        for gone in reader.gone() {
+            self.open -= i64::from(gone.was_opened && !self.shown.iter().any(|shown| shown.seq == gone.seq));
+            self.gone.push(gone.seq);
+        }
+    }
 }
 
 proptest! {
-    /// Frames are shown once each in order, taken frames are those that were not dropped, numbers have no gaps, and the
-    /// books balance after every step.
+    /// What was accepted and not dropped is shown once each, in order and with numbers without gaps; what is taken is what
+    /// was appended to its topic; frames are as large as they may be; and the books balance after every step.
     #[test]
     fn a_model_and_the_spool_agree(steps in steps()) {
         let spool = spool(1 << 20, WhenFull::DropOldest);
         let mut readers = [spool.reader("a", true), spool.reader("b", false)];
         let mut models = [Model::default(), Model::default()];
-        let (mut next, mut next_of_topic) = (0u64, [0u64; 3]);
+        let (mut accepted, mut dropped) = (0u64, 0u64);
         for step in steps {
             match step {
-                Step::Append { topic, records } => {
-                    append(&spool, &topic.to_string(), records, 10);
-                    for model in &mut models {
-                        model.unseen.push_back((next, records));
-                        model.accepted += u64::from(records);
+                Step::Append { topics, good } => {
+                    let written = spool.append(7, |append| {
+                        for (topic, records) in &topics {
+                            write(append, &topic.to_string(), *records, 90);
+                        }
+                        if good { Ok(()) } else { Err(()) }
+                    });
+                    let records: u32 = topics.iter().map(|(_, records)| records).sum();
+                    prop_assert_eq!(written.is_ok(), good);
+                    if let Ok(appended) = written {
+                        prop_assert_eq!(appended.records, u64::from(records));
+                        accepted += appended.records;
                     }
-                    next += u64::from(records);
-                    next_of_topic[usize::from(topic)] += u64::from(records);
                 }
+                Step::Close { output, topic } => readers[output].close(topic),
                 Step::Show { output } => {
-                    let shown = readers[output].show();
-                    let expected = models[output].unseen.pop_front();
-                    prop_assert_eq!(shown.as_ref().map(|shown| (shown.seq.0, shown.records)), expected);
-                    models[output].shown.extend(shown);
+                    let Some(shown) = readers[output].show() else { continue };
+                    let model = &mut models[output];
+                    prop_assert!(shown.records <= 10 && shown.bytes == 90 * shown.records as usize);
+                    prop_assert!(!shown.is_full || shown.records == 10);
+                    prop_assert!(shown.seq >= model.next_seq, "in order");
+                    model.next_seq = shown.seq.after(shown.records);
+                    model.open -= i64::from(shown.was_opened);
+                    model.shown.push(shown);
                 }
                 Step::Take { output, nth } => {
                     let model = &mut models[output];
+                    model.hear(&mut readers[output]);
                     if model.shown.is_empty() { continue }
                     let wanted = model.shown.remove(nth % model.shown.len());
                     let (frames, ticket) = readers[output].take([&wanted]);
-                    let expected = if model.gone.contains(&wanted.seq.0) { vec![] } else { vec![wanted.seq] };
+                    let expected = if model.gone.contains(&wanted.seq) { vec![] } else { vec![wanted.seq] };
                     prop_assert_eq!(frames.iter().map(|frame| frame.seq).collect::<Vec<_>>(), expected);
-                    model.tickets.push(ticket);
+                    for frame in &frames {
+                        let name = frame.topic.name.as_ref().unwrap().as_bytes()[0];
+                        prop_assert!(frame.body().iter().all(|byte| *byte == name), "its topic's records");
+                        prop_assert_eq!(frame.body().len(), wanted.bytes);
+                    }
+                    model.taken.push((frames, ticket));
+                }
+                Step::GiveBack { output } => {
+                    let model = &mut models[output];
+                    let Some((frames, ticket)) = model.taken.pop() else { continue };
+                    let [frame] = &frames[..] else {
+                        model.taken.push((frames, ticket));
+                        continue;
+                    };
+                    let returned = Returned {
+                        topic: frame.topic.clone(),
+                        seq: frame.seq,
+                        first: frame.first,
+                        records: frame.records,
+                        accepted_ms: frame.accepted_ms,
+                        buffer: frame.body().to_vec(),
+                        start: 0,
+                    };
+                    model.shown.push(readers[output].give_back(ticket, returned));
                 }
                 Step::Finish { output, outcome } => {
                     let model = &mut models[output];
-                    let Some(mut ticket) = model.tickets.pop() else { continue };
+                    let Some((frames, mut ticket)) = model.taken.pop() else { continue };
                     if ticket.records() > 1 {
-                        model.tickets.push(ticket.split(1, 1));
+                        model.taken.push((Vec::new(), ticket.split(1, 1)));
                     }
                     model.finished[usize::from(outcome)] += ticket.records();
                     ticket.finish(match outcome {
@@ -108,25 +189,43 @@ proptest! {
                         2 => Outcome::SetAside(AsideReason::Refused),
                         _ => Outcome::NotWanted,
                     });
+                    drop(frames);
                 }
                 Step::Drop => {
-                    let oldest = spool.shared.lock().tail.oldest().map(|frame| frame.seq.0);
-                    spool.shared.lock().drop_oldest(LossReason::SpoolFull);
-                    for model in &mut models {
-                        model.gone.extend(oldest);
-                        model.unseen.retain(|(seq, _)| Some(*seq) != oldest);
-                    }
+                    let waiting = spool.ledger().outputs["a"].waiting;
+                    _ = spool.shared.lock().drop_oldest(LossReason::SpoolFull);
+                    dropped += waiting - spool.ledger().outputs["a"].waiting;
                 }
             }
             for (name, model) in ["a", "b"].into_iter().zip(&models) {
                 let books = books(&spool, name);
-                prop_assert_eq!(books.accepted, model.accepted);
+                prop_assert_eq!(books.accepted, accepted);
                 prop_assert_eq!(books.delivered, model.finished[0]);
                 prop_assert_eq!(books.not_wanted, model.finished[3]);
             }
+            prop_assert_eq!(spool.snapshot().accepted, accepted);
         }
-        prop_assert_eq!(spool.snapshot().next.0, next);
-        drop(models);
+        // At the end everything is closed, shown and taken, and nothing is left.
+        spool.close();
+        for (model, reader) in models.iter_mut().zip(&mut readers) {
+            while let Some(shown) = reader.show() {
+                model.open -= i64::from(shown.was_opened);
+                model.shown.push(shown);
+            }
+            model.hear(reader);
+            prop_assert_eq!(model.open, 0, "each frame that was opened was shown or is gone");
+            let (_, ticket) = reader.take(&model.shown);
+            ticket.finish(Outcome::Delivered);
+            for (_, ticket) in model.taken.drain(..) {
+                ticket.finish(Outcome::Delivered);
+            }
+        }
+        prop_assert_eq!(spool.snapshot().bytes, 0);
+        let lost = books(&spool, "a").lost.get(&LossReason::SpoolFull).copied().unwrap_or(0);
+        prop_assert_eq!(lost, dropped);
+        for name in ["a", "b"] {
+            prop_assert_eq!(books(&spool, name).waiting, 0);
+        }
     }
 }
 
@@ -135,6 +234,7 @@ fn a_ticket_that_is_dropped_shows_in_the_books() {
     let spool = spool(1 << 20, WhenFull::Auto);
     let mut reader = spool.reader("a", true);
     append(&spool, "t", 3, 10);
+    reader.close(0);
     let shown = reader.show().unwrap();
     let (_, ticket) = reader.take([&shown]);
     assert_eq!(books(&spool, "a").waiting, 3);
@@ -147,6 +247,7 @@ fn what_two_outputs_need_stays_until_both_have_it() {
     let spool = spool(1 << 20, WhenFull::Auto);
     let mut readers = [spool.reader("a", true), spool.reader("b", false)];
     append(&spool, "t", 1, 10);
+    readers[0].close(0);
     for (left, reader) in [1, 0].into_iter().zip(&mut readers) {
         let shown = reader.show().unwrap();
         let (frames, ticket) = reader.take([&shown]);
@@ -158,19 +259,78 @@ fn what_two_outputs_need_stays_until_both_have_it() {
 }
 
 #[test]
+fn an_output_gets_what_was_accepted_after_it_came() {
+    let spool = spool(1 << 20, WhenFull::Auto);
+    let mut first = spool.reader("first", true);
+    append(&spool, "t", 3, 10);
+    let mut second = spool.reader("second", false);
+    append(&spool, "t", 4, 10);
+    spool.close();
+    let records =
+        |reader: &mut Reader| std::iter::from_fn(|| reader.show()).map(|shown| shown.records).sum::<u32>();
+    assert_eq!((records(&mut first), records(&mut second)), (7, 4));
+    assert_eq!((books(&spool, "first").accepted, books(&spool, "second").accepted), (7, 4));
+}
+
+#[test]
 fn without_outputs_nothing_is_kept() {
     let spool = spool(1 << 20, WhenFull::Hold);
-    append(&spool, "t", 5, 1000);
-    assert_eq!((spool.snapshot().bytes, spool.ledger().accepted), (0, 5));
+    append(&spool, "t", 25, 100);
+    assert_eq!((spool.snapshot().bytes, spool.ledger().accepted), (0, 25));
+}
+
+#[test]
+fn a_large_frame_has_room_around_its_records_and_its_memory_is_used_again() {
+    let framing = Framing {
+        records_max: 1000.try_into().unwrap(),
+        bytes_max: 100 << 10,
+        room_before: 600,
+        room_behind: 16,
+    };
+    let config = Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max: 10 };
+    let spool = Spool::in_memory(config, framing);
+    let mut reader = spool.reader("a", true);
+    let mut address = None;
+    for (round, expected) in [0, 600, 600].into_iter().enumerate() {
+        append(&spool, "t", 100, 1000);
+        reader.close(0);
+        let shown = reader.show().unwrap();
+        let (mut frames, ticket) = reader.take([&shown]);
+        let frame = Arc::try_unwrap(frames.remove(0)).expect("nobody else needs it");
+        let (buffer, start) = frame.into_buffer();
+        assert_eq!((start, buffer.len()), (expected, expected + 100_000), "round {round}");
+        assert!(buffer.capacity() >= buffer.len() + 16);
+        if round == 2 {
+            assert_eq!(address, Some(buffer.as_ptr()));
+        }
+        address = Some(buffer.as_ptr());
+        ticket.finish(Outcome::Delivered);
+        reader.recycle(buffer);
+    }
+}
+
+#[test]
+fn memory_of_bad_blocks_is_let_go() {
+    let spool = spool(1 << 20, WhenFull::Auto);
+    let _reader = spool.reader("a", true);
+    for topic in 0..10 {
+        let refused = spool.append(7, |append| {
+            write(append, &topic.to_string(), 100, 500);
+            Err::<(), ()>(())
+        });
+        assert_eq!(refused, Err(()));
+    }
+    assert_eq!((spool.snapshot().bytes, spool.snapshot().frames), (0, 0));
+    assert!(spool.shared.lock().open.buffers.is_empty());
 }
 
 const FRAME: usize = 1000 + FRAME_OVERHEAD;
 
 #[tokio::test]
 async fn hold_waits_for_room_and_wakes_when_there_is() {
-    let spool = spool(4 * FRAME, WhenFull::Hold);
+    let spool = spool(16 * FRAME, WhenFull::Hold);
     let mut reader = spool.reader("a", true);
-    for _ in 0..4 {
+    for _ in 0..16 {
         assert!(is_admitted(&spool).await);
         append(&spool, "t", 1, 1000);
     }
@@ -181,11 +341,18 @@ async fn hold_waits_for_room_and_wakes_when_there_is() {
     });
     tokio::task::yield_now().await;
     assert!(spool.snapshot().held);
-    let shown = reader.show().unwrap();
-    let (_, ticket) = reader.take([&shown]);
+    let mut deliver = || {
+        let shown = reader.show().unwrap();
+        reader.take([&shown]).1
+    };
+    let ticket = deliver();
     tokio::task::yield_now().await;
     assert!(!source.is_finished(), "what is taken still counts");
     ticket.finish(Outcome::Delivered);
+    tokio::task::yield_now().await;
+    assert!(!source.is_finished(), "there is a little room, which is not worth a wake-up");
+    assert!(!is_admitted(&spool).await, "and nobody else takes it away from those that wait");
+    deliver().finish(Outcome::Delivered);
     source.await.unwrap();
     assert!(!spool.snapshot().held);
     assert_eq!(books(&spool, "a").lost, std::collections::BTreeMap::default());
@@ -197,19 +364,32 @@ async fn drop_oldest_never_waits_and_counts_what_goes() {
     let mut reader = spool.reader("a", true);
     for _ in 0..10 {
         assert!(is_admitted(&spool).await);
-        append(&spool, "t", 2, 1000);
+        append(&spool, "t", 2, 500);
     }
     assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 12);
-    assert_eq!(reader.gone().len(), 0, "what was never shown is not told");
+    assert_eq!(reader.opened().len(), 10);
+    assert_eq!(reader.gone().len(), 6, "what was told of and not shown is told");
     let shown = reader.show().unwrap();
-    assert_eq!((shown.seq, shown.first), (Seq(12), 12), "the gap shows in the numbers");
+    assert_eq!(shown.seq, Seq(12), "the gap shows in the numbers");
     for _ in 0..3 {
-        append(&spool, "t", 2, 1000);
+        append(&spool, "t", 2, 500);
         spool.admit().await;
     }
     let gone: Vec<_> = reader.gone().iter().map(|gone| gone.seq).collect();
-    assert_eq!(gone, [Seq(12)], "what was shown and not taken is told");
+    assert_eq!(gone[0], Seq(12), "what was shown and not taken is told");
     assert_eq!(reader.gone().len(), 0);
+}
+
+#[tokio::test]
+async fn where_nothing_is_closed_the_oldest_that_grows_is_dropped() {
+    let spool = spool(4 * FRAME, WhenFull::DropOldest);
+    let _reader = spool.reader("a", true);
+    for topic in ["a", "b", "c", "d"] {
+        append(&spool, topic, 1, 1000);
+    }
+    assert!(is_admitted(&spool).await);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
+    assert_eq!(spool.snapshot().frames, 3);
 }
 
 #[tokio::test]
@@ -221,7 +401,8 @@ async fn auto_waits_while_there_is_progress_and_drops_when_there_is_none() {
     }
     assert!(!is_admitted(&spool).await, "the output has just come");
     let later = Instant::now() + Duration::from_secs(6);
-    assert!(spool.shared.lock().worth_waiting(Duration::from_secs(5), later).is_none());
+    assert_eq!(spool.shared.admission(later), room::Admission::Go);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
 }
 
 #[tokio::test]
@@ -229,13 +410,43 @@ async fn auto_does_not_wait_for_a_stalled_topic() {
     let spool = spool(4 * FRAME, WhenFull::Auto);
     let reader = spool.reader("a", true);
     append(&spool, "stuck", 1, 1000);
+    reader.close(0);
     for _ in 0..3 {
         append(&spool, "flowing", 1, 1000);
     }
     assert!(!is_admitted(&spool).await);
-    reader.set_stalled(spool.topic(b"stuck").id, true);
+    reader.set_stalled(0, true);
     assert!(is_admitted(&spool).await);
     assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_makes_room_again() {
+    let spool = spool(4 * FRAME, WhenFull::Auto);
+    let mut reader = spool.reader("a", true);
+    append(&spool, "stuck", 1, 1000);
+    reader.close(0);
+    let shown = reader.show().unwrap();
+    let (frames, ticket) = reader.take([&shown]);
+    for _ in 0..3 {
+        append(&spool, "flowing", 1, 1000);
+    }
+    let frame = &frames[0];
+    let returned = Returned {
+        topic: frame.topic.clone(),
+        seq: frame.seq,
+        first: frame.first,
+        records: 1,
+        accepted_ms: 7,
+        buffer: frame.body().to_vec(),
+        start: 0,
+    };
+    let back = reader.give_back(ticket, returned);
+    reader.set_stalled(0, true);
+    assert!(is_admitted(&spool).await);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
+    assert_eq!(reader.take([&back]).1.records(), 0, "it had to go");
+    assert_eq!(reader.gone()[0].seq, back.seq);
 }
 
 #[tokio::test]
@@ -260,8 +471,18 @@ async fn readers_see_the_end_after_everything() {
     let spool = spool(1 << 20, WhenFull::Auto);
     let mut reader = spool.reader("a", true);
     append(&spool, "t", 1, 10);
-    assert!(reader.changed(1).await);
+    assert!(reader.changed().await);
+    assert_eq!(reader.opened().len(), 1);
     spool.close();
-    assert!(!reader.changed(1).await);
+    assert!(!reader.changed().await);
     assert!(reader.show().is_some());
+}
+
+#[test]
+fn what_nobody_took_is_lost_at_the_end() {
+    let spool = spool(1 << 20, WhenFull::Auto);
+    let mut reader = spool.reader("a", true);
+    append(&spool, "t", 25, 10);
+    assert_eq!(reader.abandon(), 25);
+    assert_eq!(books(&spool, "a").lost[&LossReason::Shutdown], 25);
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use std::sync::Arc;
 
-use crate::record::RecordTopic;
+use crate::record::{RecordTopic, TOPIC_LENGTH_MAX};
 
 /// A record topic known to the spool.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,49 +15,80 @@ pub struct Topic {
 }
 
 /// Names to topics, with a limit.
+///
+/// A name of any length would be memory for whoever sends it. One that is too long for Kafka even without a prefix is
+/// known by its beginning, which is too long as well: such names are told apart no further.
 #[derive(Debug)]
 pub(super) struct Topics {
-    by_name: HashMap<RecordTopic, Arc<Topic>>,
-    /// By topic id.
-    next: Vec<u64>,
+    by_name: HashMap<RecordTopic, u32>,
+    /// By topic id: the topic, and the number of its next record.
+    list: Vec<(Arc<Topic>, u64)>,
     limit: usize,
-    over: Option<Arc<Topic>>,
+    over: Option<u32>,
+    /// How many topics there were when the current block began.
+    mark: usize,
 }
+
+/// So much of a name is looked at.
+const NAME_BYTES_MAX: usize = TOPIC_LENGTH_MAX + 1;
 
 impl Topics {
     pub(super) fn new(limit: usize) -> Topics {
-        Topics { by_name: HashMap::new(), next: Vec::new(), limit, over: None }
+        Topics { by_name: HashMap::new(), list: Vec::new(), limit, over: None, mark: 0 }
     }
 
-    /// The topic of this name: an old one, a new one, or, at the limit, the one for all others.
-    pub(super) fn get(&mut self, name: &[u8]) -> Arc<Topic> {
-        let name = RecordTopic::new(name);
-        if let Some(topic) = self.by_name.get(&name) {
-            return topic.clone();
+    /// Begins a block.
+    pub(super) fn begin(&mut self) {
+        self.mark = self.list.len();
+    }
+
+    /// The current block is bad: it takes the topics back that came with it.
+    pub(super) fn roll_back(&mut self) {
+        for (topic, _) in self.list.drain(self.mark..) {
+            match &topic.name {
+                Some(name) => _ = self.by_name.remove(name),
+                None => self.over = None,
+            }
+        }
+    }
+
+    /// The id of the topic of this name: an old one, a new one, or, at the limit, the one for all others.
+    pub(super) fn id(&mut self, name: &[u8]) -> u32 {
+        let name = &name[..name.len().min(NAME_BYTES_MAX)];
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
         }
         if self.by_name.len() < self.limit {
-            let topic = self.add(Some(name.clone()));
-            self.by_name.insert(name, topic.clone());
-            return topic;
+            let name = RecordTopic::new(name);
+            let id = self.add(Some(name.clone()));
+            self.by_name.insert(name, id);
+            return id;
         }
-        if self.over.is_none() {
-            self.over = Some(self.add(None));
+        if let Some(over) = self.over {
+            return over;
         }
-        self.over.clone().expect("was just filled")
+        let over = self.add(None);
+        self.over = Some(over);
+        over
     }
 
-    /// Numbers `records` records of `topic`, and gives the first of their numbers.
-    pub(super) fn number(&mut self, topic: &Topic, records: u32) -> u64 {
-        let next = &mut self.next[topic.id as usize];
+    /// The topic of this id.
+    pub(super) fn topic(&self, id: u32) -> &Arc<Topic> {
+        &self.list[id as usize].0
+    }
+
+    /// Numbers `records` records of the topic of this id, and gives the first of their numbers.
+    pub(super) fn number(&mut self, id: u32, records: u32) -> u64 {
+        let next = &mut self.list[id as usize].1;
         let first = *next;
         *next += u64::from(records);
         first
     }
 
-    fn add(&mut self, name: Option<RecordTopic>) -> Arc<Topic> {
-        let id = u32::try_from(self.next.len()).expect("the limit is far below");
-        self.next.push(0);
-        Arc::new(Topic { id, name })
+    fn add(&mut self, name: Option<RecordTopic>) -> u32 {
+        let id = u32::try_from(self.list.len()).expect("the limit is far below");
+        self.list.push((Arc::new(Topic { id, name }), 0));
+        id
     }
 }
 
@@ -68,21 +99,50 @@ mod tests {
     #[test]
     fn each_topic_counts_for_itself() {
         let mut topics = Topics::new(10);
-        let (a, b) = (topics.get(b"a"), topics.get(b"b"));
-        assert_eq!(topics.number(&a, 3), 0);
-        assert_eq!(topics.number(&b, 1), 0);
-        assert_eq!(topics.number(&topics.by_name[&RecordTopic::new(b"a")].clone(), 1), 3);
-        assert_eq!(topics.get(b"a"), a);
+        let (a, b) = (topics.id(b"a"), topics.id(b"b"));
+        assert_eq!(topics.number(a, 3), 0);
+        assert_eq!(topics.number(b, 1), 0);
+        assert_eq!(topics.number(a, 1), 3);
+        assert_eq!(topics.id(b"a"), a);
+        assert_eq!(topics.topic(a).name, Some(RecordTopic::new(b"a")));
     }
 
     #[test]
     fn topics_over_the_limit_are_one() {
         let mut topics = Topics::new(1);
-        let a = topics.get(b"a");
-        let (b, c) = (topics.get(b"b"), topics.get(b"c"));
+        let a = topics.id(b"a");
+        let (b, c) = (topics.id(b"b"), topics.id(b"c"));
         assert_eq!(b, c);
-        assert_eq!(b.name, None);
-        assert_eq!(topics.get(b"a"), a);
-        assert_eq!((topics.number(&b, 2), topics.number(&c, 2)), (0, 2));
+        assert_eq!(topics.topic(b).name, None);
+        assert_eq!(topics.id(b"a"), a);
+        assert_eq!((topics.number(b, 2), topics.number(c, 2)), (0, 2));
+    }
+
+    #[test]
+    fn a_bad_block_leaves_no_topics_behind() {
+        let mut topics = Topics::new(2);
+        let a = topics.id(b"a");
+        topics.begin();
+        assert_eq!((topics.id(b"a"), topics.id(b"b"), topics.id(b"c")), (a, 1, 2));
+        topics.roll_back();
+        assert_eq!(topics.list.len(), 1);
+        let d = topics.id(b"d");
+        assert_eq!(topics.topic(d).name, Some(RecordTopic::new(b"d")));
+        assert_eq!(topics.topic(topics.by_name[&b"a"[..]]).id, a);
+    }
+
+    #[test]
+    fn long_names_are_kept_as_far_as_they_show_that_they_are_long() {
+        let mut topics = Topics::new(10);
+        let long = |last: u8| [vec![b'x'; 5000], vec![last]].concat();
+        assert_eq!(topics.id(&long(1)), topics.id(&long(2)));
+        let name = topics.topic(0).name.as_ref().unwrap();
+        assert_eq!(name.as_bytes().len(), TOPIC_LENGTH_MAX + 1);
+    }
+
+    #[test]
+    fn with_a_limit_of_none_all_topics_are_one() {
+        let mut topics = Topics::new(0);
+        assert_eq!((topics.id(b"a"), topics.id(b"b")), (0, 0));
     }
 }

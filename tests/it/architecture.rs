@@ -195,6 +195,23 @@ fn the_map_holds_no_code() {
 }
 
 #[test]
+fn unsafe_code_is_where_the_map_says() {
+    const PLACES: [&str; 2] = ["output/kafka/lend.rs", "input/low_water.rs"];
+    check(|source| {
+        let code = code_of(&source.text);
+        let is_unsafe = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"]
+            .iter()
+            .any(|form| code.contains(form));
+        let may_be = PLACES.iter().any(|place| source.path.ends_with(place));
+        if is_unsafe == may_be {
+            Vec::new()
+        } else {
+            vec![format!("unsafe code: {is_unsafe}, on the map: {may_be}")]
+        }
+    });
+}
+
+#[test]
 fn files_stay_small() {
     check(|source| {
         let n = source.text.lines().count();

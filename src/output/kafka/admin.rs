@@ -6,10 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as Request, TopicReplic
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::sync::mpsc;
-use tracing::{info, warn};
 
-use super::asking::Told;
 use super::producer::client_config;
 use super::settings::{Config, NewTopic};
 use crate::record::TopicName;
@@ -17,13 +14,21 @@ use crate::record::TopicName;
 /// How long the cluster may take.
 const TIME_OUT: Duration = Duration::from_secs(10);
 
-/// Creates the topic called `name`, in the background, and tells the task when that is done, well or not.
+/// What came of one topic.
+#[derive(Debug)]
+pub(super) struct Created {
+    /// Its index.
+    pub(super) topic: usize,
+    /// Why it was not created; none: there was no answer.
+    pub(super) result: Result<(), Option<RDKafkaErrorCode>>,
+}
+
+/// Creates topics, given by index and name, in the background, and tells when that is done, well or not.
 pub(super) fn create(
     config: &Config,
-    name: TopicName,
+    topics: Vec<(usize, TopicName)>,
     shape: NewTopic,
-    topic: usize,
-    told: mpsc::Sender<Told>,
+    tell: impl FnOnce(Vec<Created>) + Send + 'static,
 ) {
     let mut client = client_config(config);
     // Properties of producers, which an admin client would only warn about.
@@ -33,38 +38,37 @@ pub(super) fn create(
     let runtime = tokio::runtime::Handle::current();
     // Making and dropping a client blocks.
     tokio::task::spawn_blocking(move || {
-        match runtime.block_on(request(&client, &name, shape)) {
-            Ok(()) => info!(topic = %name, "created the Kafka topic"),
-            Err(Some(RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            // It may be there all the same, made by somebody else: the next message will tell.
-            Err(code) => {
-                let error = code.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
-                warn!(topic = %name, "cannot create the Kafka topic: {error}");
-            }
-        }
-        // The task has ended: nobody needs the topic any more.
-        _ = runtime.block_on(told.send(Told::Asked { topic }));
+        let results = runtime.block_on(request(&client, &topics, shape));
+        let result = |at: usize| match &results {
+            Ok(results) => results.get(at).copied().unwrap_or(Err(None)),
+            Err(error) => Err(error.rdkafka_error_code()),
+        };
+        tell(
+            topics
+                .iter()
+                .enumerate()
+                .map(|(at, (topic, _))| Created { topic: *topic, result: result(at) })
+                .collect(),
+        );
     });
 }
 
+/// Asks for all of them at once. Gives what came of each, in order.
 async fn request(
     client: &rdkafka::ClientConfig,
-    name: &TopicName,
+    topics: &[(usize, TopicName)],
     shape: NewTopic,
-) -> Result<(), Option<RDKafkaErrorCode>> {
-    let code = |error: &KafkaError| error.rdkafka_error_code();
-    let client: AdminClient<DefaultClientContext> =
-        AdminClient::from_config(client).map_err(|error| code(&error))?;
+) -> Result<Vec<Result<(), Option<RDKafkaErrorCode>>>, KafkaError> {
+    let client: AdminClient<DefaultClientContext> = AdminClient::from_config(client)?;
     // -1: the broker's default.
     let count =
         |n: Option<std::num::NonZeroU32>| n.map_or(-1, |n| i32::try_from(n.get()).unwrap_or(i32::MAX));
-    let replication = TopicReplication::Fixed(count(shape.replication));
-    let topic = Request::new(name.as_str(), count(shape.partitions), replication);
+    let replication = || TopicReplication::Fixed(count(shape.replication));
+    let requests: Vec<_> = topics
+        .iter()
+        .map(|(_, name)| Request::new(name.as_str(), count(shape.partitions), replication()))
+        .collect();
     let options = AdminOptions::new().request_timeout(Some(TIME_OUT)).operation_timeout(Some(TIME_OUT));
-    let results = client.create_topics([&topic], &options).await.map_err(|error| code(&error))?;
-    match results.into_iter().next() {
-        Some(Ok(_)) => Ok(()),
-        Some(Err((_, code))) => Err(Some(code)),
-        None => Err(None),
-    }
+    let results = client.create_topics(&requests, &options).await?;
+    Ok(results.into_iter().map(|result| result.map(|_| ()).map_err(|(_, code)| Some(code))).collect())
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::lend::Lent;
 use super::settings::MESSAGE_BYTES_MAX;
-use crate::output::message::{Envelope, Value, fitting};
+use crate::output::message::{Draft, Envelope, Value, fitting};
+use crate::record::Seq;
 use crate::spool::{AsideReason, Frame, Outcome, Ticket};
 
 /// One message of one Kafka topic.
@@ -16,18 +16,14 @@ pub(super) struct Batch {
     pub(super) topic: usize,
     /// Number of its first record within the topic; the others follow without a gap.
     pub(super) first: u64,
+    /// Number of its first record over all topics: where it stood in the spool.
+    pub(super) seq: Seq,
     /// Records in it.
     pub(super) records: u32,
     /// When its oldest record was accepted, Unix time in milliseconds.
     pub(super) accepted_ms: u64,
     /// Whether it went out with no other message of its topic under way.
     pub(super) alone: bool,
-}
-
-impl Lent for Batch {
-    fn payload(&self) -> &[u8] {
-        self.value.as_bytes()
-    }
 }
 
 /// How large messages of a topic may be.
@@ -38,102 +34,84 @@ pub(super) struct Size {
     pub(super) bytes: usize,
 }
 
-/// How records are numbered in a Kafka topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Numbering {
-    /// Within their record topic, which is a Kafka topic of its own.
-    Topic,
-    /// Over all records, which go to one Kafka topic.
-    All,
-}
-
-impl Numbering {
-    pub(super) fn first(self, frame: &Frame) -> u64 {
-        match self {
-            Numbering::Topic => frame.first,
-            Numbering::All => frame.seq.0,
-        }
-    }
-}
-
 /// Makes messages of frames and of other messages.
-///
-/// Large messages are made in buffers of one size that are used again: fresh memory costs a page fault every four
-/// kilobytes, more than the copying.
 #[derive(Debug)]
 pub(super) struct Press {
     pub(super) envelope: Envelope,
-    pub(super) numbering: Numbering,
     /// Records that were larger than any message, so far.
     pub(super) too_large: u64,
-    /// Free buffers, each of `buffer_bytes`.
-    buffers: Vec<Vec<u8>>,
-    buffer_bytes: usize,
 }
 
-/// Messages smaller than this get memory of their own.
-const LARGE: usize = 64 << 10;
-
 impl Press {
-    /// A press for messages of up to `message_bytes`.
-    pub(super) fn new(envelope: Envelope, numbering: Numbering, message_bytes: usize) -> Press {
-        let buffer_bytes = message_bytes + envelope.overhead();
-        Press { envelope, numbering, too_large: 0, buffers: Vec::new(), buffer_bytes }
+    pub(super) fn new(envelope: Envelope) -> Press {
+        Press { envelope, too_large: 0 }
     }
 
-    /// The messages for `frames` of one topic, in order: one, unless the frames have gaps between them or do not fit.
+    /// The messages for `frames` of one topic, in order: one, unless the frames have gaps between them or do not fit. A
+    /// message of a single frame that nobody else needs is made where the frame lies.
     pub(super) fn press(
         &mut self,
         topic: usize,
-        frames: &[Arc<Frame>],
+        frames: Vec<Arc<Frame>>,
         mut ticket: Ticket,
         size: Size,
     ) -> Vec<Batch> {
         let mut batches = Vec::with_capacity(1);
-        let mut rest = frames;
-        while let Some(head) = rest.first() {
-            let (mut n, mut records, mut bytes) = (0, 0u32, 0);
-            let first = self.numbering.first(head);
-            while let Some(frame) = rest.get(n) {
-                let fits = records + frame.records <= size.records
-                    && bytes + frame.body.len() + self.envelope.overhead() <= size.bytes;
-                if !fits || self.numbering.first(frame) != first + u64::from(records) {
-                    break;
-                }
-                (n, records, bytes) = (n + 1, records + frame.records, bytes + frame.body.len());
-            }
-            if n == 0 {
-                let part = ticket.split(head.records.into(), head.body.len());
-                let whole = Whole { first, records: head.records, accepted_ms: head.accepted_ms };
-                self.cut(topic, &head.body, &whole, part, size, &mut batches);
-                rest = &rest[1..];
+        let mut rest = frames.into_iter().peekable();
+        while let Some(head) = rest.next() {
+            let (first, seq, accepted_ms) = (head.first, head.seq, head.accepted_ms);
+            let (mut records, mut bytes) = (head.records, head.body().len());
+            if records > size.records || bytes + self.envelope.overhead() > size.bytes {
+                let part = ticket.split(records.into(), bytes);
+                let whole = Whole { first, seq, records, accepted_ms };
+                self.cut(topic, head.body(), &whole, part, size, &mut batches);
                 continue;
             }
-            let buffer = self.buffer(bytes);
-            let mut draft = self.envelope.draft(buffer, bytes);
-            for frame in &rest[..n] {
-                draft.push(&frame.body);
+            let mut others = Vec::new();
+            while let Some(frame) = rest.next_if(|frame| {
+                records + frame.records <= size.records
+                    && bytes + frame.body().len() + self.envelope.overhead() <= size.bytes
+                    && frame.first == first + u64::from(records)
+            }) {
+                (records, bytes) = (records + frame.records, bytes + frame.body().len());
+                others.push(frame);
             }
+            let draft = self.draft(head, &others, bytes);
             batches.push(Batch {
                 value: self.envelope.finish(draft, records),
                 ticket: ticket.split(records.into(), bytes),
                 topic,
                 first,
+                seq,
                 records,
-                accepted_ms: head.accepted_ms,
+                accepted_ms,
                 alone: false,
             });
-            rest = &rest[n..];
         }
         debug_assert_eq!(ticket.records(), 0, "the ticket stands for these frames");
         batches
     }
 
+    fn draft(&self, mut head: Arc<Frame>, others: &[Arc<Frame>], bytes: usize) -> Draft {
+        if others.is_empty() {
+            match Arc::try_unwrap(head) {
+                Ok(frame) => return self.envelope.draft_of(frame.into_buffer()),
+                Err(shared) => head = shared,
+            }
+        }
+        let mut draft = self.envelope.draft(bytes);
+        draft.push(head.body());
+        for frame in others {
+            draft.push(frame.body());
+        }
+        draft
+    }
+
     /// Cuts a message into smaller ones. What is too large alone is set aside, for `reason`.
     pub(super) fn split(&mut self, batch: Batch, size: Size) -> Vec<Batch> {
         let mut parts = Vec::new();
-        let Batch { value, ticket, topic, first, records, accepted_ms, .. } = batch;
-        let whole = Whole { first, records, accepted_ms };
+        let Batch { value, ticket, topic, first, seq, records, accepted_ms, .. } = batch;
+        let whole = Whole { first, seq, records, accepted_ms };
         self.cut(topic, value.body(), &whole, ticket, size, &mut parts);
         parts
     }
@@ -162,13 +140,14 @@ impl Press {
                 self.too_large += 1;
                 part.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
             } else {
-                let mut draft = self.envelope.draft(Vec::new(), bytes);
+                let mut draft = self.envelope.draft(bytes);
                 draft.push(&rest[..bytes]);
                 batches.push(Batch {
                     value: self.envelope.finish(draft, records),
                     ticket: part,
                     topic,
                     first: whole.first + u64::from(done),
+                    seq: whole.seq.after(done),
                     records,
                     accepted_ms: whole.accepted_ms,
                     alone: false,
@@ -177,37 +156,12 @@ impl Press {
             (at, done) = (at + bytes, done + records);
         }
     }
-
-    /// Takes a buffer back, to use it again, unless the free ones have `free_bytes_max` together already.
-    pub(super) fn recycle(&mut self, value: Value, free_bytes_max: usize) {
-        let buffer = value.into_buffer();
-        let free_bytes = (self.buffers.len() + 1) * self.buffer_bytes;
-        if buffer.capacity() >= self.buffer_bytes && free_bytes <= free_bytes_max {
-            self.buffers.push(buffer);
-        }
-    }
-
-    /// Lets go of the buffers that are kept: nothing has been sent for a while.
-    pub(super) fn shrink(&mut self) {
-        self.buffers = Vec::new();
-    }
-
-    /// Whether it keeps any.
-    pub(super) fn holds_buffers(&self) -> bool {
-        !self.buffers.is_empty()
-    }
-
-    fn buffer(&mut self, bytes: usize) -> Vec<u8> {
-        if bytes < LARGE {
-            return Vec::new();
-        }
-        self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(self.buffer_bytes))
-    }
 }
 
 /// What parts of a message take from the whole.
 struct Whole {
     first: u64,
+    seq: Seq,
     records: u32,
     accepted_ms: u64,
 }

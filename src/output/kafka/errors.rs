@@ -79,6 +79,8 @@ pub(super) enum Trouble {
     Credentials,
     /// No broker can be reached.
     Unreachable,
+    /// One broker cannot be reached; others may.
+    Broker,
     /// The producer is of no more use.
     Fatal,
     /// One broker or one request; librdkafka goes on.
@@ -89,7 +91,8 @@ pub(super) enum Trouble {
 pub(super) fn trouble(code: Code) -> Trouble {
     match code {
         Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL => Trouble::Credentials,
-        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => Trouble::Unreachable,
+        Code::AllBrokersDown => Trouble::Unreachable,
+        Code::BrokerTransportFailure | Code::Resolve => Trouble::Broker,
         Code::Fatal | Code::Fenced | Code::UnsupportedFeature | Code::ClusterAuthorizationFailed => {
             Trouble::Fatal
         }
@@ -144,9 +147,10 @@ mod tests {
 
     #[test]
     fn troubles_of_the_connection_are_told_apart() {
-        let table: [(Trouble, &[Code]); 4] = [
+        let table: [(Trouble, &[Code]); 5] = [
             (Trouble::Credentials, &[Code::Authentication, Code::SSL, Code::SaslAuthenticationFailed]),
-            (Trouble::Unreachable, &[Code::AllBrokersDown, Code::BrokerTransportFailure, Code::Resolve]),
+            (Trouble::Unreachable, &[Code::AllBrokersDown]),
+            (Trouble::Broker, &[Code::BrokerTransportFailure, Code::Resolve]),
             (Trouble::Fatal, &[Code::Fatal, Code::UnsupportedFeature]),
             (Trouble::Passing, &[Code::RequestTimedOut, Code::NotCoordinator]),
         ];

@@ -24,10 +24,23 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::util::IntoOpaque;
 use tokio::sync::Notify;
 
+use super::batch::Batch;
+
 /// What a lent message is made of.
-pub(super) trait Lent: Send + Sync + 'static {
-    /// The bytes of its value. The same bytes at the same address for as long as it lives and is not changed.
+///
+/// # Safety
+/// [`Lent::payload`] gives the same bytes at the same address for as long as the message lives and is not changed, also
+/// when the message itself is moved: librdkafka reads them long after the call.
+pub(super) unsafe trait Lent: Send + Sync + 'static {
+    /// The bytes of its value.
     fn payload(&self) -> &[u8];
+}
+
+// SAFETY: the value is on the heap, and nothing changes a batch that has been lent.
+unsafe impl Lent for Batch {
+    fn payload(&self) -> &[u8] {
+        self.value.as_bytes()
+    }
 }
 
 /// One header of a message.
@@ -135,12 +148,17 @@ impl<C: ProducerContext + 'static> Wired<C> {
         }
     }
 
-    /// Asks a broker for the metadata of all topics in use, and waits for the answer. Connects where there is no connection,
-    /// and lets librdkafka forget that a topic did not exist.
+    /// Asks a broker for the metadata of the topics in use, and waits for the answer. Connects where there is no connection,
+    /// and lets librdkafka forget that a topic did not exist. Where no message has been sent yet, which would make it
+    /// a question for all topics of the cluster, it asks for the cluster alone.
     ///
     /// # Errors
     /// Why there was no answer.
-    pub(super) fn probe(&self, time_out: Duration) -> Result<(), RDKafkaErrorCode> {
+    pub(super) fn probe(&self, has_sent: bool, time_out: Duration) -> Result<(), RDKafkaErrorCode> {
+        if !has_sent {
+            let id = self.producer.client().fetch_cluster_id(time_out);
+            return id.map(|_| ()).ok_or(RDKafkaErrorCode::OperationTimedOut);
+        }
         let mut metadata: *const rd::rd_kafka_metadata = ptr::null();
         let millis = c_int::try_from(time_out.as_millis()).unwrap_or(c_int::MAX);
         let client = self.producer.client().native_ptr();

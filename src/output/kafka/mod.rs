@@ -3,19 +3,21 @@
 //! # What it promises
 //! * Kafka's acknowledgement, from all in-sync replicas, is the only delivery. Until then a record counts as waiting, and
 //!   its message is sent again for as long as it takes. No clock decides that a record is lost.
-//! * At least once, in order: within a topic and key messages go out in the order of acceptance. A message says in its
+//! * At least once, in order: within a topic and key messages go out in the order of acceptance. What has to be sent again
+//!   because the broker refused it, as too large for one, comes behind what was under way with it. A message says in its
 //!   headers which records of its topic it has (`incarnation`, `first`, `records`), so that a consumer sees what came
 //!   twice and what is missing.
 //! * One topic's trouble is its own. A topic that does not exist, may not be written or takes only small messages is held,
-//!   asked again, or served in smaller parts, while the others flow; and it never has more than a quarter of what may
-//!   be under way.
+//!   asked again, or served in smaller parts, while the others flow; it never has more than a quarter of what may be under
+//!   way, and what is stuck of it does not count against the others.
 //! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second.
 //!
 //! # How it works
-//! One task ([`task`](self)) owns everything. Frames that the spool shows are put down under their Kafka topic, and stay in
-//! the spool: only when a message is due (by count, bytes or age) are they taken and pressed into one buffer, which
-//! librdkafka borrows until it reports back. `kafka-queue-max` bounds the bytes under way. librdkafka retries by
-//! itself what can be retried; what comes back all the same is sorted by the table in `errors`.
+//! One task ([`task`](self)) owns everything. Frames of the spool are put down under their Kafka topic, and stay in the
+//! spool, where they grow: only when a message is due (by count, bytes or age) are they taken, as a rule one that becomes
+//! a message where it lies, which librdkafka borrows until it reports back. `kafka-queue-max` bounds the bytes under way.
+//! librdkafka retries by itself what can be retried; what comes back all the same is sorted by the table in `errors`.
+//! What cannot be sent for a while goes back into the spool.
 //!
 //! # When something is full, slow, gone or lying
 //! * No permit: the topic waits in the spool, which decides what a full spool does.
@@ -31,6 +33,7 @@ mod batch;
 mod errors;
 mod lend;
 mod metrics;
+mod notes;
 mod producer;
 mod queue;
 mod record_log;
@@ -100,7 +103,7 @@ impl Kafka {
 }
 
 impl Handle {
-    /// How it is, at most a second old.
+    /// How it is, at most five seconds old; at most one while something is under way or held.
     #[must_use]
     pub fn status(&self) -> KafkaStatus {
         self.board.status()

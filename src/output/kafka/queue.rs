@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::ffi::CString;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Size};
 use super::settings::BatchLimits;
 use crate::record::TopicName;
-use crate::spool::FrameRef;
+use crate::spool::{FrameRef, Topic};
 
 /// A topic's first message closes after this long: a new consumer should not wait for the first.
 const FIRST_AGE: Duration = Duration::from_secs(1);
@@ -24,12 +25,19 @@ const GROW_AFTER: u32 = 64;
 pub(super) struct Queue {
     pub(super) name: TopicName,
     pub(super) c_name: CString,
-    /// Record topics that end here; more than one only with `kafka-single-topic`.
-    pub(super) sources: Vec<u32>,
-    /// In the spool, in order.
+    /// What its records are filed under in the spool.
+    pub(super) source: Arc<Topic>,
+    /// Closed frames in the spool, in order.
     waiting: VecDeque<Waiting>,
     waiting_records: u64,
     waiting_bytes: usize,
+    /// How many of them are as large as a message.
+    waiting_full: usize,
+    /// Frames that grow in the spool: those we heard of, less those that we were shown. Below 0 where a frame was shown
+    /// first. Since when one does, and the records in it as of the last note.
+    open: i64,
+    open_since: Option<Instant>,
+    pub(super) open_records: u64,
     /// To be sent again, in order, before anything else.
     resend: VecDeque<Batch>,
     /// Under way.
@@ -39,18 +47,19 @@ pub(super) struct Queue {
     pub(super) flow: Flow,
     /// The reason for holding it that the log has had.
     told: Option<HoldReason>,
-    sent_before: bool,
+    pub(super) sent_before: bool,
     /// One message at a time, so that the broker sees none bigger than one of ours.
     pub(super) one_at_a_time: bool,
     /// What the broker has taught us, if it takes less than the configuration says.
     bytes_max: Option<usize>,
     in_a_row: u32,
-    /// When something of it was last acknowledged, or its first record came.
+    /// When something of it was last acknowledged, or given to librdkafka when nothing was.
     pub(super) last_ack: Instant,
     /// Whether the spool has been told that it is stalled.
     pub(super) stalled: bool,
-    /// Whether it is in the task's list of topics to look at.
+    /// Whether it is in the task's list of topics to look at, and in that of topics that wait for permits.
     pub(super) listed: bool,
+    pub(super) starved: bool,
     /// The time at which it is looked at next, if it is not listed.
     pub(super) timer: Option<Instant>,
 }
@@ -106,15 +115,19 @@ pub(super) enum Due {
 }
 
 impl Queue {
-    pub(super) fn new(name: TopicName, now: Instant) -> Queue {
+    pub(super) fn new(name: TopicName, source: Arc<Topic>, now: Instant) -> Queue {
         let c_name = CString::new(name.as_str()).expect("a topic name has no NUL");
         Queue {
             name,
             c_name,
-            sources: Vec::new(),
+            source,
             waiting: VecDeque::new(),
             waiting_records: 0,
             waiting_bytes: 0,
+            waiting_full: 0,
+            open: 0,
+            open_since: None,
+            open_records: 0,
             resend: VecDeque::new(),
             in_flight_messages: 0,
             in_flight_bytes: 0,
@@ -128,40 +141,76 @@ impl Queue {
             last_ack: now,
             stalled: false,
             listed: false,
+            starved: false,
             timer: None,
         }
     }
 
-    /// A frame of this topic is in the spool.
-    pub(super) fn push(&mut self, frame: FrameRef, now: Instant) {
-        if self.is_empty() {
-            self.last_ack = now;
+    /// A frame of this topic began to grow.
+    pub(super) fn opened(&mut self, now: Instant) {
+        self.open += 1;
+        if self.open > 0 {
+            self.open_since.get_or_insert(now);
         }
-        if !self.sources.contains(&frame.topic.id) {
-            self.sources.push(frame.topic.id);
-        }
-        self.waiting_records += u64::from(frame.records);
-        self.waiting_bytes += frame.bytes;
-        self.waiting.push_back(Waiting { frame, shown: now });
     }
 
-    /// A frame that waited had to leave the spool. The oldest go first, so it stands near the front.
-    pub(super) fn forget(&mut self, gone: &FrameRef) {
-        if let Some(at) = self.waiting.iter().position(|waiting| waiting.frame.seq == gone.seq) {
-            self.waiting.remove(at);
-            self.waiting_records -= u64::from(gone.records);
-            self.waiting_bytes -= gone.bytes;
+    /// A frame that began to grow does not any more. Gives when it began.
+    fn closed(&mut self) -> Option<Instant> {
+        self.open -= 1;
+        let since = self.open_since;
+        if self.open <= 0 {
+            (self.open_since, self.open_records) = (None, 0);
         }
+        since
+    }
+
+    /// A closed frame of this topic is in the spool.
+    pub(super) fn push(&mut self, frame: FrameRef, now: Instant) {
+        let since = if frame.was_opened { self.closed() } else { None };
+        self.count(&frame);
+        self.waiting.push_back(Waiting { frame, shown: since.unwrap_or(now) });
+    }
+
+    /// A frame is back in the spool because it could not be delivered.
+    pub(super) fn push_back(&mut self, frame: FrameRef, now: Instant) {
+        self.count(&frame);
+        let at = self.waiting.partition_point(|other| other.frame.seq < frame.seq);
+        self.waiting.insert(at, Waiting { frame, shown: now });
+    }
+
+    /// A frame that grew or waited had to leave the spool. The oldest go first, so it stands near the front.
+    pub(super) fn forget(&mut self, gone: &FrameRef) {
+        match self.waiting.iter().position(|waiting| waiting.frame.seq == gone.seq) {
+            Some(at) => {
+                self.waiting.remove(at);
+                self.discount(gone);
+            }
+            None if gone.was_opened => _ = self.closed(),
+            None => {}
+        }
+    }
+
+    fn count(&mut self, frame: &FrameRef) {
+        self.waiting_records += u64::from(frame.records);
+        self.waiting_bytes += frame.bytes;
+        self.waiting_full += usize::from(frame.is_full);
+    }
+
+    fn discount(&mut self, frame: &FrameRef) {
+        self.waiting_records -= u64::from(frame.records);
+        self.waiting_bytes -= frame.bytes;
+        self.waiting_full -= usize::from(frame.is_full);
     }
 
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.resend.is_empty() && self.in_flight_messages == 0
+        self.nothing_to_send() && self.in_flight_messages == 0
     }
 
     /// Records that wait, those to be sent again included.
     pub(super) fn waiting_records(&self) -> u64 {
-        self.waiting_records + self.resend.iter().map(|batch| u64::from(batch.records)).sum::<u64>()
+        let resend = self.resend.iter().map(|batch| u64::from(batch.records)).sum::<u64>();
+        self.open_records + self.waiting_records + resend
     }
 
     /// When its oldest waiting record was accepted.
@@ -186,28 +235,33 @@ impl Queue {
         if !self.resend.is_empty() {
             return Due::Now;
         }
-        let Some(oldest) = self.waiting.front() else { return Due::Never };
+        let waiting = self.waiting.front().map(|waiting| waiting.shown);
+        let Some(oldest) = waiting.into_iter().chain(self.open_since).min() else { return Due::Never };
         if at_once || self.is_full(limits, overhead) {
             return Due::Now;
         }
         let age = if self.sent_before { limits.age } else { limits.age.min(FIRST_AGE) };
-        Due::At(on_grid(oldest.shown + age, age / GRID, epoch))
+        Due::At(on_grid(oldest + age, age / GRID, epoch))
     }
 
     /// Whether what waits fills a message.
     pub(super) fn is_full(&self, limits: &BatchLimits, overhead: usize) -> bool {
         let size = self.size(limits);
-        self.waiting_records >= size.records.into() || self.waiting_bytes + overhead >= size.bytes
+        self.waiting_full > 0
+            || self.waiting_records >= size.records.into()
+            || self.waiting_bytes + overhead >= size.bytes
     }
 
     fn nothing_to_send(&self) -> bool {
-        self.resend.is_empty() && self.waiting.is_empty()
+        self.resend.is_empty() && self.waiting.is_empty() && self.open <= 0
     }
 
     /// Bytes that the next message will have, about.
     pub(super) fn next_bytes(&self, limits: &BatchLimits) -> usize {
         match self.resend.front() {
             Some(batch) => batch.value.as_bytes().len(),
+            // What grows may have become that large.
+            None if self.open > 0 => self.size(limits).bytes,
             None => self.waiting_bytes.min(self.size(limits).bytes),
         }
     }
@@ -217,7 +271,7 @@ impl Queue {
         self.resend.pop_front()
     }
 
-    /// The frames of the next message, at least one; they wait no more. Emptied ones of the spool may be among them.
+    /// The frames of the next message, at least one where any wait; they wait no more. Some may have left the spool.
     pub(super) fn pop_frames(&mut self, limits: &BatchLimits, overhead: usize) -> Vec<FrameRef> {
         let size = self.size(limits);
         let mut frames = Vec::new();
@@ -231,8 +285,7 @@ impl Queue {
             records += u64::from(frame.records);
             bytes += frame.bytes;
             let Waiting { frame, .. } = self.waiting.pop_front().expect("was just looked at");
-            self.waiting_records -= u64::from(frame.records);
-            self.waiting_bytes -= frame.bytes;
+            self.discount(&frame);
             frames.push(frame);
         }
         frames
@@ -240,14 +293,18 @@ impl Queue {
 
     /// Everything that waits in the spool, given up.
     pub(super) fn abandon(&mut self) -> (Vec<Batch>, Vec<FrameRef>) {
-        (self.waiting_records, self.waiting_bytes) = (0, 0);
+        (self.waiting_records, self.waiting_bytes, self.waiting_full) = (0, 0, 0);
         let frames = self.waiting.drain(..).map(|waiting| waiting.frame).collect();
         (self.resend.drain(..).collect(), frames)
     }
 
     /// A message has been given to librdkafka.
-    pub(super) fn sent(&mut self, records: u32, bytes: usize) {
+    pub(super) fn sent(&mut self, records: u32, bytes: usize, now: Instant) {
         self.sent_before = true;
+        if self.in_flight_messages == 0 {
+            // Before this there was nothing to acknowledge.
+            self.last_ack = now;
+        }
         self.in_flight_messages += 1;
         self.in_flight_bytes += bytes;
         self.in_flight_records += u64::from(records);
@@ -321,10 +378,10 @@ fn on_grid(at: Instant, step: Duration, epoch: Instant) -> Instant {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::sync::Arc;
 
     use super::*;
-    use crate::spool::{self, Chunk, Spool, WhenFull};
+    use crate::record::RecordTopic;
+    use crate::spool::{self, Appended, Framing, Reader, Spool, WhenFull};
 
     const OVERHEAD: usize = 100;
 
@@ -333,23 +390,44 @@ mod tests {
     }
 
     fn queue(now: Instant) -> Queue {
-        Queue::new(TopicName::parse(b"t").unwrap(), now)
+        let source = Topic { id: 0, name: Some(RecordTopic::new(b"t")) };
+        Queue::new(TopicName::parse(b"t").unwrap(), source.into(), now)
+    }
+
+    fn spool() -> (Spool, Reader) {
+        let config = spool::Config { memory_bytes: 1 << 20, when_full: WhenFull::Hold, topics_max: 1 };
+        let framing =
+            Framing { records_max: NonZeroU32::new(10).unwrap(), bytes_max: 900, ..Framing::default() };
+        let spool = Spool::in_memory(config, framing);
+        let reader = spool.reader("kafka", true);
+        (spool, reader)
+    }
+
+    fn append(spool: &Spool, records: u32, bytes: usize) {
+        let written: Result<Appended, ()> = spool.append(0, |append| {
+            for i in 0..records {
+                let bytes = if i == 0 { bytes } else { 0 };
+                append.record(b"t", 1, bytes, |out| out.resize(out.len() + bytes, 0));
+            }
+            Ok(())
+        });
+        _ = written.unwrap();
     }
 
     /// Frames of so many records and bytes each.
     fn frames(sizes: &[(u32, usize)]) -> Vec<FrameRef> {
-        let config = spool::Config { memory_bytes: 1 << 20, when_full: WhenFull::Hold, topics_max: 1 };
-        let spool = Spool::in_memory(config);
-        let mut reader = spool.reader("kafka", true);
-        let topic = spool.topic(b"t");
-        let chunk = |&(records, bytes): &(u32, usize)| Chunk {
-            topic: Arc::clone(&topic),
-            records,
-            datapoints: 1,
-            body: vec![0; bytes],
-        };
-        _ = spool.append(sizes.iter().map(chunk), 0);
-        std::iter::from_fn(|| reader.show()).collect()
+        let (spool, mut reader) = spool();
+        let mut frames = Vec::new();
+        for &(records, bytes) in sizes {
+            append(&spool, records, bytes);
+            reader.close(0);
+            frames.extend(std::iter::from_fn(|| reader.show()));
+        }
+        // No opening was heard of.
+        for frame in &mut frames {
+            frame.was_opened = false;
+        }
+        frames
     }
 
     fn filled(sizes: &[(u32, usize)], now: Instant) -> Queue {
@@ -370,8 +448,48 @@ mod tests {
         let mut small = filled(&[(1, 10)], now);
         assert_eq!(due(&small, true), Due::Now);
         assert_eq!(due(&small, false), Due::At(now + FIRST_AGE), "the first message closes early");
-        small.sent(1, 10);
+        small.sent(1, 10, now);
         assert_eq!(due(&small, false), Due::At(now + Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn a_frame_that_grows_is_due_by_age_and_when_it_is_full() {
+        let (spool, mut reader) = spool();
+        let mut queue = queue(Instant::now());
+        let began = Instant::now();
+        let later = began + Duration::from_millis(500);
+        let due = |queue: &Queue| queue.due(&limits(), OVERHEAD, false, began);
+        let hear = |queue: &mut Queue, reader: &mut Reader, now| {
+            while let Some(frame) = reader.show() {
+                queue.push(frame, now);
+            }
+            reader.opened().iter().for_each(|_| queue.opened(now));
+        };
+        append(&spool, 9, 500);
+        hear(&mut queue, &mut reader, began);
+        assert_eq!(due(&queue), Due::At(began + FIRST_AGE));
+        assert!(!queue.is_empty());
+        append(&spool, 3, 500);
+        hear(&mut queue, &mut reader, later);
+        assert_eq!(due(&queue), Due::Now, "it is full, and the next one grows");
+        assert_eq!(queue.pop_frames(&limits(), OVERHEAD).len(), 1);
+        assert_eq!(
+            due(&queue),
+            Due::At(later + FIRST_AGE),
+            "the next one's age counts from its own beginning"
+        );
+        // Opened, filled, and the one after it opened, between two looks.
+        append(&spool, 6, 500);
+        append(&spool, 6, 500);
+        hear(&mut queue, &mut reader, later);
+        while !queue.pop_frames(&limits(), OVERHEAD).is_empty() {}
+        assert_eq!(due(&queue), Due::At(later + FIRST_AGE));
+        let open = u64::from(reader.open_frames()[0].records);
+        spool.close();
+        hear(&mut queue, &mut reader, later);
+        assert_eq!(queue.waiting_records(), open);
+        while !queue.pop_frames(&limits(), OVERHEAD).is_empty() {}
+        assert!(queue.is_empty());
     }
 
     #[test]

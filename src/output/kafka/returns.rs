@@ -1,28 +1,28 @@
 //! From the right: acknowledgements, failures and errors, and what is done about each.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::producer::{Producer, PurgeConfig};
 use tracing::{error, info, warn};
 
-use super::batch::Size;
+use super::batch::{Batch, Size};
 use super::errors::{Answer, Trouble, answer, trouble};
-use super::producer::Delivery;
+use super::lend::Wired;
+use super::notes::NOTES_PAUSE;
+use super::producer::{Context, Delivery};
 use super::queue::HoldReason;
 use super::settings::MESSAGE_BYTES_MAX;
 use super::state::{Link, unix_ms};
-use super::task::{Replacing, Task};
+use super::task::{REPLACE_PAUSE, REPLACE_PAUSE_MAX, Replacing, Task};
 use crate::record::TopicName;
-use crate::spool::{AsideReason, LossReason, Outcome};
+use crate::spool::{AsideReason, LossReason, Outcome, Returned};
 
 /// How long topics are left alone: one that does not exist, one that may not be written, one whose message failed.
 const UNKNOWN_TOPIC_PAUSE: Duration = Duration::from_secs(5);
 const NOT_AUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// Pause before a producer that failed for good is replaced.
-const REPLACE_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a purged producer may take to give everything back, at the end of the process.
 const PURGE_TIME: Duration = Duration::from_secs(2);
@@ -44,11 +44,13 @@ impl Task {
         if came_back {
             self.count_in_flight();
             for topic in std::mem::take(&mut self.starved) {
+                self.queues[topic].starved = false;
                 self.look_soon(topic);
             }
         }
         if self.replacing == Replacing::Returning && self.in_flight_messages == 0 {
-            self.replacing = Replacing::At(now + REPLACE_PAUSE);
+            self.replacing = Replacing::At(now + self.replace_pause);
+            self.replace_pause = (2 * self.replace_pause).min(REPLACE_PAUSE_MAX);
             self.link = None;
             // Its end blocks.
             tokio::task::spawn_blocking(move || drop(link));
@@ -70,12 +72,11 @@ impl Task {
                 let seconds = now_ms.saturating_sub(batch.accepted_ms) as f64 / 1e3;
                 self.metrics.acknowledged(queue.name.as_str(), batch.records, bytes, seconds, now_ms);
                 self.board.acknowledged();
+                (self.failed, self.replace_pause) = (false, REPLACE_PAUSE);
                 self.set_up();
                 let batch = *delivery.batch;
                 batch.ticket.finish(Outcome::Delivered);
-                let queue_bytes = self.config.queue_bytes.get();
-                let free = queue_bytes.saturating_sub(self.in_flight_bytes).min(queue_bytes / 4);
-                self.press.recycle(batch.value, free);
+                self.reader.recycle(batch.value.into_parts().0);
             }
             Err(code) => self.failed(delivery, code, now),
         }
@@ -91,16 +92,18 @@ impl Task {
         let name = queue.name.clone();
         match answer {
             Answer::Resend => {
-                warn!(topic = %name, "Kafka: {code}; the message is sent again");
                 queue.put_back(batch);
+                if let Some(suppressed) = self.log_budget.take(&format!("resend {code:?}"), now) {
+                    warn!(topic = %name, suppressed, "Kafka: {code}; the message is sent again");
+                }
                 self.hold(topic, HoldReason::Retry);
             }
             Answer::HoldTopic => {
-                queue.put_back(batch);
+                self.lay_back(batch, now);
                 self.hold(topic, HoldReason::UnknownTopic);
             }
             Answer::BlockTopic => {
-                queue.put_back(batch);
+                self.lay_back(batch, now);
                 self.hold(topic, HoldReason::NotAuthorized);
             }
             // Several messages travel together. Only one that was alone was itself what the broker did not take.
@@ -138,11 +141,29 @@ impl Task {
                 queue.put_back(batch);
                 if self.replacing == Replacing::No {
                     self.note_error(code, &code.to_string());
-                    self.replace();
+                    self.replace(&code.to_string());
                 }
             }
         }
         self.look_soon(topic);
+    }
+
+    /// Puts a message of a topic that takes none back into the spool, where it can make room for others.
+    fn lay_back(&mut self, batch: Batch, now: Instant) {
+        let Batch { value, ticket, topic, first, seq, records, accepted_ms, .. } = batch;
+        let queue = &mut self.queues[topic];
+        let (mut buffer, body) = value.into_parts();
+        buffer.truncate(body.end);
+        let returned = Returned {
+            topic: queue.source.clone(),
+            seq,
+            first,
+            records,
+            accepted_ms,
+            buffer,
+            start: body.start,
+        };
+        queue.push_back(self.reader.give_back(ticket, returned), now);
     }
 
     /// Says that a record was set aside, within a budget for its topic.
@@ -159,8 +180,10 @@ impl Task {
             HoldReason::NotAuthorized => NOT_AUTHORIZED_PAUSE,
             HoldReason::Retry => RETRY_PAUSE,
         };
+        let now = Instant::now();
+        self.note_soon(now, NOTES_PAUSE);
         let queue = &mut self.queues[topic];
-        if queue.hold(reason, Instant::now() + pause) {
+        if queue.hold(reason, now + pause) {
             let topic = &queue.name;
             match reason {
                 HoldReason::UnknownTopic => warn!(
@@ -177,22 +200,28 @@ impl Task {
     }
 
     fn troubled(&mut self, code: Code, reason: &str) {
+        self.note_error(code, reason);
         match trouble(code) {
-            Trouble::Passing => self.note_error(code, reason),
+            Trouble::Passing => {}
+            Trouble::Broker => self.board.set_cause(reason, false),
             Trouble::Credentials | Trouble::Unreachable => {
-                self.note_error(code, reason);
                 self.board.set_cause(reason, code == Code::AllBrokersDown);
-                self.board.set_link(Link::Down);
-                self.metrics.up.set(0);
-                self.next_probe.get_or_insert(Instant::now() + Duration::from_secs(1));
+                self.set_down();
+                if !self.asking.probing {
+                    self.next_probe.get_or_insert(Instant::now() + RETRY_PAUSE);
+                }
             }
             Trouble::Fatal => {
-                self.note_error(code, reason);
                 if self.replacing == Replacing::No {
-                    self.replace();
+                    self.replace(reason);
                 }
             }
         }
+    }
+
+    fn set_down(&mut self) {
+        self.board.set_link(Link::Down);
+        self.metrics.up.set(0);
     }
 
     /// Notes an error, and logs it within a budget for its kind: librdkafka says the same many times a second.
@@ -204,10 +233,15 @@ impl Task {
     }
 
     /// Gives the producer up: what it holds comes back and goes out by a new one.
-    fn replace(&mut self) {
+    fn replace(&mut self, reason: &str) {
         let Some(link) = &self.link else { return };
-        error!("the Kafka producer failed for good; a new one sends what it held");
-        link.producer().purge(PurgeConfig::default().queue().inflight());
+        if let Some(suppressed) = self.log_budget.take("replace", Instant::now()) {
+            error!(suppressed, "the Kafka producer failed for good; a new one sends what it held: {reason}");
+        }
+        purge(link);
+        self.failed = true;
+        self.board.set_cause(reason, false);
+        self.set_down();
         self.replacing = Replacing::Returning;
         // Its deliveries wake us, and if there are none this does.
         self.wake.notify_one();
@@ -226,6 +260,8 @@ impl Task {
                 records += u64::from(batch.records);
                 batch.ticket.finish(Outcome::Lost(LossReason::Shutdown));
             }
+            // The purge took too long: librdkafka still has them, and takes them along.
+            records += queue.in_flight_records;
             if records > 0 {
                 left.push((queue.name.clone(), records));
             }
@@ -239,8 +275,8 @@ impl Task {
     }
 
     /// Purges the producer and books what it gives back.
-    async fn take_back(&mut self, link: std::sync::Arc<super::lend::Wired<super::producer::Context>>) {
-        link.producer().purge(PurgeConfig::default().queue().inflight());
+    async fn take_back(&mut self, link: Arc<Wired<Context>>) {
+        purge(&link);
         let until = tokio::time::Instant::now() + PURGE_TIME;
         self.link = Some(link.clone());
         self.replacing = Replacing::Returning;
@@ -256,4 +292,9 @@ impl Task {
         // Its end blocks for a moment.
         _ = tokio::task::spawn_blocking(move || drop(link)).await;
     }
+}
+
+/// Has the producer give everything back, without waiting for its threads: they may be busy looking names up.
+fn purge(link: &Wired<Context>) {
+    link.producer().purge(PurgeConfig::default().queue().inflight().non_blocking());
 }

@@ -7,7 +7,9 @@ use tracing::info;
 
 use super::batch::Batch;
 use super::lend::{Header, lend};
+use super::notes::NOTES_PAUSE;
 use super::producer::{Delivery, connect};
+use super::queue::HoldReason;
 use super::settings::Key;
 use super::state::Link;
 use super::task::{Replacing, Task};
@@ -17,6 +19,9 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(5);
 
 /// How many topics at least share what may be under way: no topic has more than this part of it.
 const SHARES: usize = 4;
+
+/// This part of what may be under way may be stuck without counting.
+pub(super) const STALLED_SHARE: usize = 2;
 
 impl Task {
     /// Makes a producer.
@@ -46,7 +51,10 @@ impl Task {
             return;
         }
         if !self.has_permit(topic) {
-            self.starved.push(topic);
+            let queue = &mut self.queues[topic];
+            if !std::mem::replace(&mut queue.starved, true) {
+                self.starved.push(topic);
+            }
             return;
         }
         let overhead = self.press.envelope.overhead();
@@ -54,17 +62,22 @@ impl Task {
         if let Some(batch) = queue.pop_resend() {
             self.give(batch, now);
         } else {
+            if !queue.is_full(&self.config.batch, overhead) {
+                // What grows goes with it.
+                self.reader.close(queue.source.id);
+                self.see(now);
+            }
+            let queue = &mut self.queues[topic];
             let frames = queue.pop_frames(&self.config.batch, overhead);
             let size = queue.size(&self.config.batch);
             let (frames, ticket) = self.reader.take(&frames);
             // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
             let too_large = self.press.too_large;
-            let mut batches = self.press.press(topic, &frames, ticket, size).into_iter();
+            let mut batches = self.press.press(topic, frames, ticket, size).into_iter();
             if self.press.too_large > too_large {
                 let name = self.queues[topic].name.clone();
                 self.log_aside(&name, "it is larger than any message may be");
             }
-            drop(frames);
             if let Some(batch) = batches.next() {
                 self.give(batch, now);
             }
@@ -79,10 +92,19 @@ impl Task {
         let queue = &self.queues[topic];
         let bytes = queue.next_bytes(&self.config.batch);
         let max = self.config.queue_bytes.get();
-        let of_all = self.in_flight_messages == 0 || self.in_flight_bytes + bytes <= max;
+        // What is stuck must not keep the others from flowing, within bounds.
+        let counted = self.in_flight_bytes - self.stalled_bytes().min(max / STALLED_SHARE);
+        let of_all = self.in_flight_messages == 0 || counted + bytes <= max;
         let of_topic = queue.in_flight_messages == 0
-            || (!queue.one_at_a_time && queue.in_flight_bytes + bytes <= max / SHARES);
+            || (!queue.one_at_a_time && !queue.stalled && queue.in_flight_bytes + bytes <= max / SHARES);
         of_all && of_topic
+    }
+
+    fn stalled_bytes(&self) -> usize {
+        if self.stalled == 0 {
+            return 0;
+        }
+        self.queues.iter().filter(|queue| queue.stalled).map(|queue| queue.in_flight_bytes).sum()
     }
 
     fn give(&mut self, mut batch: Batch, now: Instant) {
@@ -109,15 +131,16 @@ impl Task {
         let link = self.link.as_ref().expect("looked at before");
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
             Ok(()) => {
-                queue.sent(records, bytes);
+                queue.sent(records, bytes, now);
                 self.in_flight_messages += 1;
                 self.in_flight_bytes += bytes;
                 self.count_in_flight();
+                self.note_soon(now, NOTES_PAUSE);
             }
             Err((Code::QueueFull, batch)) => {
                 // Permits should not let it come to this. What is under way will make room.
                 queue.put_back(*batch);
-                self.starved.push(topic);
+                self.hold(topic, HoldReason::Retry);
             }
             Err((code, batch)) => self.failed(Delivery { batch, result: Err(code) }, code, now),
         }
@@ -128,12 +151,14 @@ impl Task {
         self.metrics.in_flight_bytes.set(i64::try_from(self.in_flight_bytes).unwrap_or(i64::MAX));
     }
 
-    /// A broker answers.
+    /// A broker answers. After a failure for good that says nothing; an acknowledgement does.
     pub(super) fn set_up(&mut self) {
         self.next_probe = None;
-        if self.board.set_link(Link::Up) {
+        if !self.failed && self.board.set_link(Link::Up) {
             self.metrics.up.set(1);
-            info!(brokers = self.config.brokers.join(","), "Kafka answers");
+            if let Some(suppressed) = self.log_budget.take("answers", Instant::now()) {
+                info!(brokers = self.config.brokers.join(","), suppressed, "Kafka answers");
+            }
         }
     }
 }

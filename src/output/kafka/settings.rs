@@ -4,7 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::output::message::{Envelope, ROOM_BEHIND};
 use crate::record::{Secret, TopicName};
+use crate::spool::Framing;
 
 /// Settings of the Kafka output.
 #[derive(Clone, Debug)]
@@ -41,6 +43,19 @@ pub struct Config {
     pub record_log: bool,
     /// Log the bytes of every message (`record-output-hexdump`).
     pub hexdump: bool,
+}
+
+impl Config {
+    /// How the spool's frames have to be for messages to be made of them.
+    #[must_use]
+    pub fn framing(&self, envelope: &Envelope) -> Framing {
+        Framing {
+            records_max: self.batch.records,
+            bytes_max: self.batch.bytes.saturating_sub(envelope.overhead()),
+            room_before: envelope.room_before(),
+            room_behind: ROOM_BEHIND,
+        }
+    }
 }
 
 /// How a record topic becomes a Kafka topic.

@@ -1,8 +1,8 @@
 //! The output's task: waits, routes what the spool shows to topics, and looks at each topic when it is due.
 //!
 //! One look at a topic either sends its next message, or sets a timer, or finds that it must wait for something to come
-//! back. Sending is in `sending`, what comes back in `returns`, what is asked of the
-//! cluster besides in `asking`.
+//! back. Sending is in `sending`, what comes back in `returns`, what is asked of the cluster besides in `asking`, and
+//! what others may know in `notes`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -13,32 +13,26 @@ use hashbrown::HashMap;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::warn;
 
-use super::asking::Told;
-use super::batch::{Numbering, Press};
+use super::asking::{Asking, Told};
+use super::batch::Press;
 use super::lend::Wired;
 use super::metrics::Metrics;
+use super::notes::NOTES_PAUSE_QUIET;
 use super::producer::Context;
 use super::queue::{Due, Flow, HoldReason, Queue};
 use super::settings::{Config, Naming};
-use super::state::{Board, Link};
+use super::state::Board;
 use crate::output::message::Envelope;
 use crate::record::{RecordTopic, TopicName};
-use crate::spool::{AsideReason, FrameRef, Outcome, Reader};
+use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
-
-/// A topic that has something and no acknowledgement for so long is stalled: a full spool does not wait for it.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// Above this fullness of the spool, messages are closed before they are full.
 const PRESSURE: f64 = 0.75;
 
-/// A look at the spool that finds less than this is followed by another after the pause, and not for each chunk.
-const MUCH: usize = 64 << 10;
-const LOOK_PAUSE: Duration = Duration::from_millis(250);
-
-/// How often the status is written down while there is work, and the buffers are let go when there is none.
-const NOTES_PAUSE: Duration = Duration::from_secs(1);
-const SHRINK_AFTER: Duration = Duration::from_secs(20);
+/// Pause before a producer that failed for good is replaced; twice as long each time, up to the second.
+pub(super) const REPLACE_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const REPLACE_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Each kind of error is logged once in this time, and so many kinds are told apart.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
@@ -60,9 +54,8 @@ pub(super) struct Task {
     pub(super) replacing: Replacing,
     pub(super) press: Press,
     pub(super) queues: Vec<Queue>,
-    by_name: HashMap<TopicName, usize>,
     /// By id of the record topic.
-    routes: HashMap<u32, Route>,
+    pub(super) routes: HashMap<u32, Route>,
     /// Topics to look at now.
     pub(super) ready: VecDeque<usize>,
     /// Topics to look at when something has come back.
@@ -72,13 +65,19 @@ pub(super) struct Task {
     pub(super) in_flight_bytes: usize,
     told: mpsc::Receiver<Told>,
     pub(super) tell: mpsc::Sender<Told>,
+    /// What the helpers in the background do.
+    pub(super) asking: Asking,
     /// When the cluster is asked for next; none while it is reached, or being asked.
     pub(super) next_probe: Option<Instant>,
-    /// When to look for chunks that were too little to be woken for, and how many bytes are enough.
-    next_look: Option<Instant>,
-    wake_at: usize,
-    next_notes: Option<Instant>,
-    next_shrink: Option<Instant>,
+    /// The last producer failed for good, and nothing has been acknowledged since. How long until the next one.
+    pub(super) failed: bool,
+    pub(super) replace_pause: Duration,
+    /// Topics that are stalled: their bytes under way do not count against the others'.
+    pub(super) stalled: usize,
+    /// When messages close before they are full, because the spool is.
+    pressed: bool,
+    pub(super) next_notes: Option<Instant>,
+    pub(super) next_shrink: Option<Instant>,
     draining: bool,
     /// Where the grid of due times begins.
     epoch: Instant,
@@ -99,7 +98,7 @@ pub(super) enum Replacing {
 
 /// Where a record topic's records go.
 #[derive(Clone, Copy, Debug)]
-enum Route {
+pub(super) enum Route {
     To(usize),
     Aside(AsideReason),
 }
@@ -113,11 +112,7 @@ impl Task {
         board: Arc<Board>,
         metrics: Metrics,
     ) -> Task {
-        let numbering = match config.naming {
-            Naming::Prefix(_) => Numbering::Topic,
-            Naming::Single(_) => Numbering::All,
-        };
-        let press = Press::new(envelope, numbering, config.batch.bytes);
+        let press = Press::new(envelope);
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let now = Instant::now();
         Task {
@@ -130,7 +125,6 @@ impl Task {
             replacing: Replacing::At(now),
             press,
             queues: Vec::new(),
-            by_name: HashMap::new(),
             routes: HashMap::new(),
             ready: VecDeque::new(),
             starved: Vec::new(),
@@ -139,9 +133,12 @@ impl Task {
             in_flight_bytes: 0,
             told,
             tell,
+            asking: Asking::default(),
             next_probe: Some(now),
-            next_look: None,
-            wake_at: 1,
+            failed: false,
+            replace_pause: REPLACE_PAUSE,
+            stalled: 0,
+            pressed: false,
             next_notes: None,
             next_shrink: None,
             draining: false,
@@ -162,9 +159,9 @@ impl Task {
             }
             let timer = self.next_timer();
             tokio::select! {
-                more = self.reader.changed(self.wake_at), if !self.draining => self.draining = !more,
+                more = self.reader.changed(), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
-                Some(told) = self.told.recv() => self.hear(&told),
+                Some(told) = self.told.recv() => self.hear(told),
                 () = sleep_until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
@@ -175,17 +172,10 @@ impl Task {
     /// Everything that can be done now.
     fn work(&mut self, now: Instant) {
         self.serve(now);
-        self.forget_gone();
-        let mut seen = 0;
-        while let Some(frame) = self.reader.show() {
-            seen += frame.bytes;
-            self.route(&frame, now);
-        }
-        // Where much comes, the next chunk wakes us; where little comes, we look by ourselves.
-        self.wake_at = if seen > 0 && seen < MUCH { MUCH } else { 1 };
-        self.next_look = (self.wake_at > 1).then(|| now + LOOK_PAUSE);
+        self.see(now);
         self.fire_timers(now);
-        if self.draining || self.reader.fullness() > PRESSURE {
+        self.pressed = self.draining || self.reader.fullness() > PRESSURE;
+        if self.pressed {
             for topic in 0..self.queues.len() {
                 self.look_soon(topic);
             }
@@ -195,27 +185,37 @@ impl Task {
             self.queues[topic].listed = false;
             self.look(topic, now);
         }
-        self.next_notes.get_or_insert(now + NOTES_PAUSE);
     }
 
     // --- from the spool to a topic ---
 
-    /// Forgets frames that had to leave the spool before their turn, and says so.
-    fn forget_gone(&mut self) {
-        let gone = self.reader.gone();
-        for frame in &gone {
+    /// Hears what is new in the spool.
+    pub(super) fn see(&mut self, now: Instant) {
+        while let Some(frame) = self.reader.show() {
+            self.route(&frame, now);
+        }
+        for open in self.reader.opened() {
+            if let Route::To(topic) = self.route_of(&open.topic, now) {
+                self.queues[topic].opened(now);
+                self.note_soon(now, NOTES_PAUSE_QUIET);
+                if self.queues[topic].timer.is_none() {
+                    self.look_soon(topic);
+                }
+            } else {
+                // It is shown then, and set aside.
+                self.reader.close(open.topic.id);
+            }
+        }
+        // Frames that had to leave the spool before their turn.
+        for frame in self.reader.gone() {
             if let Some(Route::To(topic)) = self.routes.get(&frame.topic.id) {
-                self.queues[*topic].forget(frame);
+                self.queues[*topic].forget(&frame);
             }
         }
     }
 
     fn route(&mut self, frame: &FrameRef, now: Instant) {
-        let route = match self.routes.get(&frame.topic.id) {
-            Some(route) => *route,
-            None => self.add_route(frame, now),
-        };
-        match route {
+        match self.route_of(&frame.topic, now) {
             Route::To(topic) => {
                 let queue = &mut self.queues[topic];
                 queue.push(frame.clone(), now);
@@ -224,6 +224,7 @@ impl Task {
                 {
                     self.look_soon(topic);
                 }
+                self.note_soon(now, NOTES_PAUSE_QUIET);
             }
             Route::Aside(reason) => {
                 let (_, ticket) = self.reader.take([frame]);
@@ -232,19 +233,19 @@ impl Task {
         }
     }
 
-    fn add_route(&mut self, frame: &FrameRef, now: Instant) -> Route {
-        let route = match self.topic_for(frame.topic.name.as_ref()) {
-            Ok(name) => match self.by_name.get(&name) {
-                Some(topic) => Route::To(*topic),
-                None if self.queues.len() >= self.config.topics_max.get() => {
-                    warn!(topic = %name, "records set aside: more Kafka topics than kafka-topics-max");
-                    Route::Aside(AsideReason::TopicLimit)
-                }
-                None => Route::To(self.add_queue(name, now)),
-            },
+    fn route_of(&mut self, source: &Arc<Topic>, now: Instant) -> Route {
+        if let Some(route) = self.routes.get(&source.id) {
+            return *route;
+        }
+        let route = match self.topic_for(source.name.as_ref()) {
+            Ok(topic) if self.queues.len() >= self.config.topics_max.get() => {
+                warn!(%topic, "records set aside: more Kafka topics than kafka-topics-max");
+                Route::Aside(AsideReason::TopicLimit)
+            }
+            Ok(topic) => Route::To(self.add_queue(topic, source, now)),
             Err(reason) => Route::Aside(reason),
         };
-        self.routes.insert(frame.topic.id, route);
+        self.routes.insert(source.id, route);
         route
     }
 
@@ -263,10 +264,9 @@ impl Task {
         })
     }
 
-    fn add_queue(&mut self, name: TopicName, now: Instant) -> usize {
+    fn add_queue(&mut self, name: TopicName, source: &Arc<Topic>, now: Instant) -> usize {
         let topic = self.queues.len();
-        self.queues.push(Queue::new(name.clone(), now));
-        self.by_name.insert(name, topic);
+        self.queues.push(Queue::new(name, source.clone(), now));
         self.metrics.topics.inc();
         if self.config.create_topics.is_some() {
             self.ask(topic, HoldReason::Creating);
@@ -286,9 +286,8 @@ impl Task {
 
     fn look(&mut self, topic: usize, now: Instant) {
         let overhead = self.press.envelope.overhead();
-        let at_once = self.draining || self.reader.fullness() > PRESSURE;
         let queue = &mut self.queues[topic];
-        let at = match queue.due(&self.config.batch, overhead, at_once, self.epoch) {
+        let at = match queue.due(&self.config.batch, overhead, self.pressed, self.epoch) {
             Due::Never => return,
             Due::Now => return self.send_next(topic, now),
             Due::At(at) => at,
@@ -334,7 +333,7 @@ impl Task {
         }
         if self.next_shrink.is_some_and(|at| at <= now) {
             self.next_shrink = None;
-            self.press.shrink();
+            self.reader.shrink();
         }
     }
 
@@ -344,34 +343,8 @@ impl Task {
             Replacing::At(at) => Some(at),
             Replacing::No | Replacing::Returning => None,
         };
-        let timers = [topics, replace, self.next_look, self.next_probe, self.next_notes, self.next_shrink];
+        let timers = [topics, replace, self.next_probe, self.next_notes, self.next_shrink];
         timers.into_iter().flatten().min()
-    }
-
-    /// Writes down how things are, and tells the spool which topics it must not wait for.
-    pub(super) fn take_notes(&mut self, now: Instant) {
-        let mut held = 0;
-        for queue in &mut self.queues {
-            let stuck = !queue.is_empty() && now.duration_since(queue.last_ack) > STALLED_AFTER;
-            let stalled = stuck && (queue.flow != Flow::Flowing || queue.in_flight_messages > 0);
-            held += i64::from(queue.flow != Flow::Flowing);
-            if stalled != queue.stalled {
-                queue.stalled = stalled;
-                for source in &queue.sources {
-                    self.reader.set_stalled(*source, stalled);
-                }
-            }
-        }
-        self.metrics.topics_held.set(held);
-        self.metrics.up.set(i64::from(self.board.link() == Link::Up));
-        self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
-        // Stalling and its end come with time, not with an event.
-        if self.queues.iter().any(|queue| !queue.is_empty()) {
-            self.next_notes = Some(now + NOTES_PAUSE);
-        }
-        if self.in_flight_messages == 0 && self.press.holds_buffers() {
-            self.next_shrink.get_or_insert(now + SHRINK_AFTER);
-        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ocf::testing::{PLAIN, numbered, write_record};
-use crate::spool::{self, AsideReason, Chunk, LossReason, OutputLedger, Spool, WhenFull};
+use crate::spool::{self, AsideReason, Framing, LossReason, OutputLedger, Spool, WhenFull};
 
 /// How long anything may take before a test gives up and says what it waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,15 +65,30 @@ fn config(brokers: String) -> Config {
     }
 }
 
-fn rig(change: impl FnOnce(&mut Config)) -> Rig {
+fn cluster_and_config(
+    change: impl FnOnce(&mut Config),
+) -> (MockCluster<'static, DefaultProducerContext>, Config) {
     let cluster = MockCluster::new(1).unwrap();
     for topic in ["metrics-a", "metrics-b"] {
         cluster.create_topic(topic, 1, 1).unwrap();
     }
     let mut config = config(cluster.bootstrap_servers());
     change(&mut config);
-    let spool =
-        Spool::in_memory(spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max: 100 });
+    (cluster, config)
+}
+
+fn rig(change: impl FnOnce(&mut Config)) -> Rig {
+    let (cluster, config) = cluster_and_config(change);
+    let framing = config.framing(&Envelope::new([7; 16]));
+    rig_with(cluster, config, framing)
+}
+
+fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
+    let topics_max = if matches!(config.naming, Naming::Single(_)) { 0 } else { 100 };
+    let spool = Spool::in_memory(
+        spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max },
+        framing,
+    );
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let envelope = Envelope::new([7; 16]);
     let kafka = Kafka::new(config, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
@@ -84,24 +99,26 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 impl Rig {
-    /// Accepts records with the next numbers, in one chunk.
+    /// Accepts records with the next numbers, in one block.
     fn accept(&mut self, topic: &str, records: u32) {
         self.accept_sized(topic, records, 0);
     }
 
     /// The same, each about so many bytes larger.
     fn accept_sized(&mut self, topic: &str, records: u32, bytes: usize) {
-        let mut body = Vec::new();
-        for value in self.next..self.next + records {
-            let mut record = numbered(topic, value);
-            record.tags[0].value = vec![b'x'; bytes];
-            write_record(&record, PLAIN, &mut body);
-        }
+        let numbers = self.next..self.next + records;
         self.next += records;
-        let topic = self.spool.topic(topic.as_bytes());
-        let chunk = Chunk { topic, records, datapoints: records.into(), body };
-        let appended = self.spool.append([chunk], 0);
-        assert_eq!(appended.records, u64::from(records));
+        let appended: Result<_, ()> = self.spool.append(0, |append| {
+            for value in numbers {
+                let mut record = numbered(topic, value);
+                record.tags[0].value = vec![b'x'; bytes];
+                let mut encoded = Vec::new();
+                write_record(&record, PLAIN, &mut encoded);
+                append.record(topic.as_bytes(), 1, encoded.len(), |out| out.extend_from_slice(&encoded));
+            }
+            Ok(())
+        });
+        assert_eq!(appended.unwrap().records, u64::from(records));
     }
 
     fn books(&self) -> OutputLedger {
@@ -224,7 +241,8 @@ async fn a_message_closes_at_its_bytes() {
 
 #[tokio::test]
 async fn a_frame_larger_than_a_message_becomes_several() {
-    let mut rig = rig(|config| config.batch.bytes = 3_000);
+    let (cluster, config) = cluster_and_config(|config| config.batch.bytes = 3_000);
+    let mut rig = rig_with(cluster, config, Framing::default());
     rig.accept_sized("a", 40, 300);
     rig.delivered(40).await;
     assert_eq!(rig.read("metrics-a").values, (0..40).collect::<Vec<_>>());
