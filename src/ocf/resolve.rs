@@ -117,6 +117,7 @@ pub fn plan(schema_text: &[u8]) -> Result<Plan, SchemaFault> {
     let mut compiler = skips::Compiler::new();
     // All types are compiled as what is passed over first: they are then known when fields refer to them.
     compiler.skip(&schema)?;
+    compiler.refuse_endless()?;
     let top = compiler.top(&schema)?;
     let (skips, n_nodes) = compiler.finish();
     let program = Program { skips, top };

@@ -25,8 +25,16 @@ pub(in crate::ocf) enum Skip {
     Map(SkipId),
     Union(Box<[SkipId]>),
     /// Two or more fields, each of at least one byte. A record of one such field is that field, so that a byte of
-    /// input never costs more than a few steps.
+    /// input never costs more than a few steps; only where that field is a record around this one, it is one step more.
     Record(Box<[SkipId]>),
+}
+
+impl Skip {
+    /// What stands for a record while its fields are being compiled. No node is like it in the end: a record without
+    /// bytes is [`Skip::Bytes`].
+    pub(in crate::ocf) fn open() -> Skip {
+        Skip::Record(Box::default())
+    }
 }
 
 /// A value of ours as the writer has it: always there, or in some branches of a union.

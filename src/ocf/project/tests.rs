@@ -337,6 +337,28 @@ fn records_of_records_cost_no_more_than_their_bytes() {
 }
 
 #[test]
+fn a_record_may_hold_the_one_around_it() {
+    // A link wraps the node that it is a field of: it is compiled while that node is not yet known.
+    let wraps = |fields: &str| {
+        let link = format!(r#"{{"type":"record","name":"Wrap","fields":[{fields}]}}"#);
+        with_extra(&format!(
+            r#"{{"type":"record","name":"Node","fields":[{{"name":"next","type":["null",{link}]}}]}}"#
+        ))
+    };
+    let node = r#"{"name":"node","type":"Node"}"#;
+    let links = avro(&[L(1), L(1), L(1), L(0)]);
+    check(&wraps(node), &[links.clone(), ours()].concat(), &ours(), 1, 2);
+
+    let (flag, size) = (r#"{"name":"flag","type":"boolean"}"#, r#"{"name":"size","type":"double"}"#);
+    let behind = [avro(&[L(1), L(1), L(0)]), vec![9; 2 * 9], ours()].concat();
+    check(&wraps(&[node, flag, size].join(",")), &behind, &ours(), 1, 2);
+    let before = [avro(&[L(1)]), vec![9; 9], avro(&[L(1)]), vec![9; 9], avro(&[L(0)]), ours()].concat();
+    check(&wraps(&[flag, size, node].join(",")), &before, &ours(), 1, 2);
+    let between = [avro(&[L(1), R(&[9]), L(0)]), vec![9; 8], ours()].concat();
+    check(&wraps(&[flag, node, size].join(",")), &between, &ours(), 1, 2);
+}
+
+#[test]
 fn a_value_nested_too_deep_loses_the_block() {
     let projection =
         with_extra(r#"{"type":"record","name":"A","fields":[{"name":"a","type":["null","A"]}]}"#);

@@ -19,22 +19,26 @@ const COUNTED: SkipId = 2;
 pub(super) struct Compiler<'s> {
     skips: Vec<Skip>,
     named: HashMap<&'s Name, Named<'s>>,
-    /// Arrays, maps and unions around the type that is being compiled.
-    n_around: usize,
     n_nodes: usize,
 }
 
 struct Named<'s> {
     skip: SkipId,
     schema: &'s Schema,
-    /// While its fields are being compiled: `n_around` where it began.
-    open: Option<usize>,
+}
+
+/// How far the search for types without end has come with a node.
+#[derive(Clone, Copy)]
+enum Seen {
+    Never,
+    OnTheWay,
+    Ends,
 }
 
 impl<'s> Compiler<'s> {
     pub(super) fn new() -> Compiler<'s> {
         let skips = vec![Skip::Bytes(0), Skip::Long, Skip::Counted];
-        Compiler { skips, named: HashMap::new(), n_around: 0, n_nodes: 0 }
+        Compiler { skips, named: HashMap::new(), n_nodes: 0 }
     }
 
     /// The nodes, and how many steps the whole program has.
@@ -53,15 +57,15 @@ impl<'s> Compiler<'s> {
             Schema::Double => Ok(self.push(Skip::Bytes(8))),
             Schema::Bytes | Schema::String => Ok(COUNTED),
             Schema::Array(array) => {
-                let item = self.within(&array.items)?;
+                let item = self.skip(&array.items)?;
                 Ok(self.push(Skip::Array(item)))
             }
             Schema::Map(map) => {
-                let value = self.within(&map.types)?;
+                let value = self.skip(&map.types)?;
                 Ok(self.push(Skip::Map(value)))
             }
             Schema::Union(union) => {
-                let branches = union.variants().iter().map(|branch| self.within(branch));
+                let branches = union.variants().iter().map(|branch| self.skip(branch));
                 let branches = branches.collect::<Result<_, _>>()?;
                 Ok(self.push(Skip::Union(branches)))
             }
@@ -74,6 +78,30 @@ impl<'s> Compiler<'s> {
             // Logical types are cut out of the text.
             _ => Err(SchemaFault::NotAvro("unknown type".to_owned())),
         }
+    }
+
+    /// Refuses a type whose values cannot end, because each holds another one in a record, however many records are
+    /// between. What stands in an array, map or union need not be there.
+    pub(super) fn refuse_endless(&self) -> Result<(), SchemaFault> {
+        let mut seen = vec![Seen::Never; self.skips.len()];
+        let endless = (0..self.skips.len()).find_map(|id| self.endless(id as SkipId, &mut seen));
+        let Some(id) = endless else { return Ok(()) };
+        let name = self.named.iter().find(|(_, named)| named.skip == id).map(|(name, _)| name.fullname(None));
+        Err(SchemaFault::Endless(quote(&name.unwrap_or_default())))
+    }
+
+    /// A record that is reached from itself by way of `id`.
+    fn endless(&self, id: SkipId, seen: &mut [Seen]) -> Option<SkipId> {
+        let Skip::Record(fields) = &self.skips[id as usize] else { return None };
+        match seen[id as usize] {
+            Seen::Never => {}
+            Seen::OnTheWay => return Some(id),
+            Seen::Ends => return None,
+        }
+        seen[id as usize] = Seen::OnTheWay;
+        let endless = fields.iter().find_map(|field| self.endless(*field, seen));
+        seen[id as usize] = Seen::Ends;
+        endless
     }
 
     /// The type itself, where `schema` is the name of one.
@@ -91,6 +119,7 @@ impl<'s> Compiler<'s> {
         let bytes = match self.skips[field as usize] {
             Skip::Bytes(0) => return None,
             Skip::Bytes(bytes) => bytes,
+            // Also a type that is still open: it refers to itself, which takes an array, map or union, so it has bytes.
             _ => return Some(field),
         };
         if let Some(last) = last
@@ -118,7 +147,7 @@ impl<'s> Compiler<'s> {
         }
         Ok(match steps.as_slice() {
             [] => Skip::Bytes(0),
-            [one] => self.skips[*one as usize].clone(),
+            [one] if !self.is_open(*one) => self.skips[*one as usize].clone(),
             _ => Skip::Record(steps.into()),
         })
     }
@@ -136,29 +165,23 @@ impl<'s> Compiler<'s> {
             let name = quote(&name.fullname(None));
             return Err(SchemaFault::NotAvro(format!("type \"{name}\" is defined twice")));
         }
-        let skip = self.push(Skip::Bytes(0));
-        self.named.insert(name, Named { skip, schema, open: Some(self.n_around) });
+        let skip = self.push(Skip::open());
+        self.named.insert(name, Named { skip, schema });
         self.skips[skip as usize] = compile(self)?;
-        self.named.insert(name, Named { skip, schema, open: None });
         Ok(skip)
     }
 
-    fn reference(&mut self, name: &Name) -> Result<SkipId, SchemaFault> {
-        let quoted = || quote(&name.fullname(None));
-        let Some(named) = self.named.get(name) else {
-            return Err(SchemaFault::NotAvro(format!("type \"{}\" is not defined", quoted())));
-        };
-        if named.open == Some(self.n_around) {
-            return Err(SchemaFault::Endless(quoted()));
-        }
-        Ok(named.skip)
+    /// Whether a type is still being compiled: it may be referred to, and nothing is known of it.
+    fn is_open(&self, id: SkipId) -> bool {
+        self.skips[id as usize] == Skip::open()
     }
 
-    fn within(&mut self, schema: &'s Schema) -> Result<SkipId, SchemaFault> {
-        self.n_around += 1;
-        let skip = self.skip(schema);
-        self.n_around -= 1;
-        skip
+    fn reference(&mut self, name: &Name) -> Result<SkipId, SchemaFault> {
+        let Some(named) = self.named.get(name) else {
+            let name = quote(&name.fullname(None));
+            return Err(SchemaFault::NotAvro(format!("type \"{name}\" is not defined")));
+        };
+        Ok(named.skip)
     }
 
     fn push(&mut self, skip: Skip) -> SkipId {

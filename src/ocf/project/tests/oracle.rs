@@ -13,7 +13,7 @@ use apache_avro::types::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::ocf::METRIC_LIST;
+use crate::ocf::{METRIC_LIST, SchemaFault};
 
 /// A field's name, and what makes its type.
 type Field = (&'static str, fn(&mut Dice) -> Json);
@@ -23,12 +23,28 @@ struct Dice {
     state: u64,
     /// Full names of types that are defined so far.
     defined: Vec<String>,
+    /// Full names of the records whose fields are being made, and `n_around` where each began.
+    open: Vec<(String, usize)>,
+    /// Arrays, maps and unions around the type that is being made.
+    n_around: usize,
     n_names: usize,
+    /// Values that may still be made before arrays are empty and unions are on their first branch.
+    n_values: usize,
 }
+
+/// Values of one record, about: a schema that refers to itself has no end of them.
+const VALUES_MAX: usize = 300;
 
 impl Dice {
     fn new(seed: u64) -> Dice {
-        Dice { state: seed, defined: Vec::new(), n_names: 0 }
+        Dice {
+            state: seed,
+            defined: Vec::new(),
+            open: Vec::new(),
+            n_around: 0,
+            n_names: 0,
+            n_values: VALUES_MAX,
+        }
     }
 
     fn below(&mut self, n: usize) -> usize {
@@ -75,41 +91,75 @@ impl Dice {
         for i in (1..fields.len()).rev() {
             fields.swap(i, self.below(i + 1));
         }
+        self.record_of(&fields)
+    }
+
+    /// A record with these fields, which may refer to it from within an array, a map or a union.
+    fn record_of(&mut self, fields: &[Field]) -> Json {
+        let (name, attributes) = self.name();
+        self.open.push((name, self.n_around));
         let fields: Vec<Json> =
             fields.iter().map(|(name, schema)| json!({"name": name, "type": schema(self)})).collect();
-        self.named("record", json!({"fields": fields}))
+        self.defined.extend(self.open.pop().map(|(name, _)| name));
+        merged(&[json!({"type": "record", "fields": fields}), attributes])
+    }
+
+    /// What is within an array, a map or a union.
+    fn within<T>(&mut self, make: impl FnOnce(&mut Dice) -> T) -> T {
+        self.n_around += 1;
+        let inner = make(self);
+        self.n_around -= 1;
+        inner
+    }
+
+    /// The name of a type that may stand here: of a record around this place as often as of one before it.
+    fn reference(&mut self) -> Option<Json> {
+        let may_be_referred_to = |(_, n_around): &&(String, usize)| *n_around < self.n_around;
+        let around: Vec<Json> =
+            self.open.iter().filter(may_be_referred_to).map(|(name, _)| json!(name)).collect();
+        let before: Vec<Json> = self.defined.iter().map(|name| json!(name)).collect();
+        let names = if before.is_empty() || !around.is_empty() && self.one_in(2) { around } else { before };
+        if names.is_empty() { None } else { Some(self.of(&names)) }
     }
 
     fn extra(&mut self, depth: usize) -> Json {
-        let n = if depth == 0 { 9 } else { 15 };
+        let n = if depth == 0 { 10 } else { 16 };
         match self.below(n) {
             i @ 0..=7 => json!(["null", "boolean", "int", "long", "float", "double", "string", "bytes"][i]),
-            8 if !self.defined.is_empty() => {
-                let i = self.below(self.defined.len());
-                json!(self.defined[i])
-            }
             8 | 9 => {
+                if let Some(name) = self.reference() {
+                    return name;
+                }
                 let size = self.below(4);
                 self.named("fixed", json!({"size": size}))
             }
             10 => self.named("enum", json!({"symbols": ["A", "B", "C"]})),
-            11 => json!({"type": "array", "items": self.extra(depth - 1)}),
-            12 => json!({"type": "map", "values": self.extra(depth - 1)}),
+            11 => json!({"type": "array", "items": self.within(|dice| dice.extra(depth - 1))}),
+            12 => json!({"type": "map", "values": self.within(|dice| dice.extra(depth - 1))}),
             13 => {
-                let other = self.extra_of_its_own(depth - 1);
+                let other = self.within(|dice| dice.extra_of_its_own(depth - 1));
                 json!(["null", "int", other])
             }
             _ => {
-                let (name, attributes) = self.name();
-                let value = self.extra(depth - 1);
-                let below = if self.one_in(2) {
-                    json!(["null", name])
-                } else {
-                    json!({"type": "array", "items": name})
+                // One that mostly refers to itself, before or behind other fields, or through a record in it.
+                let other: fn(&mut Dice) -> Json = |dice| dice.extra(1);
+                let below: fn(&mut Dice) -> Json = |dice| {
+                    let name = dice.open[dice.open.len() - 1].0.clone();
+                    dice.of(&[json!(["null", name]), json!({"type": "array", "items": name})])
                 };
-                self.defined.push(name);
-                let fields = json!([{"name": "v", "type": value}, {"name": "below", "type": below}]);
-                merged(&[json!({"type": "record", "fields": fields}), attributes])
+                let wrapped: fn(&mut Dice) -> Json = |dice| {
+                    let link = dice.within(|dice| {
+                        let node: fn(&mut Dice) -> Json = |dice| json!(dice.open[dice.open.len() - 2].0);
+                        let flag: fn(&mut Dice) -> Json = |_| json!("boolean");
+                        let fields = [("a", flag), ("node", node), ("b", flag)];
+                        let (from, to) = (dice.below(2), 2 + dice.below(2));
+                        dice.record_of(&fields[from..to])
+                    });
+                    json!(["null", link])
+                };
+                let fields = [("v", other), ("below", below), ("w", other), ("wrapped", wrapped)];
+                let (from, to) = (self.below(3), 2 + self.below(3));
+                self.record_of(&fields[from.min(to - 1)..to])
             }
         }
     }
@@ -151,23 +201,27 @@ impl Dice {
     }
 
     fn tags(&mut self) -> Json {
-        let tag = self.record(vec![("key", Dice::text), ("value", Dice::text)]);
+        let tag = self.within(|dice| dice.record(vec![("key", Dice::text), ("value", Dice::text)]));
         self.array(tag)
     }
 
     fn datapoints(&mut self) -> Json {
         let time = ["time", "time_ms"][self.below(2)];
-        let datapoint = self.record(vec![("name", Dice::text), (time, Dice::time), ("value", Dice::number)]);
+        let datapoint = self.within(|dice| {
+            dice.record(vec![("name", Dice::text), (time, Dice::time), ("value", Dice::number)])
+        });
         self.array(datapoint)
     }
 
     fn datapoints_of_a_metric(&mut self) -> Json {
-        let datapoint = self.record(vec![("time", Dice::time), ("value", Dice::number)]);
+        let datapoint = self.within(|dice| dice.record(vec![("time", Dice::time), ("value", Dice::number)]));
         self.array(datapoint)
     }
 
     fn metrics(&mut self) -> Json {
-        let metric = self.record(vec![("name", Dice::text), ("datapoints", Dice::datapoints_of_a_metric)]);
+        let metric = self.within(|dice| {
+            dice.record(vec![("name", Dice::text), ("datapoints", Dice::datapoints_of_a_metric)])
+        });
         self.array(metric)
     }
 
@@ -192,7 +246,16 @@ impl Dice {
         if self.one_in(5) { json!(["null", list]) } else { list }
     }
 
+    /// A record's value.
+    fn record_value(&mut self, schema: &Schema, names: &NamesRef) -> Value {
+        self.n_values = VALUES_MAX;
+        self.value(schema, names, 0)
+    }
+
     fn value(&mut self, schema: &Schema, names: &NamesRef, depth: usize) -> Value {
+        self.n_values = self.n_values.saturating_sub(1);
+        assert!(depth < 100, "a value without end");
+        let ends = depth > 6 || self.n_values == 0;
         match schema {
             Schema::Null => Value::Null,
             Schema::Boolean => Value::Boolean(self.one_in(2)),
@@ -208,11 +271,11 @@ impl Dice {
                 Value::Enum(i as u32, symbols.symbols[i].clone())
             }
             Schema::Array(array) => {
-                let n = if depth > 6 { 0 } else { self.below(5) };
+                let n = if ends { 0 } else { self.below(5) };
                 Value::Array((0..n).map(|_| self.value(&array.items, names, depth + 1)).collect())
             }
             Schema::Map(map) => {
-                let n = if depth > 6 { 0 } else { self.below(3) };
+                let n = if ends { 0 } else { self.below(3) };
                 Value::Map(
                     (0..n).map(|i| (format!("k{i}"), self.value(&map.types, names, depth + 1))).collect(),
                 )
@@ -220,13 +283,10 @@ impl Dice {
             Schema::Union(union) => {
                 let mut i = self.below(union.variants().len());
                 // Mostly a branch that can be read, or few records would be.
-                if matches!(union.variants()[i], Schema::Null | Schema::Boolean)
-                    && !self.one_in(8)
-                    && depth <= 6
-                {
+                if matches!(union.variants()[i], Schema::Null | Schema::Boolean) && !self.one_in(8) {
                     i = union.variants().len() - 1 - i;
                 }
-                if depth > 6 {
+                if ends {
                     i = 0;
                 }
                 Value::Union(i as u32, Box::new(self.value(&union.variants()[i], names, depth + 1)))
@@ -298,6 +358,16 @@ impl Dice {
     }
 }
 
+/// None where records of this schema need no projection, or cannot be: references are made without a look at where a
+/// type holds itself.
+fn projection_of(schema_text: &str) -> Option<std::sync::Arc<Projection>> {
+    match plan(schema_text.as_bytes()) {
+        Ok(Plan::Project(projection)) => Some(projection),
+        Ok(Plan::Native) | Err(SchemaFault::Endless(_)) => None,
+        Err(fault) => panic!("{schema_text}: {fault}"),
+    }
+}
+
 fn merged(objects: &[Json]) -> Json {
     objects.iter().flat_map(|object| object.as_object().unwrap().clone()).collect()
 }
@@ -362,14 +432,14 @@ proptest! {
     fn a_record_is_what_apache_avro_resolves_it_to(seed: u64) {
         let mut dice = Dice::new(seed);
         let text = dice.list().to_string();
-        let Plan::Project(projection) = plan(text.as_bytes()).unwrap() else { return Ok(()) };
+        let Some(projection) = projection_of(&text) else { return Ok(()) };
         let writer = Schema::parse_str(&text).unwrap();
         let names = ResolvedSchema::new(&writer).unwrap();
         let ours = Schema::parse_str(METRIC_LIST).unwrap();
 
         let records: Vec<Vec<u8>> = (0..4)
             .map(|_| {
-                let value = dice.value(&writer, names.get_names(), 0);
+                let value = dice.record_value(&writer, names.get_names());
                 let mut bytes = Vec::new();
                 dice.encode(&value, &mut bytes);
                 bytes
@@ -406,10 +476,10 @@ proptest! {
     fn a_damaged_record_neither_panics_nor_outgrows_its_limits(seed: u64, at: prop::sample::Index, byte: u8) {
         let mut dice = Dice::new(seed);
         let text = dice.list().to_string();
-        let Plan::Project(projection) = plan(text.as_bytes()).unwrap() else { return Ok(()) };
+        let Some(projection) = projection_of(&text) else { return Ok(()) };
         let writer = Schema::parse_str(&text).unwrap();
         let names = ResolvedSchema::new(&writer).unwrap();
-        let value = dice.value(&writer, names.get_names(), 0);
+        let value = dice.record_value(&writer, names.get_names());
         let mut bytes = Vec::new();
         dice.encode(&value, &mut bytes);
         let at = at.index(bytes.len());
