@@ -2,8 +2,9 @@
 //!
 //! A record in our schema is `topic string, tags array<{key, value}>, datapoints array<{name, time, value}>`. Nothing
 //! is decoded: the walk steps from length to length, looks at the keys of tags, and leaves offsets. Strings stay
-//! bytes, doubles are stepped over. Arrays may come in several blocks and with negative counts (which carry a size in
-//! bytes; it is read and not trusted).
+//! bytes, doubles are stepped over. Arrays may come in several blocks and with negative counts. Those carry the size of
+//! their items in bytes, which must be right: the bytes go to Kafka as they are, and a reader there may pass over an
+//! array by that size.
 //!
 //! Every step is bounded by the bytes that are there: a count says how often to try, never how much to allocate, and
 //! no item is of size 0, so a walk ends after at most as many steps as there are bytes.
@@ -153,15 +154,17 @@ pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
     let mut tags = 0u32;
     let mut count_span = None;
     let mut blocks = 0u32;
+    let mut any_sized = false;
     let tags_end = loop {
         let count_at = at;
-        let (items, signed) = match block_count(bytes, &mut at)? {
+        let (items, sized) = match block_count(bytes, &mut at)? {
             Count::End => break count_at,
             Count::Items(items) => (items, false),
             Count::SizedItems(items) => (items, true),
         };
+        any_sized |= sized;
         blocks += 1;
-        count_span = (blocks == 1 && !signed).then_some(count_at..at);
+        count_span = (blocks == 1 && !sized).then_some(count_at..at);
         for _ in 0..items {
             let key = string(bytes, &mut at)?;
             let value = string(bytes, &mut at)?;
@@ -176,12 +179,19 @@ pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
     loop {
         let items = match block_count(bytes, &mut at)? {
             Count::End => break,
-            Count::Items(items) | Count::SizedItems(items) => items,
+            Count::Items(items) => items,
+            Count::SizedItems(items) => {
+                any_sized = true;
+                items
+            }
         };
         for _ in 0..items {
             skip_datapoint(bytes, &mut at)?;
         }
         datapoints = datapoints.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+    }
+    if any_sized {
+        check_sizes(bytes, start)?;
     }
     Ok(Shape { topic, origin, tags, datapoints, span: start..at, count: count_span, tags_end })
 }
@@ -212,6 +222,40 @@ pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Ve
     }
     out.extend_from_slice(&added.items);
     out.extend_from_slice(&bytes[shape.tags_end..end]);
+}
+
+/// Walks a record once more and holds the sizes of its array blocks against their items. Hardly any writer has them, so
+/// those that do pay for the comparison, and the others need not carry a size along.
+#[cold]
+fn check_sizes(bytes: &[u8], start: usize) -> Result<(), NoRecord> {
+    let mut at = start;
+    string(bytes, &mut at)?;
+    check_array(bytes, &mut at, |bytes, at| {
+        string(bytes, at)?;
+        string(bytes, at).map(drop)
+    })?;
+    check_array(bytes, &mut at, skip_datapoint)
+}
+
+fn check_array(
+    bytes: &[u8],
+    at: &mut usize,
+    skip: impl Fn(&[u8], &mut usize) -> Result<(), NoRecord>,
+) -> Result<(), NoRecord> {
+    loop {
+        let count = long(bytes, at)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let size = if count < 0 { Some(long(bytes, at)?) } else { None };
+        let first = *at;
+        for _ in 0..count.unsigned_abs() {
+            skip(bytes, at)?;
+        }
+        if size.is_some_and(|size| size != varint::length(*at - first)) {
+            return Err(NoRecord);
+        }
+    }
 }
 
 enum Count {
@@ -393,6 +437,22 @@ mod tests {
         }
 
         #[test]
+        fn a_walk_takes_what_can_be_decoded_and_nothing_else(
+            record in records(),
+            layout in layouts(),
+            at: proptest::sample::Index,
+            damage in 0u8..8,
+        ) {
+            let mut bytes = Vec::new();
+            write_record(&record, layout, &mut bytes);
+            let at = at.index(bytes.len());
+            bytes[at] = bytes[at].wrapping_add(damage);
+            let mut end = 0;
+            let decoded = crate::ocf::decode::decode_record(&bytes, &mut end);
+            prop_assert_eq!(walk(&bytes, 0).ok().map(|shape| shape.span.end), decoded.map(|_| end));
+        }
+
+        #[test]
         fn a_splice_is_the_reference_transform(record in records(), layout in layouts(), added in 0usize..4) {
             let record = readable(&record);
             let added: Vec<Tag> = (0..added).map(|i| Tag::new(format!("added{i}"), "x".repeat(i * 50))).collect();
@@ -451,5 +511,30 @@ mod tests {
         for (what, bytes) in cases {
             assert_eq!(walk(&bytes.concat(), 0), Err(NoRecord), "{what}");
         }
+    }
+
+    #[test]
+    fn the_size_of_a_block_must_be_that_of_its_items() {
+        // Tags and datapoints of one item each, with their sizes.
+        let record = |tags: i64, datapoints: i64| {
+            let mut bytes = vec![2, b't'];
+            varint::write_long(-1, &mut bytes);
+            varint::write_long(tags, &mut bytes);
+            bytes.extend([2, b'k', 2, b'v', 0]);
+            varint::write_long(-1, &mut bytes);
+            varint::write_long(datapoints, &mut bytes);
+            bytes.extend([&[2, b'n', 14][..], &1f64.to_le_bytes(), &[0]].concat());
+            bytes
+        };
+        let good = record(4, 11);
+        assert_eq!(walk(&good, 0).map(|shape| shape.span), Ok(0..good.len()));
+        for off in [-1, 1, 1 << 20, i64::MAX - 11, i64::MIN] {
+            let wrong_tags = record(4i64.wrapping_add(off), 11);
+            assert_eq!(walk(&wrong_tags, 0), Err(NoRecord), "tags, {off} too many");
+            let wrong_datapoints = record(4, 11i64.wrapping_add(off));
+            assert_eq!(walk(&wrong_datapoints, 0), Err(NoRecord), "datapoints, {off} too many");
+        }
+        assert_eq!(walk(&record(-4, 11), 0), Err(NoRecord));
+        assert_eq!(walk(&record(4, -11), 0), Err(NoRecord));
     }
 }
