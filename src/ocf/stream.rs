@@ -9,7 +9,8 @@
 //! larger than we read is passed over the same way.
 //!
 //! # A second header
-//! Where a block may begin, an `Obj\x01` begins a new stream: files sent one after the other over one connection.
+//! Where a block may begin, an `Obj\x01` begins a new stream: files sent one after the other over one connection. So it
+//! does behind a marker that was found again, or the file behind a refused block would be lost with it.
 //! (As a block count these bytes would be negative, so no valid stream changes its meaning.)
 
 use memchr::memmem;
@@ -139,29 +140,29 @@ impl Stream {
         }
     }
 
-    /// Whether the marker is lost: nothing whole is waited for.
+    /// Whether it is unknown how many bytes make the next piece: a header is incomplete, the marker is lost, or what
+    /// stands behind one that was found again may be no block. The more is shown at once, the better.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
-        matches!(self.state, State::Lost(_))
+    pub fn is_open_ended(&self) -> bool {
+        matches!(self.state, State::Header | State::Lost(_) | State::Suspect(_))
     }
 
-    /// Whether what may be a block is waited for, behind a marker that was found again.
-    #[must_use]
-    pub fn is_suspect(&self) -> bool {
-        matches!(self.state, State::Suspect(_))
-    }
-
-    /// Whether a block is next.
+    /// Whether a block is next, or the header of a second file.
     #[must_use]
     pub fn in_block(&self) -> bool {
         matches!(self.state, State::Block(_))
     }
 
-    /// Whether it is unknown how many bytes make the next piece: a header is incomplete, or the marker is lost. The more
-    /// is shown at once, the better.
+    /// Whether the marker is lost: nothing whole is waited for, and what is there has been searched.
     #[must_use]
-    pub fn is_open_ended(&self) -> bool {
-        matches!(self.state, State::Header | State::Lost(_) | State::Suspect(_))
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost(_))
+    }
+
+    /// Whether the marker was found again and what stands behind it is taken for the beginning of a block, on trial.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        matches!(self.state, State::Suspect(_))
     }
 
     /// Whether the header has been read.
@@ -191,14 +192,13 @@ impl Stream {
     }
 
     fn block<'a>(&mut self, writer: Writer, bytes: &'a [u8], limits: &Limits) -> Step<'a> {
-        let magic = bytes.len().min(MAGIC.len());
-        if bytes[..magic] == MAGIC[..magic] {
-            if magic < MAGIC.len() {
+        match is_header(bytes) {
+            None => {
                 self.state = State::Block(writer);
                 return Step::Need(bytes.len() + 1);
             }
-            self.state = State::Header;
-            return Step::Take(0, Event::Skipped);
+            Some(true) => return self.next_file(),
+            Some(false) => {}
         }
         let refused = match head(bytes, limits) {
             Head::Need(bytes) => {
@@ -220,6 +220,12 @@ impl Stream {
         self.state = State::Lost(writer);
         self.scanned = 0;
         Step::Take(0, Event::Refused(refused))
+    }
+
+    fn next_file<'a>(&mut self) -> Step<'a> {
+        self.state = State::Header;
+        self.scanned = 0;
+        Step::Take(0, Event::Skipped)
     }
 
     fn good<'a>(&mut self, writer: Writer, records: u64, bytes: &'a [u8], taken: usize) -> Step<'a> {
@@ -248,13 +254,21 @@ impl Stream {
         Ok(Step::Take(taken, Event::Skipped))
     }
 
-    /// Takes a block behind a marker that was found again, or goes on searching.
+    /// Takes a block or another file behind a marker that was found again, or goes on searching.
     fn suspect<'a>(
         &mut self,
         writer: Writer,
         bytes: &'a [u8],
         limits: &Limits,
     ) -> Result<Step<'a>, StreamFault> {
+        match is_header(bytes) {
+            None => {
+                self.state = State::Suspect(writer);
+                return Ok(Step::Need(bytes.len() + 1));
+            }
+            Some(true) => return Ok(self.next_file()),
+            Some(false) => {}
+        }
         match head(bytes, limits) {
             Head::Need(bytes) => {
                 self.state = State::Suspect(writer);
@@ -273,6 +287,15 @@ impl Stream {
             },
         }
     }
+}
+
+/// Whether a header begins here, as far as its first bytes tell; `None`: there are too few of them.
+fn is_header(bytes: &[u8]) -> Option<bool> {
+    let seen = bytes.len().min(MAGIC.len());
+    if bytes[..seen] != MAGIC[..seen] {
+        return Some(false);
+    }
+    (seen == MAGIC.len()).then_some(true)
 }
 
 /// Reads a block's count and size.
@@ -471,6 +494,50 @@ mod tests {
         let seen = feed(&bytes, &[], &Limits::default());
         assert_eq!((seen.headers, seen.refused), (2, vec![]));
         assert_eq!(seen.blocks, [body(&[numbered("t", 1)]), body(&[numbered("t", 2)])]);
+    }
+
+    #[test]
+    fn a_second_file_behind_a_refused_block_is_read() {
+        // With a marker of its own or that of the first file, and a block that is over the limit or torn.
+        for marker in [[7; 16], MARKER] {
+            for block in [vec![numbered("t", 2); 100], vec![numbered("t", 3)]] {
+                let mut bytes = file(&[vec![numbered("t", 1)], block.clone()]);
+                if block.len() == 1 {
+                    bytes.insert(bytes.len() - MARKER_BYTES, 0);
+                }
+                write_header(&marker, None, &mut bytes);
+                write_block(&[numbered("t", 4)], PLAIN, &marker, &mut bytes);
+                let limits = Limits { block_bytes: 200, ..Limits::default() };
+                let each: Vec<_> = (1..bytes.len()).collect();
+                for cuts in [&[][..], &each] {
+                    let seen = feed(&bytes, cuts, &limits);
+                    assert_eq!((seen.headers, seen.refused.len(), seen.fault), (2, 1, None));
+                    assert_eq!(seen.blocks, [body(&[numbered("t", 1)]), body(&[numbered("t", 4)])]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_says_what_it_waits_for() {
+        let (limits, plans) = (Limits::default(), PlanCache::new());
+        let mut stream = Stream::default();
+        let states = |stream: &Stream| {
+            [stream.is_open_ended(), stream.in_block(), stream.is_lost(), stream.is_suspect()]
+        };
+        let show = |stream: &mut Stream, bytes: &[u8]| {
+            let mut at = 0;
+            while let Step::Take(taken, _) = stream.step(&bytes[at..], &limits, &plans).unwrap() {
+                at += taken;
+            }
+        };
+        assert_eq!(states(&stream), [true, false, false, false], "a header");
+        show(&mut stream, &file(&[]));
+        assert_eq!(states(&stream), [false, true, false, false], "a block");
+        show(&mut stream, &[1, 1, 0xff]);
+        assert_eq!(states(&stream), [true, false, true, false], "the marker");
+        show(&mut stream, &MARKER);
+        assert_eq!(states(&stream), [true, false, false, true], "a block, perhaps");
     }
 
     #[test]
