@@ -83,22 +83,6 @@ pub enum SchemaFault {
 }
 
 impl SchemaFault {
-    /// A name for metrics and tests.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            SchemaFault::TooLarge => "too_large",
-            SchemaFault::TooDeep => "too_deep",
-            SchemaFault::NotUtf8 => "not_utf8",
-            SchemaFault::NotJson(_) => "not_json",
-            SchemaFault::NotAvro(_) => "not_avro",
-            SchemaFault::Endless(_) => "endless",
-            SchemaFault::NotARecord(_) => "not_a_record",
-            SchemaFault::MissingField(_) => "missing_field",
-            SchemaFault::FieldType { .. } => "field_type",
-        }
-    }
-
     /// Whether it says that a type is not ours, so that another branch of a union may still be.
     fn is_mismatch(&self) -> bool {
         matches!(
