@@ -3,8 +3,9 @@
 
 use std::fmt::{self, Write as _};
 
-use super::schema::{MAGIC, MARKER_BYTES, METRIC_LIST};
-use super::varint::read_long;
+use super::cursor::Cursor;
+use super::fault::NoRecord;
+use super::schema::{MAGIC, METRIC_LIST, Marker};
 use crate::record::{Datapoint, MetricList, Tag};
 
 /// Reads the record of our schema at `*at` and moves `*at` behind it.
@@ -15,14 +16,10 @@ use crate::record::{Datapoint, MetricList, Tag};
 pub fn decode_record(bytes: &[u8], at: &mut usize) -> Option<MetricList> {
     // A place behind the end is no place in the bytes.
     bytes.get(*at..)?;
-    let mut cursor = Cursor { bytes, at: *at };
-    let topic = cursor.text()?;
-    let tags = cursor.array(|cursor| Some(Tag { key: cursor.text()?, value: cursor.text()? }))?;
-    let datapoints = cursor.array(|cursor| {
-        Some(Datapoint { name: cursor.text()?, time_ms: cursor.long()?, value: cursor.double()? })
-    })?;
-    *at = cursor.at;
-    Some(MetricList { topic, tags, datapoints })
+    let mut cursor = Cursor::new(bytes, *at);
+    let record = record(&mut cursor).ok()?;
+    *at = cursor.at();
+    Some(record)
 }
 
 /// Reads a whole object container file of our schema, of any number of blocks, that has no codec.
@@ -30,14 +27,13 @@ pub fn decode_record(bytes: &[u8], at: &mut usize) -> Option<MetricList> {
 /// # Errors
 /// What is wrong with the file, and at which byte.
 pub fn decode_file(bytes: &[u8]) -> Result<Vec<MetricList>, String> {
-    let mut cursor = Cursor { bytes, at: 0 };
-    if cursor.take(MAGIC.len()) != Some(MAGIC) {
+    let mut cursor = Cursor::new(bytes, 0);
+    if cursor.array() != Ok(*MAGIC) {
         return Err("the file does not begin with \"Obj\" and 1: it is no Avro object container file".into());
     }
     let torn = |at: usize, what: &str| format!("no whole {what} at byte {at} of {}", bytes.len());
-    let metadata = cursor
-        .array(|cursor| Some((cursor.bytes()?, cursor.bytes()?)))
-        .ok_or_else(|| torn(cursor.at, "metadata map"))?;
+    let metadata = items(&mut cursor, |cursor| Ok((cursor.counted()?, cursor.counted()?)))
+        .map_err(|NoRecord| torn(cursor.at(), "metadata map"))?;
     let entry = |name: &[u8]| metadata.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
     match entry(b"avro.codec") {
         None | Some(b"null" | b"") => {}
@@ -46,26 +42,69 @@ pub fn decode_file(bytes: &[u8]) -> Result<Vec<MetricList>, String> {
     if entry(b"avro.schema") != Some(METRIC_LIST.as_bytes()) {
         return Err("the schema is not dcos.metrics.MetricList as this program writes it".into());
     }
-    let marker = cursor.take(MARKER_BYTES).ok_or_else(|| torn(cursor.at, "sync marker"))?;
+    let marker: Marker = cursor.array().map_err(|NoRecord| torn(cursor.at(), "sync marker"))?;
 
     let mut records = Vec::new();
-    while cursor.at < bytes.len() {
-        let start = cursor.at;
-        let (count, body) = cursor.block().ok_or_else(|| torn(start, "block"))?;
-        if cursor.take(MARKER_BYTES) != Some(marker) {
+    while cursor.left() > 0 {
+        let start = cursor.at();
+        let (count, body) = block(&mut cursor).map_err(|NoRecord| torn(start, "block"))?;
+        if cursor.array() != Ok(marker) {
             return Err(format!("the block at byte {start} does not end with the sync marker"));
         }
-        let mut at = 0;
+        let mut body = Cursor::new(body, 0);
         for i in 0..count {
-            let record = decode_record(body, &mut at)
-                .ok_or_else(|| format!("record {i} of the block at byte {start} is none of our schema"))?;
+            let record = record(&mut body).map_err(|NoRecord| {
+                format!("record {i} of the block at byte {start} is none of our schema")
+            })?;
             records.push(record);
         }
-        if at != body.len() {
+        if body.left() > 0 {
             return Err(format!("the block at byte {start} is longer than its {count} records"));
         }
     }
     Ok(records)
+}
+
+fn record(cursor: &mut Cursor<'_>) -> Result<MetricList, NoRecord> {
+    Ok(MetricList {
+        topic: text(cursor)?,
+        tags: items(cursor, |cursor| Ok(Tag { key: text(cursor)?, value: text(cursor)? }))?,
+        datapoints: items(cursor, |cursor| {
+            Ok(Datapoint { name: text(cursor)?, time_ms: cursor.long()?, value: cursor.double()? })
+        })?,
+    })
+}
+
+fn text(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, NoRecord> {
+    cursor.counted().map(<[u8]>::to_vec)
+}
+
+/// Count and body of a file's block.
+fn block<'a>(cursor: &mut Cursor<'a>) -> Result<(u64, &'a [u8]), NoRecord> {
+    Ok((cursor.length()?, cursor.counted()?))
+}
+
+/// The items of an array or a map. Every item has at least one byte, so the bytes left bound their number.
+fn items<'a, T>(
+    cursor: &mut Cursor<'a>,
+    mut item: impl FnMut(&mut Cursor<'a>) -> Result<T, NoRecord>,
+) -> Result<Vec<T>, NoRecord> {
+    let mut items = Vec::new();
+    loop {
+        let count = cursor.long()?;
+        if count == 0 {
+            return Ok(items);
+        }
+        // A negative count comes with the size of its items; one that does not fit is as wrong as any other.
+        let size = if count < 0 { Some(cursor.length()?) } else { None };
+        let start = cursor.at();
+        for _ in 0..count.unsigned_abs() {
+            items.push(item(cursor)?);
+        }
+        if size.is_some_and(|size| size != (cursor.at() - start) as u64) {
+            return Err(NoRecord);
+        }
+    }
 }
 
 /// A record as one line for people: topic, tags in braces, datapoints as `name=value@time_ms`; what is long is cut.
@@ -115,65 +154,6 @@ impl fmt::Display for Text<'_> {
             write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
         if self.0.len() > Shown::TEXT_BYTES { write!(f, "... ({} bytes)", self.0.len()) } else { Ok(()) }
-    }
-}
-
-/// A place in the bytes. Every reader gives `None` where the bytes do not have it.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..)?.get(..n)?;
-        self.at += n;
-        Some(taken)
-    }
-
-    fn long(&mut self) -> Option<i64> {
-        read_long(self.bytes, &mut self.at).ok().flatten()
-    }
-
-    fn size(&mut self) -> Option<usize> {
-        usize::try_from(self.long()?).ok()
-    }
-
-    fn double(&mut self) -> Option<f64> {
-        self.take(8)?.try_into().ok().map(f64::from_le_bytes)
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let n = self.size()?;
-        self.take(n)
-    }
-
-    fn text(&mut self) -> Option<Vec<u8>> {
-        self.bytes().map(<[u8]>::to_vec)
-    }
-
-    /// Count and body of a file's block.
-    fn block(&mut self) -> Option<(usize, &'a [u8])> {
-        Some((self.size()?, self.bytes()?))
-    }
-
-    /// The items of an array or a map. Every item has at least one byte, so the bytes left bound their number.
-    fn array<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let mut items = Vec::new();
-        loop {
-            let count = self.long()?;
-            if count == 0 {
-                return Some(items);
-            }
-            let end = if count < 0 { Some(self.size()?.checked_add(self.at)?) } else { None };
-            for _ in 0..count.unsigned_abs() {
-                items.push(item(self)?);
-            }
-            // A negative count comes with the size of its items; one that does not fit is as wrong as any other.
-            if end.is_some_and(|end| end != self.at) {
-                return None;
-            }
-        }
     }
 }
 

@@ -137,6 +137,11 @@ impl BlockFault {
     }
 }
 
+/// The bytes hold no whole record: they end before it does, or a length, count or branch in it makes no sense. Where the
+/// next record begins is unknown then, so a block of such bytes is a [`BlockFault::BadRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRecord;
+
 /// A record is refused; its block goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum RecordFault {

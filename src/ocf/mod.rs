@@ -10,6 +10,7 @@
 //! Container Files".
 
 mod codec;
+mod cursor;
 pub mod decode;
 pub mod encode;
 mod fault;
@@ -27,10 +28,10 @@ pub mod varint;
 mod walk;
 
 pub use codec::{Codec, CodecFault, Decompressor};
-pub use fault::{BlockFault, RecordFault, StreamFault};
+pub use fault::{BlockFault, NoRecord, RecordFault, StreamFault};
 pub use limits::Limits;
 pub use project::{Projected, Projection, Scratch};
 pub use resolve::{Plan, PlanCache, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, SchemaFault, plan};
 pub use schema::{MAGIC, MARKER_BYTES, METRIC_LIST, METRIC_LIST_NAME, Marker};
 pub use stream::{Block, Event, Step, Stream};
-pub use walk::{AddedTags, EncodedTags, NoRecord, Origin, Shape, splice, spliced_bytes_max, walk};
+pub use walk::{AddedTags, EncodedTags, Origin, Shape, splice, spliced_bytes_max, walk};

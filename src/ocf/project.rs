@@ -4,19 +4,16 @@
 //! believed: each length is held against the bytes that are left, nesting has a limit, and since every step but a
 //! fixed few takes at least one byte, the work is bounded by the input's length.
 
-mod bytes;
 mod program;
 mod skip;
 mod walk;
-
-use thiserror::Error;
 
 pub(in crate::ocf) use program::{
     Branch, DatapointField, Items, ListField, MetricField, Number, OneOf, Program, Record, Skip, SkipId,
     Step, TagField, Text, Time,
 };
 
-use super::fault::RecordFault;
+use super::fault::{NoRecord, RecordFault};
 use super::limits::Limits;
 use super::varint;
 use walk::Walk;
@@ -53,44 +50,6 @@ pub struct Counts {
     pub datapoints: u32,
 }
 
-/// Why it is not known where the next record begins: the rest of the block is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum BlockFault {
-    /// The bytes end within the record, or a length goes beyond them.
-    #[error("block ends within a record")]
-    Truncated,
-    /// Not an Avro long.
-    #[error("number is not an Avro long")]
-    BadNumber,
-    /// A negative length.
-    #[error("negative length")]
-    BadLength,
-    /// The size of an array block is not that of its items.
-    #[error("array block of another size than it says")]
-    BadSize,
-    /// No such branch of a union, or no such symbol of an enum.
-    #[error("no such branch or symbol")]
-    BadBranch,
-    /// Deeper than [`VALUE_DEPTH_MAX`].
-    #[error("value nested deeper than {VALUE_DEPTH_MAX} types")]
-    TooDeep,
-}
-
-impl BlockFault {
-    /// A name for metrics and tests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            BlockFault::Truncated => "truncated",
-            BlockFault::BadNumber => "bad_number",
-            BlockFault::BadLength => "bad_length",
-            BlockFault::BadSize => "bad_size",
-            BlockFault::BadBranch => "bad_branch",
-            BlockFault::TooDeep => "too_deep",
-        }
-    }
-}
-
 /// Memory that projections use while they read a record. One a thread or task is enough.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -116,14 +75,14 @@ impl Projection {
     /// Strings are not looked into, and an int of more than 32 bits is taken as a long.
     ///
     /// # Errors
-    /// `BlockFault`: no further record can be read from this block.
+    /// [`NoRecord`]: no further record can be read from this block.
     pub fn project(
         &self,
         input: &[u8],
         limits: &Limits,
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
-    ) -> Result<Projected, BlockFault> {
+    ) -> Result<Projected, NoRecord> {
         scratch.clear();
         let mut walk = Walk::new(&self.program.skips, input, limits, scratch);
         walk.list(&self.program.top)?;

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::fault::RecordFault;
+use super::fault::{NoRecord, RecordFault};
 use super::limits::Limits;
 use super::varint::{self, read_long};
 
@@ -96,10 +96,6 @@ pub struct Shape<'a> {
     /// Where the tag array's closing 0 stands.
     tags_end: usize,
 }
-
-/// The bytes hold no whole record: they end before it does, or a length or count in it makes no sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRecord;
 
 impl Shape<'_> {
     /// Holds the record against the limits.

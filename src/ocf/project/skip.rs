@@ -1,16 +1,16 @@
 //! Passing over values that are not ours.
 
-use super::bytes::Cursor;
-use super::{BlockFault, Skip, SkipId, VALUE_DEPTH_MAX};
+use super::{NoRecord, Skip, SkipId, VALUE_DEPTH_MAX};
+use crate::ocf::cursor::Cursor;
 
 /// Moves `cursor` behind a value of type `id`.
-pub(super) fn skip(skips: &[Skip], id: SkipId, cursor: &mut Cursor) -> Result<(), BlockFault> {
+pub(super) fn skip(skips: &[Skip], id: SkipId, cursor: &mut Cursor) -> Result<(), NoRecord> {
     value(skips, id, cursor, 0)
 }
 
-fn value(skips: &[Skip], id: SkipId, cursor: &mut Cursor, depth: usize) -> Result<(), BlockFault> {
+fn value(skips: &[Skip], id: SkipId, cursor: &mut Cursor, depth: usize) -> Result<(), NoRecord> {
     if depth >= VALUE_DEPTH_MAX {
-        return Err(BlockFault::TooDeep);
+        return Err(NoRecord);
     }
     match &skips[id as usize] {
         Skip::Bytes(n) => cursor.take(*n).map(drop),
@@ -19,7 +19,7 @@ fn value(skips: &[Skip], id: SkipId, cursor: &mut Cursor, depth: usize) -> Resul
         Skip::Counted => cursor.counted().map(drop),
         Skip::Array(item) => blocks(cursor, |cursor, count| match skips[*item as usize] {
             // Also items of no bytes, of which there may be any number.
-            Skip::Bytes(n) => cursor.take(n.checked_mul(count).ok_or(BlockFault::Truncated)?).map(drop),
+            Skip::Bytes(n) => cursor.take(n.checked_mul(count).ok_or(NoRecord)?).map(drop),
             _ => (0..count).try_for_each(|_| value(skips, *item, cursor, depth + 1)),
         }),
         Skip::Map(item) => blocks(cursor, |cursor, count| {
@@ -40,8 +40,8 @@ fn value(skips: &[Skip], id: SkipId, cursor: &mut Cursor, depth: usize) -> Resul
 /// end with the input at the latest, whatever its count says.
 fn blocks(
     cursor: &mut Cursor,
-    mut items: impl FnMut(&mut Cursor, u64) -> Result<(), BlockFault>,
-) -> Result<(), BlockFault> {
+    mut items: impl FnMut(&mut Cursor, u64) -> Result<(), NoRecord>,
+) -> Result<(), NoRecord> {
     loop {
         let count = cursor.long()?;
         match count.signum() {

@@ -1,11 +1,11 @@
 //! The walk over one record of a foreign writer.
 
-use super::bytes::Cursor;
 use super::skip::skip;
 use super::{
-    BlockFault, Branch, Counts, DatapointField, Items, ListField, MetricField, Number, OneOf, Record,
+    Branch, Counts, DatapointField, Items, ListField, MetricField, NoRecord, Number, OneOf, Record,
     RecordFault, Scratch, Skip, SkipId, Step, TagField, Text, Time,
 };
+use crate::ocf::cursor::Cursor;
 use crate::ocf::limits::Limits;
 use crate::ocf::varint;
 
@@ -27,7 +27,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         limits: &'p Limits,
         scratch: &'s mut Scratch,
     ) -> Walk<'p, 'a, 's> {
-        let cursor = Cursor::new(input);
+        let cursor = Cursor::new(input, 0);
         Walk { skips, cursor, limits, topic: &[], scratch, counts: Counts::default(), fault: None }
     }
 
@@ -38,7 +38,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         (consumed, fault.map_or(Ok((self.topic, self.counts)), Err))
     }
 
-    pub(super) fn list(&mut self, list: &'p OneOf<Record<ListField>>) -> Result<(), BlockFault> {
+    pub(super) fn list(&mut self, list: &'p OneOf<Record<ListField>>) -> Result<(), NoRecord> {
         let Some(record) = self.choose(list)? else { return Ok(()) };
         for step in &record.steps {
             match step {
@@ -52,7 +52,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         Ok(())
     }
 
-    fn tag(&mut self, record: &'p Record<TagField>) -> Result<(), BlockFault> {
+    fn tag(&mut self, record: &'p Record<TagField>) -> Result<(), NoRecord> {
         let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
         for step in &record.steps {
             match step {
@@ -72,7 +72,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         Ok(())
     }
 
-    fn metric(&mut self, record: &'p Record<MetricField>) -> Result<(), BlockFault> {
+    fn metric(&mut self, record: &'p Record<MetricField>) -> Result<(), NoRecord> {
         let mut name: &[u8] = &[];
         let mut before_name = None;
         for step in &record.steps {
@@ -100,11 +100,11 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         &mut self,
         datapoints: &'p OneOf<Items<DatapointField>>,
         name: &'a [u8],
-    ) -> Result<(), BlockFault> {
+    ) -> Result<(), NoRecord> {
         self.items(datapoints, |walk, record| walk.datapoint(record, name))
     }
 
-    fn datapoint(&mut self, record: &'p Record<DatapointField>, name: &'a [u8]) -> Result<(), BlockFault> {
+    fn datapoint(&mut self, record: &'p Record<DatapointField>, name: &'a [u8]) -> Result<(), NoRecord> {
         let (mut name, mut time, mut value) = (name, 0, 0.0);
         for step in &record.steps {
             match step {
@@ -127,21 +127,21 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         Ok(())
     }
 
-    fn text(&mut self, text: &'p OneOf<Text>) -> Result<&'a [u8], BlockFault> {
+    fn text(&mut self, text: &'p OneOf<Text>) -> Result<&'a [u8], NoRecord> {
         match self.choose(text)? {
             Some(Text) => self.cursor.counted(),
             None => Ok(&[]),
         }
     }
 
-    fn time(&mut self, time: &'p OneOf<Time>) -> Result<i64, BlockFault> {
+    fn time(&mut self, time: &'p OneOf<Time>) -> Result<i64, NoRecord> {
         match self.choose(time)? {
             Some(Time) => self.cursor.long(),
             None => Ok(0),
         }
     }
 
-    fn number(&mut self, number: &'p OneOf<Number>) -> Result<f64, BlockFault> {
+    fn number(&mut self, number: &'p OneOf<Number>) -> Result<f64, NoRecord> {
         Ok(match self.choose(number)? {
             Some(Number::Long) => {
                 #[expect(clippy::cast_precision_loss, reason = "Avro's promotion of a long to a double")]
@@ -149,7 +149,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
                 value
             }
             Some(Number::Float) => f64::from(f32::from_le_bytes(self.cursor.array()?)),
-            Some(Number::Double) => f64::from_le_bytes(self.cursor.array()?),
+            Some(Number::Double) => self.cursor.double()?,
             None => 0.0,
         })
     }
@@ -158,8 +158,8 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
     fn items<F>(
         &mut self,
         array: &'p OneOf<Items<F>>,
-        read: impl Fn(&mut Self, &'p Record<F>) -> Result<(), BlockFault>,
-    ) -> Result<(), BlockFault> {
+        read: impl Fn(&mut Self, &'p Record<F>) -> Result<(), NoRecord>,
+    ) -> Result<(), NoRecord> {
         let Some(array) = self.choose(array)? else { return Ok(()) };
         loop {
             let count = self.cursor.long()?;
@@ -169,7 +169,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
             let size = if count < 0 { Some(self.cursor.length()?) } else { None };
             let begin = self.cursor.at();
             if count.unsigned_abs() > self.cursor.left() as u64 {
-                return Err(BlockFault::Truncated);
+                return Err(NoRecord);
             }
             for _ in 0..count.unsigned_abs() {
                 if let Some(record) = self.choose(&array.item)? {
@@ -177,13 +177,13 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
                 }
             }
             if size.is_some_and(|size| size != (self.cursor.at() - begin) as u64) {
-                return Err(BlockFault::BadSize);
+                return Err(NoRecord);
             }
         }
     }
 
     /// What stands here, or nothing where a union is on a branch that is not of our type; that one is passed over.
-    fn choose<T>(&mut self, one_of: &'p OneOf<T>) -> Result<Option<&'p T>, BlockFault> {
+    fn choose<T>(&mut self, one_of: &'p OneOf<T>) -> Result<Option<&'p T>, NoRecord> {
         match one_of {
             OneOf::Always(read) => Ok(Some(read)),
             OneOf::ByBranch(branches) => match &branches[self.cursor.index(branches.len())?] {
@@ -197,7 +197,7 @@ impl<'p, 'a, 's> Walk<'p, 'a, 's> {
         }
     }
 
-    fn skip(&mut self, id: SkipId) -> Result<(), BlockFault> {
+    fn skip(&mut self, id: SkipId) -> Result<(), NoRecord> {
         skip(self.skips, id, &mut self.cursor)
     }
 
