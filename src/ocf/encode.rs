@@ -146,6 +146,7 @@ mod tests {
 
     use super::*;
     use crate::ocf::oracle;
+    use crate::ocf::testing::utf8_records;
 
     const MARKER: Marker = *b"0123456789abcdef";
 
@@ -201,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn apache_avro_reads_what_is_written(records in prop::collection::vec(oracle::utf8_record(), 0..5)) {
+        fn apache_avro_reads_what_is_written(records in prop::collection::vec(utf8_records(), 0..5)) {
             prop_assert_eq!(oracle::read(&file(&records, &MARKER)), records);
         }
     }

@@ -1,9 +1,11 @@
-//! For tests: records as apache-avro reads them, and records to try.
+//! For tests: records as apache-avro reads them.
 
-use apache_avro::Reader;
-use proptest::prelude::*;
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::{Reader, Schema, from_value};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use super::METRIC_LIST;
 
 use crate::record::{Datapoint, MetricList, Tag};
 
@@ -58,13 +60,27 @@ fn records<T: DeserializeOwned>(file: &[u8]) -> Vec<T> {
 
 /// The records of a file of our schema.
 pub(crate) fn read(file: &[u8]) -> Vec<MetricList> {
-    let point = |p: Point| Datapoint { name: p.name.into(), time_ms: p.time_ms, value: p.value };
-    let record = |r: Record| MetricList {
-        topic: r.topic.into(),
-        tags: r.tags.into_iter().map(|tag| Tag::new(tag.key, tag.value)).collect(),
-        datapoints: r.datapoints.into_iter().map(point).collect(),
-    };
-    records(file).into_iter().map(record).collect()
+    records::<Record>(file).into_iter().map(MetricList::from).collect()
+}
+
+/// The one record of our schema that these bytes are.
+pub(crate) fn read_record(mut bytes: &[u8]) -> MetricList {
+    let schema = Schema::parse_str(METRIC_LIST).expect("a schema");
+    let reader = GenericDatumReader::builder(&schema).build().expect("a reader");
+    let value = reader.read_value(&mut bytes).expect("a record");
+    assert!(bytes.is_empty(), "{} bytes are left", bytes.len());
+    from_value::<Record>(&value).expect("a record of ours").into()
+}
+
+impl From<Record> for MetricList {
+    fn from(record: Record) -> MetricList {
+        let point = |p: Point| Datapoint { name: p.name.into(), time_ms: p.time_ms, value: p.value };
+        MetricList {
+            topic: record.topic.into(),
+            tags: record.tags.into_iter().map(|tag| Tag::new(tag.key, tag.value)).collect(),
+            datapoints: record.datapoints.into_iter().map(point).collect(),
+        }
+    }
 }
 
 /// The records of a file of the 2016-05 dialect, a line each: `topic key=value metric[time:value ...]`.
@@ -80,27 +96,4 @@ pub(crate) fn read_2016_05(file: &[u8]) -> Vec<String> {
         words.join(" ")
     };
     records(file).iter().map(line).collect()
-}
-
-/// Records whose texts are UTF-8 and whose values equal themselves, as the oracle can only give back such.
-pub(crate) fn utf8_record() -> impl Strategy<Value = MetricList> {
-    let text = || ".{0,12}".prop_map(String::into_bytes);
-    record(text().boxed(), prop::num::f64::ANY.prop_filter("NaN", |value| !value.is_nan()).boxed())
-}
-
-/// Records of any bytes; values are never NaN, so that they can be compared.
-pub(crate) fn any_record() -> impl Strategy<Value = MetricList> {
-    let bytes = prop::collection::vec(any::<u8>(), 0..12);
-    record(bytes.boxed(), prop::num::f64::ANY.prop_filter("NaN", |value| !value.is_nan()).boxed())
-}
-
-fn record(text: BoxedStrategy<Vec<u8>>, value: BoxedStrategy<f64>) -> impl Strategy<Value = MetricList> {
-    let tag = (text.clone(), text.clone()).prop_map(|(key, value)| Tag { key, value });
-    let datapoint = (text.clone(), any::<i64>(), value).prop_map(|(name, time_ms, value)| Datapoint {
-        name,
-        time_ms,
-        value,
-    });
-    (text, prop::collection::vec(tag, 0..5), prop::collection::vec(datapoint, 0..5))
-        .prop_map(|(topic, tags, datapoints)| MetricList { topic, tags, datapoints })
 }

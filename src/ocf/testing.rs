@@ -36,6 +36,7 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Records of any bytes and any doubles.
 pub(crate) fn records() -> impl Strategy<Value = MetricList> {
     let tag = (texts(), texts()).prop_map(|(key, value)| Tag { key, value });
     let time = prop_oneof![Just(1_466_000_000_000), any::<i64>()];
@@ -46,6 +47,28 @@ pub(crate) fn records() -> impl Strategy<Value = MetricList> {
         topic,
         tags,
         datapoints,
+    })
+}
+
+/// [`records`] that equal themselves: no value is NaN.
+pub(crate) fn comparable_records() -> impl Strategy<Value = MetricList> {
+    records().prop_map(|mut record| {
+        for datapoint in &mut record.datapoints {
+            datapoint.value = if datapoint.value.is_nan() { 0.0 } else { datapoint.value };
+        }
+        record
+    })
+}
+
+/// [`comparable_records`] that apache-avro can read: all texts are UTF-8.
+pub(crate) fn utf8_records() -> impl Strategy<Value = MetricList> {
+    comparable_records().prop_map(|mut record| {
+        let tags = record.tags.iter_mut().flat_map(|tag| [&mut tag.key, &mut tag.value]);
+        let names = record.datapoints.iter_mut().map(|datapoint| &mut datapoint.name);
+        for text in tags.chain(names).chain([&mut record.topic]) {
+            *text = String::from_utf8_lossy(text).into_owned().into_bytes();
+        }
+        record
     })
 }
 
@@ -100,6 +123,23 @@ pub(crate) fn write_block(records: &[MetricList], layout: Layout, marker: &Marke
     write_long(length(records.len()), out);
     write_bytes(&body, out);
     out.extend(marker);
+}
+
+/// Fields of a schema like ours.
+pub(crate) const TOPIC: &str = r#"{"name":"topic","type":"string"}"#;
+pub(crate) const TAGS: &str = r#"{"name":"tags","type":{"type":"array","items":{"type":"record","name":"Tag","fields":[
+    {"name":"key","type":"string"},{"name":"value","type":"string"}]}}}"#;
+pub(crate) const DATAPOINTS: &str = r#"{"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
+    {"name":"name","type":"string"},{"name":"time_ms","type":"long"},{"name":"value","type":"double"}]}}}"#;
+/// Of the dialect of May 2016.
+pub(crate) const METRICS: &str = r#"{"name":"metrics","type":{"type":"array","items":{"type":"record","name":"Metric","fields":[
+    {"name":"name","type":"string"},
+    {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
+        {"name":"time","type":"long"},{"name":"value","type":"double"}]}}}]}}}"#;
+
+/// The schema of a record with these fields.
+pub(crate) fn schema_of(fields: &[&str]) -> String {
+    format!(r#"{{"type":"record","name":"MetricList","fields":[{}]}}"#, fields.join(","))
 }
 
 /// A record of one datapoint, told apart by its value.

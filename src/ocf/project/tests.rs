@@ -4,22 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ocf::resolve::{Plan, plan};
+use crate::ocf::testing::{DATAPOINTS, METRICS, TAGS, TOPIC, schema_of};
 use crate::ocf::varint::{write_bytes, write_long};
 
 mod oracle;
 
-const TAGS: &str = r#"{"name":"tags","type":{"type":"array","items":{"type":"record","name":"Tag","fields":[
-    {"name":"key","type":"string"},{"name":"value","type":"string"}]}}}"#;
-const DATAPOINTS: &str = r#"{"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
-    {"name":"name","type":"string"},{"name":"time_ms","type":"long"},{"name":"value","type":"double"}]}}}"#;
-const TOPIC: &str = r#"{"name":"topic","type":"string"}"#;
-const MAY_2016: &str = r#"{"name":"metrics","type":{"type":"array","items":{"type":"record","name":"Metric","fields":[
-    {"name":"name","type":"string"},
-    {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
-        {"name":"time","type":"long"},{"name":"value","type":"double"}]}}}]}}}"#;
-
 fn projection(fields: &[&str]) -> std::sync::Arc<Projection> {
-    projection_of(&format!(r#"{{"type":"record","name":"MetricList","fields":[{}]}}"#, fields.join(",")))
+    projection_of(&schema_of(fields))
 }
 
 fn projection_of(schema_text: &str) -> std::sync::Arc<Projection> {
@@ -156,7 +147,7 @@ fn the_dialect_of_may_2016_is_flattened_in_its_order() {
         D(f64::NEG_INFINITY),
         L(0),
     ]);
-    check(&projection(&[TOPIC, TAGS, MAY_2016]), &record, &expected, 1, 3);
+    check(&projection(&[TOPIC, TAGS, METRICS]), &record, &expected, 1, 3);
 }
 
 #[test]
@@ -428,8 +419,7 @@ fn a_branch_that_is_not_ours_costs_its_record_alone() {
 
 #[test]
 fn a_union_may_be_around_the_record() {
-    let ours_text =
-        format!(r#"{{"type":"record","name":"MetricList","fields":[{TOPIC},{TAGS},{DATAPOINTS}]}}"#);
+    let ours_text = schema_of(&[TOPIC, TAGS, DATAPOINTS]);
     let projection = projection_of(&format!(r#"["null","string",{ours_text}]"#));
     check(&projection, &avro(&[L(2), R(&ours())]), &ours(), 1, 2);
     check_fault(&projection, &Limits::default(), &avro(&[L(0)]), RecordFault::Unresolvable);
@@ -482,7 +472,7 @@ fn a_long_extra_field_counts_towards_the_records_bytes() {
 
 #[test]
 fn a_name_repeated_a_thousand_times_stays_within_the_limit() {
-    let projection = projection(&[TOPIC, TAGS, MAY_2016]);
+    let projection = projection(&[TOPIC, TAGS, METRICS]);
     let name = vec![b'n'; 500_000];
     let datapoint = avro(&[L(1), D(1.0)]);
     let record = avro(&[S(b"t"), L(0), L(1), S(&name), L(10_000), R(&datapoint.repeat(10_000)), L(0), L(0)]);
@@ -514,7 +504,7 @@ fn schemas() -> Vec<std::sync::Arc<Projection>> {
     let tree = r#"{"type":"record","name":"Tree","fields":[{"name":"v","type":["null","string","Tree"]},{"name":"below","type":{"type":"map","values":"Tree"}}]}"#;
     let any = r#"["int",{"type":"enum","name":"E","symbols":["A"]},{"type":"array","items":["null","double",{"type":"fixed","name":"F","size":3}]}]"#;
     vec![
-        projection(&[TOPIC, TAGS, MAY_2016]),
+        projection(&[TOPIC, TAGS, METRICS]),
         projection(&[TAGS, DATAPOINTS, TOPIC]),
         with_extra(tree),
         with_extra(any),

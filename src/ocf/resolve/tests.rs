@@ -2,20 +2,7 @@
 
 use super::*;
 use crate::ocf::METRIC_LIST;
-
-const TAGS: &str = r#"{"name":"tags","type":{"type":"array","items":{"type":"record","name":"Tag","fields":[
-    {"name":"key","type":"string"},{"name":"value","type":"string"}]}}}"#;
-const DATAPOINTS: &str = r#"{"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
-    {"name":"name","type":"string"},{"name":"time_ms","type":"long"},{"name":"value","type":"double"}]}}}"#;
-const METRICS: &str = r#"{"name":"metrics","type":{"type":"array","items":{"type":"record","name":"Metric","fields":[
-    {"name":"name","type":"string"},
-    {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
-        {"name":"time","type":"long"},{"name":"value","type":"double"}]}}}]}}}"#;
-const TOPIC: &str = r#"{"name":"topic","type":"string"}"#;
-
-fn record(fields: &[&str]) -> String {
-    format!(r#"{{"type":"record","name":"MetricList","fields":[{}]}}"#, fields.join(","))
-}
+use crate::ocf::testing::{DATAPOINTS, METRICS, TAGS, TOPIC, schema_of as record};
 
 fn field(name: &str, schema: &str) -> String {
     format!(r#"{{"name":"{name}","type":{schema}}}"#)
