@@ -18,7 +18,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::client::{self, Client};
-use crate::record::{Datapoint, MetricList, Tag};
+use crate::record::{Datapoint, MetricList, Tag, tag_key};
 
 /// Names of the route: the first is gone since Mesos 1.8, the second is there since 0.25.
 const ROUTES: [&str; 2] = ["/monitor/statistics.json", "/monitor/statistics"];
@@ -256,7 +256,7 @@ fn number(value: &RawValue) -> Option<f64> {
 }
 
 fn name(record: &MetricList, place: usize) -> String {
-    match record.tags.iter().find(|tag| tag.key == b"executor_id") {
+    match record.tags.iter().find(|tag| tag.key == tag_key::EXECUTOR_ID) {
         Some(tag) => shown(&String::from_utf8_lossy(&tag.value), 64),
         None => format!("number {place}"),
     }

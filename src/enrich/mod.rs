@@ -7,6 +7,7 @@
 //! What is known are the fixed values of the configuration.
 
 use crate::ocf::{AddedTags, EncodedTags, Origin};
+use crate::record::tag_key;
 
 /// What is known without asking anybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,9 +81,9 @@ impl Enricher {
 fn decide(config: &Config, present: AddedTags) -> Decision {
     // In the order in which the collector of 2016 appended them.
     let tags = [
-        (AddedTags::FRAMEWORK_NAME, "framework_name", &config.framework_name),
-        (AddedTags::APPLICATION_NAME, "application_name", &config.application_name),
-        (AddedTags::AGENT_ID, "agent_id", &config.agent_id),
+        (AddedTags::FRAMEWORK_NAME, tag_key::FRAMEWORK_NAME, &config.framework_name),
+        (AddedTags::APPLICATION_NAME, tag_key::APPLICATION_NAME, &config.application_name),
+        (AddedTags::AGENT_ID, tag_key::AGENT_ID, &config.agent_id),
     ];
     let mut add = EncodedTags::default();
     let mut known = 0;
@@ -90,7 +91,7 @@ fn decide(config: &Config, present: AddedTags) -> Decision {
         if present.contains(tag) {
             known += 1;
         } else if let Some(value) = value {
-            add.push(key.as_bytes(), value.as_bytes());
+            add.push(key, value.as_bytes());
             known += 1;
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::schema::{MAGIC, METRIC_LIST, Marker};
 use super::varint::{length, write_bytes, write_long};
-use crate::record::{Datapoint, MetricList, Tag};
+use crate::record::{Datapoint, MetricList, Tag, tag_key};
 
 /// How a writer lays arrays out.
 #[derive(Clone, Copy, Debug)]
@@ -24,14 +24,20 @@ pub(crate) fn layouts() -> impl Strategy<Value = Layout> {
     (items, any::<bool>()).prop_map(|(block_items, sized)| Layout { block_items, sized })
 }
 
-const KEYS: [&str; 6] =
-    ["agent_id", "framework_name", "application_name", "container_id", "framework_id", "executor_id"];
+const KEYS: [&[u8]; 6] = [
+    tag_key::AGENT_ID,
+    tag_key::FRAMEWORK_NAME,
+    tag_key::APPLICATION_NAME,
+    tag_key::CONTAINER_ID,
+    tag_key::FRAMEWORK_ID,
+    tag_key::EXECUTOR_ID,
+];
 
 /// Any bytes; often a key that matters, seldom long.
 fn texts() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => vec(any::<u8>(), 0..12),
-        3 => proptest::sample::select(&KEYS).prop_map(|key| key.as_bytes().to_vec()),
+        3 => proptest::sample::select(&KEYS).prop_map(<[u8]>::to_vec),
         1 => vec(any::<u8>(), 60..200),
     ]
 }

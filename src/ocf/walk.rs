@@ -14,14 +14,7 @@ use std::ops::Range;
 use super::fault::{NoRecord, RecordFault};
 use super::limits::Limits;
 use super::varint::{self, read_long};
-
-/// The tags that the collector adds, and those that it looks containers up by.
-const AGENT_ID: &[u8] = b"agent_id";
-const FRAMEWORK_NAME: &[u8] = b"framework_name";
-const APPLICATION_NAME: &[u8] = b"application_name";
-const CONTAINER_ID: &[u8] = b"container_id";
-const FRAMEWORK_ID: &[u8] = b"framework_id";
-const EXECUTOR_ID: &[u8] = b"executor_id";
+use crate::record::tag_key;
 
 /// Which of the tags that the collector may add a record already has. A set of three bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -312,12 +305,12 @@ fn skip_datapoint(bytes: &[u8], at: &mut usize) -> Result<(), NoRecord> {
 
 fn note<'a>(key: &[u8], value: &'a [u8], origin: &mut Origin<'a>) {
     match key {
-        AGENT_ID => origin.present.insert(AddedTags::AGENT_ID),
-        FRAMEWORK_NAME => origin.present.insert(AddedTags::FRAMEWORK_NAME),
-        APPLICATION_NAME => origin.present.insert(AddedTags::APPLICATION_NAME),
-        CONTAINER_ID => _ = origin.container_id.get_or_insert(value),
-        FRAMEWORK_ID => _ = origin.framework_id.get_or_insert(value),
-        EXECUTOR_ID => _ = origin.executor_id.get_or_insert(value),
+        tag_key::AGENT_ID => origin.present.insert(AddedTags::AGENT_ID),
+        tag_key::FRAMEWORK_NAME => origin.present.insert(AddedTags::FRAMEWORK_NAME),
+        tag_key::APPLICATION_NAME => origin.present.insert(AddedTags::APPLICATION_NAME),
+        tag_key::CONTAINER_ID => _ = origin.container_id.get_or_insert(value),
+        tag_key::FRAMEWORK_ID => _ = origin.framework_id.get_or_insert(value),
+        tag_key::EXECUTOR_ID => _ = origin.executor_id.get_or_insert(value),
         _ => {}
     }
 }
@@ -351,13 +344,13 @@ mod tests {
             prop_assert_eq!(shape.tags as usize, record.tags.len());
             prop_assert_eq!(shape.datapoints as usize, record.datapoints.len());
             let first = |key: &[u8]| record.tags.iter().find(|tag| tag.key == key).map(|tag| &tag.value[..]);
-            prop_assert_eq!(shape.origin.container_id, first(b"container_id"));
-            prop_assert_eq!(shape.origin.framework_id, first(b"framework_id"));
-            prop_assert_eq!(shape.origin.executor_id, first(b"executor_id"));
+            prop_assert_eq!(shape.origin.container_id, first(tag_key::CONTAINER_ID));
+            prop_assert_eq!(shape.origin.framework_id, first(tag_key::FRAMEWORK_ID));
+            prop_assert_eq!(shape.origin.executor_id, first(tag_key::EXECUTOR_ID));
             let present = shape.origin.present;
-            prop_assert_eq!(present.contains(AddedTags::AGENT_ID), first(b"agent_id").is_some());
-            prop_assert_eq!(present.contains(AddedTags::FRAMEWORK_NAME), first(b"framework_name").is_some());
-            prop_assert_eq!(present.contains(AddedTags::APPLICATION_NAME), first(b"application_name").is_some());
+            prop_assert_eq!(present.contains(AddedTags::AGENT_ID), first(tag_key::AGENT_ID).is_some());
+            prop_assert_eq!(present.contains(AddedTags::FRAMEWORK_NAME), first(tag_key::FRAMEWORK_NAME).is_some());
+            prop_assert_eq!(present.contains(AddedTags::APPLICATION_NAME), first(tag_key::APPLICATION_NAME).is_some());
         }
 
         #[test]

@@ -1,4 +1,4 @@
-//! The nouns that every stage speaks of: record numbers, topic names, typed records, secrets.
+//! The nouns that every stage speaks of: record numbers, topic names, tag keys, typed records, secrets.
 //!
 //! A *record* is one Avro `MetricList`: a topic, tags and datapoints. On the line records are bytes and stay
 //! bytes; [`MetricList`] exists for programs that make records (pollers, the demonstration) and for tests.
@@ -7,6 +7,7 @@
 mod metric_list;
 mod secret;
 mod seq;
+pub mod tag_key;
 mod topic;
 
 pub use metric_list::{Datapoint, MetricList, Tag};
