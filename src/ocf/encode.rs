@@ -9,7 +9,7 @@ use crate::record::{Datapoint, MetricList, Tag};
 
 /// Schema of the records that the first sample producer sent, in May 2016: datapoints are grouped by metric.
 /// Written by the same rules as [`METRIC_LIST`].
-pub const METRIC_LIST_2016_05: &str = concat!(
+pub const METRIC_LIST_MAY_2016: &str = concat!(
     r#"{"fields":[{"name":"topic","type":"string"},"#,
     r#"{"name":"tags","type":{"items":{"fields":[{"name":"key","type":"string"},{"name":"value","type":"string"}],"#,
     r#""name":"Tag","namespace":"dcos.metrics","type":"record"},"type":"array"}},"#,
@@ -27,8 +27,8 @@ pub enum Dialect {
     /// [`METRIC_LIST`]: a flat list of datapoints, each with its name. What everybody has read since 2016-05-13.
     #[default]
     Native,
-    /// [`METRIC_LIST_2016_05`]: datapoints under the name of their metric.
-    Seed,
+    /// [`METRIC_LIST_MAY_2016`]: datapoints under the name of their metric.
+    May2016,
 }
 
 impl Dialect {
@@ -37,17 +37,17 @@ impl Dialect {
     pub fn schema(self) -> &'static str {
         match self {
             Dialect::Native => METRIC_LIST,
-            Dialect::Seed => METRIC_LIST_2016_05,
+            Dialect::May2016 => METRIC_LIST_MAY_2016,
         }
     }
 
-    /// Appends `record`. In [`Dialect::Seed`] datapoints of one name come together, at the place of the first.
+    /// Appends `record`. In [`Dialect::May2016`] datapoints of one name come together, at the place of the first.
     pub fn encode_record(self, record: &MetricList, out: &mut Vec<u8>) {
         write_bytes(&record.topic, out);
         encode_tags(&record.tags, out);
         match self {
             Dialect::Native => encode_datapoints(&record.datapoints, out),
-            Dialect::Seed => encode_metrics(&record.datapoints, out),
+            Dialect::May2016 => encode_metrics(&record.datapoints, out),
         }
     }
 
@@ -118,7 +118,7 @@ fn encode_datapoints(datapoints: &[Datapoint], out: &mut Vec<u8>) {
     });
 }
 
-/// The array of metrics of [`METRIC_LIST_2016_05`].
+/// The array of metrics of [`METRIC_LIST_MAY_2016`].
 fn encode_metrics(datapoints: &[Datapoint], out: &mut Vec<u8>) {
     let mut places: HashMap<&[u8], usize> = HashMap::new();
     let mut metrics: Vec<Vec<&Datapoint>> = Vec::new();
@@ -159,7 +159,7 @@ mod tests {
         let mut out = Vec::new();
         header(METRIC_LIST, &MARKER, &mut out);
         assert_eq!(out.len(), 585);
-        assert_eq!(METRIC_LIST_2016_05.len(), 669);
+        assert_eq!(METRIC_LIST_MAY_2016.len(), 669);
     }
 
     #[test]
@@ -188,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn the_2016_05_dialect_groups_datapoints_by_metric() {
+    fn the_dialect_of_may_2016_groups_datapoints_by_metric() {
         let record = MetricList {
             topic: b"t".into(),
             tags: vec![Tag::new("k", "v")],
             datapoints: vec![datapoint("b", 1, 1.5), datapoint("a", 2, 2.5), datapoint("b", 3, 3.5)],
         };
-        let file = Dialect::Seed.file(&[record], &MARKER);
-        let shown = oracle::read_2016_05(&file);
+        let file = Dialect::May2016.file(&[record], &MARKER);
+        let shown = oracle::read_may_2016(&file);
         let expected = "t k=v b[1:1.5 3:3.5] a[2:2.5]";
         assert_eq!(shown, [expected]);
     }

@@ -34,7 +34,7 @@ struct Point {
 
 #[derive(Deserialize)]
 #[serde(rename = "MetricList")]
-struct Record201605 {
+struct RecordMay2016 {
     topic: String,
     tags: Vec<Pair>,
     metrics: Vec<Metric>,
@@ -83,10 +83,10 @@ impl From<Record> for MetricList {
     }
 }
 
-/// The records of a file of the 2016-05 dialect, a line each: `topic key=value metric[time:value ...]`.
-pub(crate) fn read_2016_05(file: &[u8]) -> Vec<String> {
+/// The records of a file of the dialect of May 2016, a line each: `topic key=value metric[time:value ...]`.
+pub(crate) fn read_may_2016(file: &[u8]) -> Vec<String> {
     let sample = |sample: &Sample| format!("{}:{}", sample.time, sample.value);
-    let line = |record: &Record201605| {
+    let line = |record: &RecordMay2016| {
         let tags = record.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value));
         let metrics = record.metrics.iter().map(|metric| {
             let samples: Vec<String> = metric.datapoints.iter().map(sample).collect();

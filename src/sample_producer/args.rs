@@ -187,7 +187,7 @@ fn period(text: &str) -> Result<Duration, String> {
 fn dialect(text: &str) -> Result<Dialect, String> {
     match text {
         "native" => Ok(Dialect::Native),
-        "2016-05" => Ok(Dialect::Seed),
+        "2016-05" => Ok(Dialect::May2016),
         _ => Err("expected native or 2016-05".into()),
     }
 }
@@ -290,7 +290,7 @@ mod tests {
             assert!(settings.verbose);
             assert_eq!(settings.period, Duration::from_secs(5));
             assert_eq!(settings.ip_command, ["echo", "::1"]);
-            assert_eq!((settings.agent_port, settings.dialect), (80, Dialect::Seed));
+            assert_eq!((settings.agent_port, settings.dialect), (80, Dialect::May2016));
         }
     }
 

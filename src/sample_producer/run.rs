@@ -272,7 +272,7 @@ mod tests {
         let agent = Agent::new(&[(200, FIXTURE)]).await;
         let settings = Settings {
             brokers: vec![kafka.bootstrap_servers()],
-            dialect: Dialect::Seed,
+            dialect: Dialect::May2016,
             ..settings(&agent.base)
         };
         let (totals, screen) = run_through(&agent, settings).await;
@@ -282,7 +282,7 @@ mod tests {
         assert!(screen.ends_with(&format!("Sent {totals}\n")), "{screen}");
         for (key, value) in consume(&kafka, "t", totals.messages) {
             assert_eq!(key, None);
-            let records = oracle::read_2016_05(&value);
+            let records = oracle::read_may_2016(&value);
             assert_eq!(records.len(), 3);
             assert!(
                 records[2]

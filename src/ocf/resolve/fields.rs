@@ -21,9 +21,9 @@ impl<'s> Compiler<'s> {
     }
 
     fn list(&mut self, record: &'s RecordSchema) -> Result<Record<ListField>, SchemaFault> {
-        let of_may_2016 = has(record, "metrics") && !has(record, "datapoints");
+        let may_2016 = has(record, "metrics") && !has(record, "datapoints");
         require(record, "topic", "topic")?;
-        if !of_may_2016 {
+        if !may_2016 {
             require(record, "datapoints", "datapoints")?;
         }
         self.steps(record, |compiler, field| {
@@ -31,7 +31,7 @@ impl<'s> Compiler<'s> {
                 "topic" => ListField::Topic(compiler.text("topic", field)?),
                 "tags" => ListField::Tags(compiler.items("tags", "array of tags", field, Self::tag)?),
                 "datapoints" => ListField::Datapoints(compiler.datapoints(&OF_THE_LIST, field)?),
-                "metrics" if of_may_2016 => {
+                "metrics" if may_2016 => {
                     ListField::Metrics(compiler.items("metrics", "array of metrics", field, Self::metric)?)
                 }
                 _ => return Ok(None),
