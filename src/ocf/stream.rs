@@ -339,7 +339,7 @@ mod tests {
         left: usize,
     }
 
-    /// Feeds `bytes` in pieces that end at `cuts`.
+    /// Feeds `bytes` in pieces that end at `cuts`. What is kept between them stays within the limits.
     fn feed(bytes: &[u8], cuts: &[usize], limits: &Limits) -> Seen {
         let plans = PlanCache::new();
         let (mut stream, mut seen, mut kept) = (Stream::default(), Seen::default(), Vec::new());
@@ -352,6 +352,12 @@ mod tests {
                 match stream.step(&kept[at..], limits, &plans) {
                     Ok(Step::Need(need)) => {
                         assert!(need > kept.len() - at, "needs {need} and has {}", kept.len() - at);
+                        let most = if stream.has_header() {
+                            2 * LONG_BYTES_MAX + limits.block_bytes + MARKER_BYTES
+                        } else {
+                            limits.header_bytes + 1
+                        };
+                        assert!(need <= most, "needs {need} of {most}");
                         break;
                     }
                     Ok(Step::Take(taken, event)) => {
@@ -384,6 +390,38 @@ mod tests {
         }
         seen.left = kept.len();
         seen
+    }
+
+    /// What streams are made of, whole and broken, in no order.
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        const OTHER: Marker = [7; 16];
+        let block = |marker: Marker, records: usize| {
+            let mut bytes = Vec::new();
+            write_block(&vec![numbered("t", 1); records], PLAIN, &marker, &mut bytes);
+            bytes
+        };
+        let header = |marker: Marker| {
+            let mut bytes = Vec::new();
+            write_header(&marker, None, &mut bytes);
+            bytes
+        };
+        let cut = |bytes: Vec<u8>| (0..=bytes.len()).prop_map(move |at| bytes[..at].to_vec());
+        let marker = prop_oneof![4 => Just(MARKER), 1 => Just(OTHER)];
+        prop_oneof![
+            2 => proptest::collection::vec(any::<u8>(), 0..40),
+            // Counts and sizes that lead anywhere.
+            2 => (0i64..3, -1i64..200).prop_map(|(count, size)| {
+                let mut bytes = Vec::new();
+                write_long(count, &mut bytes);
+                write_long(size, &mut bytes);
+                bytes
+            }),
+            3 => marker.clone().prop_map(|marker| marker.to_vec()),
+            4 => (marker.clone(), 0usize..4).prop_map(move |(marker, records)| block(marker, records)),
+            1 => (marker.clone(), 0usize..4).prop_flat_map(move |(marker, records)| cut(block(marker, records))),
+            2 => marker.clone().prop_map(header),
+            1 => marker.prop_flat_map(move |marker| cut(header(marker))),
+        ]
     }
 
     fn file(blocks: &[Vec<MetricList>]) -> Vec<u8> {
@@ -429,15 +467,20 @@ mod tests {
 
         #[test]
         fn any_bytes_do_no_harm(
-            noise in proptest::collection::vec(any::<u8>(), 0..400),
-            with_header: bool,
-            cut in any::<proptest::sample::Index>(),
+            with_header in proptest::bool::weighted(0.9),
+            pieces in proptest::collection::vec(pieces(), 0..12),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
         ) {
             let mut bytes = if with_header { file(&[]) } else { Vec::new() };
-            bytes.extend(noise);
-            let limits = Limits { block_bytes: 100, ..Limits::default() };
-            let cut = cut.index(bytes.len() + 1);
-            prop_assert_eq!(feed(&bytes, &[cut], &limits).blocks, feed(&bytes, &[], &limits).blocks);
+            bytes.extend(pieces.concat());
+            // A header fits just so, a block of two records does, and one of three does not.
+            let limits = Limits { header_bytes: 601, block_bytes: 60, ..Limits::default() };
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let whole = feed(&bytes, &[], &limits);
+            prop_assert_eq!(&feed(&bytes, &cuts, &limits), &whole);
+            let each: Vec<_> = (0..bytes.len()).collect();
+            prop_assert_eq!(&feed(&bytes, &each, &limits), &whole);
         }
 
         #[test]
