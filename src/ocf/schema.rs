@@ -28,9 +28,13 @@ pub type Marker = [u8; MARKER_BYTES];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ocf::header;
+    use crate::ocf::limits::Limits;
 
     #[test]
-    fn the_text_has_the_length_that_was_seen_on_the_wire() {
-        assert_eq!(METRIC_LIST.len(), 549);
+    fn the_text_is_the_one_that_the_mesos_module_writes() {
+        let captured = include_bytes!("../../tests/data/streams/module-mesos101.ocf");
+        let header = header::read(captured, &Limits::default()).unwrap().unwrap();
+        assert_eq!(str::from_utf8(header.schema), Ok(METRIC_LIST));
     }
 }

@@ -3,8 +3,18 @@
 
 use super::record::Record;
 
-/// The schema as the senders of 2016 to 2019 wrote it.
-pub(crate) const SCHEMA: &str = metrics_collector::ocf::METRIC_LIST;
+/// The schema as the senders of 2016 to 2019 wrote it: as it stands in what the Mesos module sent.
+pub(crate) const SCHEMA: &str = {
+    const CAPTURED: &[u8] = include_bytes!("../../data/streams/module-mesos101.ocf");
+    // Behind magic, count, the entry avro.codec with value null, and the key avro.schema, each with its length.
+    let from_schema = CAPTURED.split_at(4 + 1 + (1 + 10) + (1 + 4) + (1 + 11)).1;
+    // Its length of two bytes, zig-zag.
+    let length = ((from_schema[1] as usize) << 7 | (from_schema[0] as usize & 0x7f)) >> 1;
+    match str::from_utf8(from_schema.split_at(2).1.split_at(length).0) {
+        Ok(text) => text,
+        Err(_) => panic!("a schema is text"),
+    }
+};
 
 /// The marker that the Mesos module always uses.
 pub(crate) const MARKER: &[u8; 16] = b"FEFEFEFEFEFEFEFE";
