@@ -34,8 +34,15 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn started(settings: args::Settings) -> Result<(), Box<dyn std::error::Error>> {
+fn started(settings: args::Settings) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(run_until_signal(settings));
+    // The system may still be looking up the agent's name, on a thread that cannot be stopped: it is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run_until_signal(settings: args::Settings) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async {

@@ -61,9 +61,9 @@ pub enum StartError {
     Kafka(#[from] KafkaError),
 }
 
-/// Runs until `stop` is done: a poll in progress is finished, and acknowledgements are waited for. What is for a
-/// person's eye goes to `screen`, all else to the log. Gives what became of the messages; `None` where none were to
-/// be sent.
+/// Runs until `stop` is done. It is heard at any time: a command or poll under way is left, and only acknowledgements
+/// are waited for. What is for a person's eye goes to `screen`, all else to the log. Gives what became of the messages;
+/// `None` where none were to be sent, or the stop came before any could be.
 ///
 /// # Errors
 /// [`StartError`]. Nothing that fails later ends it.
@@ -73,16 +73,24 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     screen: &mut (dyn Write + Send),
 ) -> Result<Option<Totals>, StartError> {
-    let (mut poller, mut outputs) = start(&settings, &patience).await?;
     let mut stop = pin!(stop);
+    let (mut poller, mut outputs) = tokio::select! {
+        biased;
+        () = &mut stop => return Ok(None),
+        started = start(&settings, &patience) => started?,
+    };
     loop {
-        round(&mut poller, &mut outputs).await;
-        // A closed screen is no reason to stop.
-        let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
+        let turn = async {
+            // It waits for the agent alone: what has been answered is on its way as a whole before a stop is heard.
+            round(&mut poller, &mut outputs).await;
+            // A closed screen is no reason to stop.
+            let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
+            tokio::time::sleep(settings.period).await;
+        };
         tokio::select! {
             biased;
             () = &mut stop => break,
-            () = tokio::time::sleep(settings.period) => {}
+            () = turn => {}
         }
     }
     let totals = outputs.sender.map(|sender| sender.finish(patience.grace));
@@ -207,8 +215,8 @@ mod tests {
             let done = Arc::clone(&answered);
             let answer = move || {
                 let place = given.fetch_add(1, Ordering::Relaxed);
-                // One more than there are, so that the last was worked on before the stop.
-                if place == answers.len() {
+                // Two more than there are: the stop cuts off the poll that it meets, and the one before was worked on.
+                if place == answers.len() + 1 {
                     done.notify_one();
                 }
                 let (status, body) = answers[place.min(answers.len() - 1)];
@@ -217,6 +225,24 @@ mod tests {
             };
             let router = Router::new().route("/monitor/statistics.json", get(answer));
             Agent { base: serve(router).await, answered }
+        }
+    }
+
+    /// A screen that says when something was written to it.
+    #[derive(Default)]
+    struct Screen {
+        bytes: Vec<u8>,
+        written: Arc<Notify>,
+    }
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.notify_one();
+            self.bytes.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 
@@ -305,10 +331,32 @@ mod tests {
     #[tokio::test]
     async fn an_agent_that_is_away_ends_nothing() {
         let (_socket, base) = closed_port();
-        let mut screen = Vec::new();
-        let totals = run(settings(&base), Patience::default(), std::future::ready(()), &mut screen).await;
+        let settings = Settings { period: Duration::from_secs(3600), ..settings(&base) };
+        let mut screen = Screen::default();
+        let written = Arc::clone(&screen.written);
+        let totals = run(settings, Patience::default(), written.notified(), &mut screen).await;
         assert_eq!(totals.expect("a run"), None);
-        assert_eq!(screen, b"Wait for 0s...\n");
+        assert_eq!(screen.bytes, b"Wait for 3600s...\n");
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_heard_before_the_start_and_during_a_poll() {
+        let hangs = settings("http://127.0.0.1:1");
+        let hangs = Settings { ip_command: vec!["tail".into(), "-f".into(), "/dev/null".into()], ..hangs };
+        let mut screen = Vec::new();
+        let totals = run(hangs, Patience::default(), std::future::ready(()), &mut screen).await;
+        assert_eq!((totals.expect("no start, and no fault"), screen), (None, Vec::new()));
+
+        let asked = Arc::new(Notify::new());
+        let told = Arc::clone(&asked);
+        let answer = move || {
+            told.notify_one();
+            std::future::pending::<StatusCode>()
+        };
+        let base = serve(Router::new().route("/monitor/statistics.json", get(answer))).await;
+        let mut screen = Vec::new();
+        let totals = run(settings(&base), Patience::default(), asked.notified(), &mut screen).await;
+        assert_eq!((totals.expect("a run"), screen), (None, Vec::new()));
     }
 
     #[tokio::test]
@@ -320,7 +368,7 @@ mod tests {
             (missing, "cannot find the agent's address: /nowhere/detect_ip: cannot be run (No such file"),
             (no_directory, "cannot write files to the working directory: No such file"),
         ] {
-            let stop = std::future::ready(());
+            let stop = std::future::pending();
             let error = run(settings, Patience::default(), stop, &mut io::sink()).await.expect_err(expected);
             let text = chain(&error);
             assert!(text.contains(expected), "{text}");

@@ -1,4 +1,4 @@
-//! The integration tests, one binary: the real program between real senders and a real Apache Kafka.
+//! The integration tests, one binary: the real programs between real senders and a real Apache Kafka.
 //!
 //! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: Java 17, Maven, openssl and
 //! promtool. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
@@ -15,5 +15,6 @@ mod http;
 mod input;
 mod kafka_errors;
 mod outage;
+mod sample_producer;
 mod security;
 mod streams;

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
+pub(crate) mod producer;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod sender;
