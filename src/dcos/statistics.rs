@@ -50,7 +50,8 @@ impl Source {
     /// Asks the agent; where it does not know the route, under its other name.
     ///
     /// # Errors
-    /// [`client::Error`] of the name that is asked first, where both fail.
+    /// [`client::Error`]: of the name that is asked first where the agent knows neither, else of the one that it knows
+    /// or that it could not be asked for.
     pub async fn get(&mut self, client: &Client) -> Result<Vec<u8>, client::Error> {
         let first = match client.get(&self.url()).await {
             Err(error) if error.is_not_found() => error,

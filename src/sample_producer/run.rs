@@ -148,11 +148,12 @@ async fn round(poller: &mut Poller, outputs: &mut Outputs) {
         Some(complaint) => tracing::warn!("{complaint}"),
         None => {}
     }
-    if statistics.records.is_empty() {
+    if statistics.executors == 0 {
         tracing::info!("No containers returned in stats");
-        return;
     }
-    outputs.take(&statistics.records);
+    if !statistics.records.is_empty() {
+        outputs.take(&statistics.records);
+    }
 }
 
 impl Outputs {

@@ -67,6 +67,22 @@ fn a_poll_arrives_at_the_brokers_of_the_environment() {
 }
 
 #[test]
+fn a_poll_without_records_says_why() {
+    const NO_EXECUTORS: &str = "No containers returned in stats";
+    const LEFT_OUT: &str = "left out 1 of 1 executors (x: no timestamp)";
+    for (body, said, not_said) in
+        [("[]", NO_EXECUTORS, "left out"), (r#"[{"executor_id":"x"}]"#, LEFT_OUT, NO_EXECUTORS)]
+    {
+        let agent = Agent::start(Some(body));
+        let producer = polling(&agent, &["-kafka=false", "-period", "1"], &[]);
+        // When it asks again it has worked off the first answer.
+        agent.wait_asked(2);
+        let ended = producer.terminate();
+        assert!(ended.log.contains(said) && !ended.log.contains(not_said), "{body}: {ended:#?}");
+    }
+}
+
+#[test]
 fn a_stop_is_heard_while_the_agent_does_not_answer() {
     let agent = Agent::start(None);
     let producer = polling(&agent, &["-kafka=false"], &[]);
