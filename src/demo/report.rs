@@ -2,7 +2,7 @@
 
 use super::lines::plural;
 use super::screen::Style;
-use super::tally::Tally;
+use super::tally::{Tally, TopicTally};
 use crate::sample_producer::send::Totals;
 use crate::spool::OutputLedger;
 
@@ -70,7 +70,7 @@ impl Report {
         if read != *delivered {
             found.push(format!("{delivered} delivered, and {read} read back"));
         }
-        let missing: u64 = self.tally.topics.values().map(|topic| topic.missing).sum();
+        let missing: u64 = self.tally.topics.values().map(TopicTally::missing).sum();
         if missing > 0 {
             found.push(format!("{missing} missing by the numbers in the headers"));
         }

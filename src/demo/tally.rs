@@ -1,6 +1,7 @@
 //! What the consumer has read, counted: records by topic, and what the headers say is missing or came twice.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The numbers of a message's records within their topic, from its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,39 @@ pub struct TopicTally {
     pub records: u64,
     /// Messages that had come before.
     pub repeats: u64,
-    /// Records that the numbers say should have come.
-    pub missing: u64,
     next: u64,
+    /// What is missing below `next`. A message that the broker refused comes late, in parts.
+    gaps: Vec<Range<u64>>,
+}
+
+impl TopicTally {
+    /// Records that the numbers say should have come.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.end - gap.start).sum()
+    }
+
+    /// Notes that the records with these numbers have come, and says how many of them are new.
+    fn take(&mut self, numbers: Range<u64>) -> u64 {
+        if numbers.start > self.next {
+            self.gaps.push(self.next..numbers.start);
+        }
+        let mut new = numbers.end.saturating_sub(numbers.start.max(self.next));
+        self.next = self.next.max(numbers.end);
+        let mut left = Vec::new();
+        for gap in self.gaps.drain(..) {
+            let before = gap.start..gap.end.min(numbers.start);
+            let behind = gap.start.max(numbers.end)..gap.end;
+            let parts = [before, behind].into_iter().filter(|part| !part.is_empty());
+            new += gap.end - gap.start;
+            for part in parts {
+                new -= part.end - part.start;
+                left.push(part);
+            }
+        }
+        self.gaps = left;
+        new
+    }
 }
 
 /// What came in all topics.
@@ -35,7 +66,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Notes a message of `records` records. Messages of one topic come in order, as they have one key.
+    /// Notes a message of `records` records.
     pub fn note(&mut self, topic: &str, span: Option<Span>, records: u64) {
         let tally = self.topics.entry(topic.to_owned()).or_default();
         if let Some(span) = span {
@@ -43,15 +74,16 @@ impl Tally {
                 self.unreadable += 1;
                 return;
             }
-            if span.first < tally.next {
+            let new = tally.take(span.first..span.first.saturating_add(span.records));
+            if new == 0 {
                 tally.repeats += 1;
                 return;
             }
-            tally.missing += span.first - tally.next;
-            tally.next = span.first.saturating_add(span.records);
+            tally.records += new;
+        } else {
+            tally.records += records;
         }
         tally.messages += 1;
-        tally.records += records;
     }
 
     /// Of one topic; nothing where nothing came.
@@ -79,10 +111,26 @@ mod tests {
         }
         tally.note("m-b", None, 4);
         tally.note("other", None, 1);
-        let expected = TopicTally { messages: 3, records: 6, repeats: 1, missing: 2, next: 8 };
-        assert_eq!(tally.topic("m-a"), expected);
+        let a = tally.topic("m-a");
+        assert_eq!((a.messages, a.records, a.repeats, a.missing()), (3, 6, 1, 2));
         assert_eq!((tally.records("m-"), tally.records(""), tally.unreadable), (10, 11, 0));
         assert_eq!(tally.topic("m-c"), TopicTally::default());
+    }
+
+    #[test]
+    fn what_comes_late_fills_its_gap() {
+        let mut tally = Tally::default();
+        let mut missing_after = |first, records| {
+            tally.note("t", Some(Span { first, records }), records);
+            (tally.topic("t").missing(), tally.topic("t").records)
+        };
+        // The second of three was refused; its halves come behind the third, the first of them twice.
+        let expected =
+            [((0, 4), (0, 4)), ((12, 4), (8, 8)), ((4, 4), (4, 12)), ((4, 4), (4, 12)), ((8, 4), (0, 16))];
+        for ((first, records), expected) in expected {
+            assert_eq!(missing_after(first, records), expected, "{first}");
+        }
+        assert_eq!(missing_after(14, 4), (0, 18), "half of it had come");
     }
 
     #[test]

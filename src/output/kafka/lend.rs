@@ -190,3 +190,43 @@ unsafe extern "C" fn on_event(_client: *mut rd::rd_kafka_t, opaque: *mut c_void)
     let wake = unsafe { &*opaque.cast::<Notify>() };
     wake.notify_one();
 }
+
+/// A mock cluster that answers questions for metadata as brokers of some age do.
+#[cfg(test)]
+pub(super) struct OldMock {
+    cluster: *mut rd::rd_kafka_mock_cluster_t,
+    // Behind it, the client that it lives in.
+    _client: BaseProducer,
+}
+
+#[cfg(test)]
+impl OldMock {
+    /// With these topics, of one partition each, and Metadata requests up to this version.
+    pub(super) fn new(metadata_version: i16, topics: &[&CStr]) -> OldMock {
+        let client: BaseProducer = rdkafka::ClientConfig::new().create().expect("the defaults are good");
+        // SAFETY: the cluster lives in the client, which is dropped after it; names are copied.
+        unsafe {
+            let cluster = rd::rd_kafka_mock_cluster_new(client.client().native_ptr(), 1);
+            assert!(!cluster.is_null());
+            rd::rd_kafka_mock_set_apiversion(cluster, 3, 0, metadata_version);
+            for topic in topics {
+                rd::rd_kafka_mock_topic_create(cluster, topic.as_ptr(), 1, 1);
+            }
+            OldMock { cluster, _client: client }
+        }
+    }
+
+    pub(super) fn brokers(&self) -> String {
+        // SAFETY: the cluster lives, and its text with it.
+        let text = unsafe { CStr::from_ptr(rd::rd_kafka_mock_cluster_bootstraps(self.cluster)) };
+        text.to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+impl Drop for OldMock {
+    fn drop(&mut self) {
+        // SAFETY: it was made in `new` and is destroyed once, before its client.
+        unsafe { rd::rd_kafka_mock_cluster_destroy(self.cluster) };
+    }
+}

@@ -122,6 +122,10 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     set("reconnect.backoff.max.ms", "1000");
     set("topic.metadata.propagation.max.ms", "5000");
     set("socket.keepalive.enable", "true");
+    // Only consumers fetch by rack. But with one librdkafka makes room for five times the size of an answer to a question
+    // for metadata instead of four, and four are too little for many topics of short names (Metadata up to version 9):
+    // each answer is dropped then, and nothing is ever sent.
+    set("client.rack", "-");
     set("log.connection.close", "false");
     set_security(&config.security, &mut set);
     if config.verbose {

@@ -454,6 +454,26 @@ async fn the_end_of_the_grace_names_what_was_not_delivered() {
     assert_eq!((books.lost[&LossReason::Shutdown], books.waiting), (30, 0));
 }
 
+/// librdkafka makes room for an answer by its size, and too little where topics have short names and brokers are old.
+#[tokio::test]
+async fn many_short_topics_of_old_brokers_are_delivered_to() {
+    const NAMES: [&std::ffi::CStr; 12] =
+        [c"a", c"b", c"c", c"d", c"e", c"f", c"g", c"h", c"i", c"j", c"k", c"l"];
+    for version in [1, 2, 4, 5, 7, 9] {
+        let old = lend::OldMock::new(version, &NAMES);
+        let mut config = config(old.brokers());
+        config.naming = Naming::Prefix(String::new());
+        config.topics_max = NonZeroUsize::new(100).unwrap();
+        let framing = config.framing(&Envelope::new([7; 16]));
+        let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
+        for name in NAMES {
+            rig.accept(name.to_str().unwrap(), 1);
+        }
+        rig.until(&format!("delivered by metadata version {version}"), |rig| rig.books().delivered == 12)
+            .await;
+    }
+}
+
 #[test]
 fn settings_are_held_against_librdkafka() {
     let faults = |name: &str, value: &str| {
