@@ -127,7 +127,7 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     // each answer is dropped then, and nothing is ever sent.
     set("client.rack", "-");
     set("log.connection.close", "false");
-    set_security(&config.security, &mut set);
+    set_security(config, &mut set);
     if config.verbose {
         set("debug", "broker,topic,msg");
         client.set_log_level(RDKafkaLogLevel::Debug);
@@ -144,8 +144,11 @@ fn compression(compression: Compression) -> &'static str {
     compression.name()
 }
 
-fn set_security(security: &Security, set: &mut impl FnMut(&str, &str)) {
-    let Security { tls, sasl } = security;
+/// Properties that say which authorities are trusted.
+const AUTHORITIES: [&str; 3] = ["ssl.ca.location", "ssl.ca.pem", "ssl.ca.certificate.stores"];
+
+fn set_security(config: &Config, set: &mut impl FnMut(&str, &str)) {
+    let Security { tls, sasl } = &config.security;
     let protocol = match (tls, sasl) {
         (None, None) => "plaintext",
         (Some(_), None) => "ssl",
@@ -163,6 +166,12 @@ fn set_security(security: &Security, set: &mut impl FnMut(&str, &str)) {
             if let Some(path) = path {
                 set(name, &path.to_string_lossy());
             }
+        }
+        let is_named = |(name, _): &(String, String)| AUTHORITIES.contains(&name.as_str());
+        if tls.ca.is_none() && !config.properties.iter().any(is_named) {
+            // The OpenSSL that is built in looks where it would have been installed, and there is nothing. This looks
+            // where the distributions have theirs.
+            set("ssl.ca.location", "probe");
         }
         if let Some(password) = &tls.key_password {
             set("ssl.key.password", password.expose());
@@ -224,5 +233,37 @@ fn without_prefix(error: &KafkaError) -> String {
             description.clone()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::settings::Tls;
+    use super::*;
+
+    fn with(properties: &[(&str, &str)]) -> Config {
+        let flags = vec![("kafka-brokers", "127.0.0.1:1".into())];
+        let sources = crate::config::Sources { flags, environment: Vec::new() };
+        let (loaded, _) = crate::config::load(&sources, &|_| Vec::new()).unwrap();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Config { properties: properties.iter().map(own).collect(), ..loaded.kafka.unwrap() }
+    }
+
+    #[test]
+    fn without_an_authority_of_the_operators_the_systems_are_looked_for() {
+        let authority = |ca: Option<&str>, properties: &[(&str, &str)]| {
+            let tls = Some(Tls { ca: ca.map(PathBuf::from), ..Tls::default() });
+            let config = Config { security: Security { tls, sasl: None }, ..with(properties) };
+            client_config(&config).get("ssl.ca.location").map(str::to_owned)
+        };
+        assert_eq!(authority(None, &[]).as_deref(), Some("probe"));
+        assert_eq!(authority(None, &[("ssl.keystore.location", "x")]).as_deref(), Some("probe"));
+        assert_eq!(authority(Some("ca.pem"), &[]).as_deref(), Some("ca.pem"));
+        assert_eq!(authority(None, &[("ssl.ca.location", "x.pem")]).as_deref(), Some("x.pem"));
+        assert_eq!(authority(None, &[("ssl.ca.pem", "x")]), None);
+        assert_eq!(authority(None, &[("ssl.ca.certificate.stores", "Root")]), None);
+        assert_eq!(client_config(&with(&[])).get("ssl.ca.location"), None);
     }
 }
