@@ -410,6 +410,14 @@ fn the_kafka_clients_faults_come_with_the_others_and_without_secrets() {
 }
 
 #[test]
+fn the_client_is_asked_without_brokers_of_our_making() {
+    let start = start().flag("log-format", "x");
+    let check = |kafka: &output::kafka::Config| kafka.brokers.iter().map(|b| format!("saw {b}")).collect();
+    let faults = load(&start.sources, &check).err().unwrap().to_string();
+    assert!(!faults.contains("saw"), "{faults}");
+}
+
+#[test]
 fn the_client_is_not_asked_without_kafka() {
     let start = start().flag("kafka", "false");
     assert!(load(&start.sources, &|_| unreachable!("Kafka is off")).is_ok());

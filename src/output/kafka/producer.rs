@@ -205,26 +205,47 @@ const RESERVED: [(&str, &str); 13] = [
 #[must_use]
 pub fn check(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
-    for (name, value) in &config.properties {
+    let refused = |(name, value): &(String, String)| {
         if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| reserved == name) {
-            faults.push(format!("kafka-property {name}: cannot be set; {why}"));
-            continue;
+            return Some(format!("kafka-property {name}: cannot be set; {why}"));
         }
         let mut one = ClientConfig::new();
         one.set(name, value);
-        if let Err(error) = one.create_native_config() {
-            faults.push(format!("kafka-property {name}: {}", without_prefix(&error)));
+        let error = one.create_native_config().err()?;
+        Some(format!("kafka-property {name}: {}", without_prefix(&error)))
+    };
+    let mut rest = config.clone();
+    rest.properties.retain(|property| match refused(property) {
+        Some(fault) => {
+            faults.push(fault);
+            false
         }
-    }
-    if faults.is_empty() {
-        // Some settings are only looked at together, and files only when a client is made.
-        let made: Result<BaseProducer<Context>, _> =
-            BaseProducer::from_config_and_context(&client_config(config), Context::default());
-        if let Err(error) = made {
-            faults.push(format!("librdkafka refuses the Kafka settings: {}", without_prefix(&error)));
-        }
+        None => true,
+    });
+    // Some settings are only looked at together, and files only when a client is made. Without a broker's address it
+    // has nobody to connect to.
+    let mut trial = client_config(&rest);
+    trial.remove("bootstrap.servers");
+    let made: Result<BaseProducer<Trial>, _> = BaseProducer::from_config_and_context(&trial, Trial);
+    if let Err(error) = made {
+        faults.push(format!("librdkafka refuses the Kafka settings: {}", without_prefix(&error)));
     }
     faults
+}
+
+/// Of a client that is made to see whether it can be. What it logs, such as that it has no brokers, is not of interest.
+struct Trial;
+
+impl ClientContext for Trial {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ProducerContext<NoCustomPartitioner> for Trial {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 fn without_prefix(error: &KafkaError) -> String {
@@ -265,5 +286,32 @@ mod tests {
         assert_eq!(authority(None, &[("ssl.ca.pem", "x")]), None);
         assert_eq!(authority(None, &[("ssl.ca.certificate.stores", "Root")]), None);
         assert_eq!(client_config(&with(&[])).get("ssl.ca.location"), None);
+    }
+
+    #[test]
+    fn a_refused_property_hides_no_other_fault() {
+        let faults = check(&with(&[("acks", "1"), ("no.such", "1"), ("reconnect.backoff.ms", "5000")]));
+        let told = |part: &str| faults.iter().any(|fault| fault.contains(part));
+        assert!(told("kafka-property acks: cannot be set"), "{faults:?}");
+        assert!(told("kafka-property no.such: No such configuration property"), "{faults:?}");
+        assert!(told("librdkafka refuses the Kafka settings"), "{faults:?}");
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+
+    #[test]
+    fn good_settings_pass_without_brokers() {
+        assert_eq!(check(&with(&[("linger.ms", "5")])), [""; 0]);
+        assert_eq!(check(&Config { brokers: Vec::new(), ..with(&[]) }), [""; 0]);
+    }
+
+    #[test]
+    fn a_check_asks_no_broker() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let brokers = vec![listener.local_addr().unwrap().to_string()];
+        assert_eq!(check(&Config { brokers, ..with(&[("debug", "broker")]) }), [""; 0]);
+        // The producer of the check is gone, and its threads with it: what they did is done.
+        let error = listener.accept().map(|(_, peer)| peer).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
 }
