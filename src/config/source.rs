@@ -120,23 +120,31 @@ fn from_environment(environment: &[(OsString, OsString)], faults: &mut Vec<Fault
             })
             .collect();
         let Some((name, value)) = found.first() else { continue };
-        let origin = Origin::Environment(name.clone());
-        if let Some((other, _)) = found.iter().find(|(_, other)| other != value) {
+        let first = from_variable(key, name, value);
+        let others = found[1..].iter().filter(|(_, other)| other != value);
+        let others: Vec<_> = others.map(|(name, value)| (name, from_variable(key, name, value))).collect();
+        // Texts that differ may mean the same; and what is no good has a fault of its own.
+        let differs = |other: &Given| matches!((&first.value, &other.value), (Ok(a), Ok(b)) if a != b);
+        if let Some((other, _)) = others.iter().find(|(_, other)| differs(other)) {
             let expected = format!("differs from {other}, which sets the same key; unset one of them");
-            given.push(Given::unreadable(key, key.name, origin, &expected));
+            given.push(Given::unreadable(key, key.name, first.origin, &expected));
             continue;
         }
-        given.push(match value.to_str() {
-            Some(text) if matches!(key.kind, Kind::Properties) => {
-                let texts = text.split(',').map(str::to_owned).collect();
-                Given::read(key, key.name, origin, &Raw::Many(texts))
-            }
-            Some(text) => Given::read(key, key.name, origin, &Raw::One(text.to_owned())),
-            None => Given::unreadable(key, key.name, origin, NOT_UTF8),
-        });
+        given.push(first);
+        given.extend(others.into_iter().map(|(_, other)| other));
     }
     faults.extend(unknown_names(environment));
     given
+}
+
+fn from_variable(key: &'static Key, name: &str, value: &OsStr) -> Given {
+    let origin = Origin::Environment(name.to_owned());
+    let Some(text) = value.to_str() else { return Given::unreadable(key, key.name, origin, NOT_UTF8) };
+    if !matches!(key.kind, Kind::Properties) {
+        return Given::read(key, key.name, origin, &Raw::One(text.to_owned()));
+    }
+    let texts: Vec<String> = text.split(',').map(str::to_owned).collect();
+    Given::read(key, key.name, origin, &Raw::Many(texts))
 }
 
 /// Names that begin as ours do and are none: most likely misspelt, and without effect if nobody said so.

@@ -241,6 +241,12 @@ fn two_environment_names_of_a_key_must_agree() {
     let start =
         |other: &str| start().env("KAFKA_BROKERS", "a:1").env("METRICS_COLLECTOR_KAFKA_BROKERS", other);
     assert_eq!(start("a:1").kafka().brokers, ["a:1"]);
+    let same = with_brokers().env("KAFKA_VERBOSE", "1").env("METRICS_COLLECTOR_KAFKA_VERBOSE", "true");
+    assert!(same.kafka().verbose);
+    with_brokers()
+        .env("KAFKA_VERBOSE", "1")
+        .env("METRICS_COLLECTOR_KAFKA_VERBOSE", "yes")
+        .check_faults(&["environment METRICS_COLLECTOR_KAFKA_VERBOSE: kafka-verbose = \"yes\""]);
     start("b:1").check_faults(&[
         "environment METRICS_COLLECTOR_KAFKA_BROKERS: kafka-brokers: differs from KAFKA_BROKERS",
     ]);

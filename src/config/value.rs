@@ -162,7 +162,10 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             )),
         },
         Kind::Milliseconds { min, max } => {
-            let bare = text.trim().parse().ok().map(Duration::from_millis);
+            let bare = text.trim();
+            // Digits only: parsing would take a plus sign as well.
+            let digits = bare.bytes().all(|b| b.is_ascii_digit());
+            let bare = bare.parse().ok().filter(|_| digits).map(Duration::from_millis);
             match bare.or_else(|| parse_time(text)) {
                 Some(time) if (*min..=*max).contains(&time) => Ok(Value::Milliseconds(time)),
                 _ => misfit(format!(
@@ -309,6 +312,7 @@ mod tests {
             ("memory-limit", "1k", "from 16MiB"),
             ("shutdown-grace", "10", "with its unit"),
             ("kafka-produce-period-ms", "0", "milliseconds from 1"),
+            ("kafka-produce-period-ms", "+5", "milliseconds from 1"),
             ("log-format", "xml", "text or json"),
             ("log-level", "inof", "level"),
             ("agent-id", "a\nb", "control"),
