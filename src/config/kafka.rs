@@ -6,7 +6,7 @@ use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::{Setting, Settings};
 use super::stages::Builder;
-use super::value::{HIDDEN, Value, is_secret_property};
+use super::value::{HIDDEN, Value, is_secret};
 use super::{CheckKafka, kafka_security};
 use crate::output::kafka::{self, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic};
 use crate::record::{Secret, TopicName};
@@ -139,7 +139,7 @@ impl Builder<'_> {
     /// Asks the Kafka client about all of it, also where something else is missing, so that its faults come with the
     /// others. Its words may quote values, so secrets are struck out of them.
     fn ask_the_client(&mut self, config: &Config, check: CheckKafka<'_>) {
-        let properties = config.properties.iter().filter(|(name, _)| is_secret_property(name));
+        let properties = config.properties.iter().filter(|(name, value)| is_secret(name, value));
         let tls = config.security.tls.iter().filter_map(|tls| tls.key_password.as_ref());
         let sasl = config.security.sasl.iter().map(|sasl| &sasl.password);
         let secrets = properties.map(|(_, value)| value.as_str()).chain(tls.chain(sasl).map(Secret::expose));

@@ -7,7 +7,7 @@ use super::fault::{Fault, Origin, nearest};
 use super::file;
 use super::keys::{ENVIRONMENT_PREFIX, Key, Kind};
 use super::settings::{Setting, Settings};
-use super::value::{HIDDEN, Raw, Value};
+use super::value::{HIDDEN, Raw, Value, is_secret_property};
 
 /// What the process was started with.
 #[derive(Clone, Default)]
@@ -144,6 +144,11 @@ fn from_variable(key: &'static Key, name: &str, value: &OsStr) -> Given {
         return Given::read(key, key.name, origin, &Raw::One(text.to_owned()));
     }
     let texts: Vec<String> = text.split(',').map(str::to_owned).collect();
+    // A secret may have commas in it, and its pieces would be taken for names, which are shown.
+    if texts.len() > 1 && texts.iter().any(|text| is_secret_property(text.split('=').next().unwrap_or(text)))
+    {
+        return Given::unreadable(key, key.name, origin, SECRET_IN_LIST);
+    }
     Given::read(key, key.name, origin, &Raw::Many(texts))
 }
 
@@ -170,5 +175,8 @@ fn unknown_names(environment: &[(OsString, OsString)]) -> Vec<Fault> {
 
 /// What the build script reads; it may still be set when the program runs.
 const BUILD_NAME: &str = "METRICS_COLLECTOR_REVISION";
+
+const SECRET_IN_LIST: &str =
+    "expected no secret in a list between commas; put it into the file, where a list has its texts apart";
 
 const NOT_UTF8: &str = "expected UTF-8 text";

@@ -12,6 +12,9 @@ use super::units::{format_size, format_time, parse_bool, parse_size, parse_time}
 use crate::record::{TOPIC_LENGTH_MAX, TopicName};
 use crate::telemetry::check_filter;
 
+/// What is expected where that stands in place of a secret.
+const NOT_HIDDEN: &str = "expected the secret itself, not what print-config shows in its place";
+
 /// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "<hidden>";
 
@@ -58,7 +61,7 @@ impl Raw {
             return HIDDEN.to_owned();
         }
         if matches!(key.kind, Kind::Properties) {
-            return parts.iter().map(|text| shown_property(text)).collect::<Vec<_>>().join(",");
+            return shown_properties(parts);
         }
         parts.join(",")
     }
@@ -82,7 +85,7 @@ impl Value {
             return Ok(None);
         }
         if key.secret && text == HIDDEN {
-            return misfit("expected the secret itself, not what print-config shows in its place");
+            return misfit(NOT_HIDDEN);
         }
         parse_text(&key.kind, text).map(Some)
     }
@@ -106,26 +109,39 @@ impl Value {
     }
 }
 
-/// The value of a librdkafka property, hidden where its name says that it is secret.
+/// The value of a librdkafka property, hidden where it may be secret.
 pub(super) fn shown_value<'a>(name: &str, value: &'a str) -> &'a str {
-    if is_secret_property(name) { HIDDEN } else { value }
+    if is_secret(name, value) { HIDDEN } else { value }
+}
+
+/// Whether the value of a librdkafka property may be secret: by its name, or because whoever wrote it took the value
+/// for a list with further properties in it.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
+    is_secret_property(name) || value.contains('=') && is_secret_property(value)
 }
 
 /// Whether a librdkafka property may hold a secret: passwords, client secrets, keys in PEM, SASL OAUTHBEARER's
-/// free text.
+/// free text, and what Java's clients call such. In any case of letters, since a misspelt name has a secret behind it
+/// all the same.
 pub(super) fn is_secret_property(name: &str) -> bool {
-    ["password", "secret", "token", "pem", "oauthbearer.config", "assertion", "credential"]
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "token", "pem", "oauthbearer.config", "assertion", "credential", "jaas"]
         .iter()
         .any(|part| name.contains(part))
 }
 
-/// Name and value of a property, or the name alone where what follows could be anything.
-fn shown_property(text: &str) -> String {
-    if let Some((name, value)) = text.split_once('=') {
-        return format!("{name}={}", shown_value(name, value));
-    }
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    text.chars().take_while(|c| legal(*c)).collect()
+/// The properties, hidden from the first secret on: what stands behind it may be the rest of it. Of a text without
+/// `=` nobody knows what it is.
+fn shown_properties(texts: &[String]) -> String {
+    let mut after_secret = false;
+    let mut shown = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !after_secret => {
+            after_secret = is_secret(name, value);
+            format!("{name}={}", shown_value(name, value))
+        }
+        _ => HIDDEN.to_owned(),
+    };
+    texts.iter().map(&mut shown).collect::<Vec<_>>().join(",")
 }
 
 fn misfit<T>(expected: impl Into<String>) -> Result<T, Misfit> {
@@ -346,9 +362,10 @@ mod tests {
     #[test]
     fn secret_properties_are_not_shown() {
         let key = Key::find("kafka-property").unwrap();
-        let texts =
-            vec!["ssl.key.password=sesame".into(), "linger.ms=5".into(), "sasl.password sesame".into()];
-        let shown = Raw::Many(texts).shown(key);
-        assert_eq!(shown, "ssl.key.password=<hidden>,linger.ms=5,sasl.password");
+        let shown = |texts: &[&str]| Raw::Many(texts.iter().map(|text| (*text).into()).collect()).shown(key);
+        assert_eq!(shown(&["linger.ms=5", "sasl.password sesame", "a=b"]), "linger.ms=5,<hidden>,a=b");
+        assert_eq!(shown(&["a=b,sasl.password=sesame"]), "a=<hidden>");
+        // What follows may be the rest of the secret.
+        assert_eq!(shown(&["a=b", "Ssl.Key.Password=x", "a=b"]), "a=b,Ssl.Key.Password=<hidden>,<hidden>");
     }
 }

@@ -130,8 +130,8 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-property",
         Kind::Properties,
         "A property of librdkafka as name=value, for what has no key of its own. The flag can be repeated; in the file \
-         it is a list of texts, in the environment a list between commas. Each is checked at the start and wins over \
-         what the other keys say. For those who know librdkafka.",
+         it is a list of texts, in the environment a list between commas without secrets; those belong into the file. \
+         Each is checked at the start and wins over what the other keys say. For those who know librdkafka.",
     ),
     Key::new(
         "kafka-verbose",
