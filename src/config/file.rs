@@ -15,8 +15,15 @@ use super::value::Raw;
 /// Far more than every key with a long value needs.
 const BYTES_MAX: u64 = 1 << 20;
 
+/// What a file says.
+pub(super) struct Content {
+    pub(super) given: Vec<Given>,
+    /// Whether all of it could be read. If not, nobody knows what else it says.
+    pub(super) is_whole: bool,
+}
+
 /// Reads the file of key `config`, which was given at `given_at`.
-pub(super) fn read(path: &Path, given_at: &Origin, faults: &mut Vec<Fault>) -> Vec<Given> {
+pub(super) fn read(path: &Path, given_at: &Origin, faults: &mut Vec<Fault>) -> Content {
     match text(path) {
         Ok(text) => parse(&text, path, faults),
         Err(why) => {
@@ -27,7 +34,7 @@ pub(super) fn read(path: &Path, given_at: &Origin, faults: &mut Vec<Fault>) -> V
                 expected: format!("expected a readable file, but {why}"),
                 nearest: None,
             });
-            Vec::new()
+            Content { given: Vec::new(), is_whole: false }
         }
     }
 }
@@ -41,55 +48,91 @@ fn text(path: &Path) -> Result<String, String> {
 
 /// Takes what can be taken, so that one misplaced quote does not hide the faults below it. Of TOML's own messages
 /// only the text without the line is used: the line may hold a secret.
-fn parse(text: &str, path: &Path, faults: &mut Vec<Fault>) -> Vec<Given> {
-    let at = |offset: usize| Origin::File { path: path.to_owned(), line: Some(line_of(text, offset)) };
+fn parse(text: &str, path: &Path, faults: &mut Vec<Fault>) -> Content {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut broken = Vec::new();
+    let mut reader = Reader { text, path, broken: Vec::new(), given: Vec::new(), faults };
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
         let line = line_of(text, offset);
         // The first complaint of a line is the one that helps.
-        if !broken.contains(&line) {
-            faults.push(plain_fault(at(offset), format!("no valid TOML: {}", error.message()), None));
-            broken.push(line);
+        if !reader.broken.contains(&line) {
+            reader.fault(offset, format!("no valid TOML: {}", error.message()), None);
+            reader.broken.push(line);
         }
     }
-    let mut given: Vec<Given> = Vec::new();
-    let mut entries: Vec<_> = table.get_ref().iter().collect();
-    entries.sort_by_key(|(name, _)| name.span().start);
-    for (name, value) in entries {
-        let origin = at(name.span().start);
-        let written = name.get_ref().as_ref();
-        if broken.contains(&line_of(text, name.span().start)) {
-            continue;
-        }
-        match Key::find(written) {
-            None => {
-                let near = nearest(written, Key::all().flat_map(Key::names));
-                faults.push(plain_fault(origin, format!("there is no key {written:?}"), near));
-            }
-            Some(key) if key.name == "config" => {
-                faults.push(plain_fault(
-                    origin,
-                    "the key \"config\" cannot stand in the file".to_owned(),
-                    None,
-                ));
-            }
-            Some(key) if given.iter().any(|other| other.key.name == key.name) => {
-                let expected = format!("{written:?} sets the key \"{}\" a second time", key.name);
-                faults.push(plain_fault(origin, expected, None));
-            }
-            Some(key) => given.push(match raw(key.kind, value) {
-                Ok(raw) => Given::read(key, written, origin, &raw),
-                Err(expected) => Given::unreadable(key, written, origin, &expected),
-            }),
-        }
-    }
-    given
+    reader.table(table.get_ref());
+    Content { given: reader.given, is_whole: reader.broken.is_empty() }
 }
 
-fn plain_fault(origin: Origin, expected: String, nearest: Option<String>) -> Fault {
-    Fault { origin, key: String::new(), value: None, expected, nearest }
+/// Goes through a file.
+struct Reader<'a> {
+    text: &'a str,
+    path: &'a Path,
+    /// Lines that are no TOML.
+    broken: Vec<usize>,
+    given: Vec<Given>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn at(&self, offset: usize) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: Some(line_of(self.text, offset)) }
+    }
+
+    fn fault(&mut self, offset: usize, expected: String, nearest: Option<String>) {
+        let origin = self.at(offset);
+        self.faults.push(Fault { origin, key: String::new(), value: None, expected, nearest });
+    }
+
+    fn table(&mut self, table: &DeTable<'_>) {
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in entries {
+            let offset = name.span().start;
+            if self.broken.contains(&line_of(self.text, offset)) {
+                continue;
+            }
+            let name = name.get_ref();
+            let is_list =
+                Key::find(name).is_some_and(|key| matches!(key.kind, Kind::Brokers | Kind::Properties));
+            let inner: Vec<&DeTable<'_>> = match value.get_ref() {
+                DeValue::Table(inner) => vec![inner],
+                DeValue::Array(values) if !is_list => {
+                    values.iter().filter_map(|value| value.get_ref().as_table()).collect()
+                }
+                _ => Vec::new(),
+            };
+            if inner.is_empty() {
+                self.entry(name, offset, value);
+                continue;
+            }
+            // What is in it is looked at all the same: its faults are to come now, not when it is out of there.
+            let expected = format!("keys stand at the top level of the file, not in a table [{name}]");
+            self.fault(offset, expected, None);
+            for inner in inner {
+                self.table(inner);
+            }
+        }
+    }
+
+    fn entry(&mut self, written: &str, offset: usize, value: &Spanned<DeValue<'_>>) {
+        let origin = self.at(offset);
+        let Some(key) = Key::find(written) else {
+            let near = nearest(written, Key::all().flat_map(Key::names));
+            return self.fault(offset, format!("there is no key {written:?}"), near);
+        };
+        if key.name == "config" {
+            return self.fault(offset, "the key \"config\" cannot stand in the file".to_owned(), None);
+        }
+        if self.given.iter().any(|other| other.key.name == key.name) {
+            let expected = format!("{written:?} sets the key \"{}\" a second time", key.name);
+            return self.fault(offset, expected, None);
+        }
+        self.given.push(match raw(key.kind, value) {
+            Ok(raw) => Given::read(key, written, origin, &raw),
+            Err(expected) => Given::unreadable(key, written, origin, &expected),
+        });
+    }
 }
 
 /// The value as text, if it has a TOML type that the kind may have.

@@ -33,7 +33,7 @@ impl Settings {
         self.by_name.insert(key.name, setting);
     }
 
-    /// The value that would count is no good; the default stands in for it.
+    /// The value that would count is no good or not known; the default stands in for it.
     pub(super) fn mark_faulty(&mut self, key: &'static Key) {
         self.faulty.insert(key.name);
     }

@@ -56,21 +56,27 @@ impl Given {
 pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Settings {
     let mut given = from_flags(&sources.flags);
     given.extend(from_environment(&sources.environment, faults));
-    let config = given.iter().find(|given| given.key.name == "config");
-    if let Some(Given { origin, value: Ok(Some(Value::Text(path))), .. }) = config {
-        let from_file = file::read(Path::new(path), origin, faults);
-        given.extend(from_file);
+    let mut is_whole = true;
+    match given.iter().find(|given| given.key.name == "config") {
+        Some(Given { origin, value: Ok(Some(Value::Text(path))), .. }) => {
+            let file = file::read(Path::new(path), origin, faults);
+            is_whole = file.is_whole;
+            given.extend(file.given);
+        }
+        Some(Given { value: Err(_), .. }) => is_whole = false,
+        _ => {}
     }
     let mut settings = Settings::default();
     for key in Key::all() {
-        settle(key, &given, &mut settings);
+        settle(key, &given, is_whole, &mut settings);
     }
     faults.extend(given.into_iter().filter_map(|given| given.value.err()));
     settings
 }
 
-/// The first of `given` counts, since the sources stand in order of precedence.
-fn settle(key: &'static Key, given: &[Given], settings: &mut Settings) {
+/// The first of `given` counts, since the sources stand in order of precedence. What nobody gave may stand in the part
+/// of the file that could not be read, unless that `is_whole`.
+fn settle(key: &'static Key, given: &[Given], is_whole: bool, settings: &mut Settings) {
     match given.iter().find(|given| given.key.name == key.name) {
         Some(Given { value: Ok(value), origin, .. }) => {
             settings.insert(key, Setting { value: value.clone(), origin: origin.clone() });
@@ -81,7 +87,7 @@ fn settle(key: &'static Key, given: &[Given], settings: &mut Settings) {
                 value.ok().flatten().expect("every default of the table fits its key")
             });
             settings.insert(key, Setting { value: default, origin: Origin::Default });
-            if first.is_some() {
+            if first.is_some() || !is_whole {
                 settings.mark_faulty(key);
             }
         }

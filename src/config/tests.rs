@@ -161,11 +161,12 @@ fn every_fault_of_every_source_is_told_at_once() {
         "environment METRICS_COLLECTOR_KAFKA_BROKER: no key has this environment name; did you mean \
          \"METRICS_COLLECTOR_KAFKA_BROKERS\"?",
         "mc.toml:1: there is no key \"memory-limt\"; did you mean \"memory-limit\"?",
-        "mc.toml:3: there is no key \"kafka-x\"",
+        "mc.toml:3: keys stand at the top level of the file, not in a table [kafka-x]",
         "flag --log-level: log-level = \"inof\": expected off",
         "environment KAFKA_SINGLE_TOPIC: kafka-single-topic = \"a/b\": expected a legal Kafka topic name",
         "environment KAFKA_PRODUCE_COUNT: kafka-produce-count = \"abc\": expected a whole number",
         "mc.toml:2: log-format: expected a text in quotes, but it is a whole number",
+        "mc.toml:4: spool-full = \"drop\": expected auto, drop-oldest or hold",
         "kafka-brokers: not set; give --kafka-brokers",
     ]);
 }
@@ -195,6 +196,38 @@ fn toml_faults_have_their_lines_and_do_not_hide_each_other() {
         "mc.toml:2: kafka: expected true or false, without quotes, but it is a whole number",
         "mc.toml:5: kafka-key = \"x\": expected agent or none",
     ]);
+}
+
+#[test]
+fn keys_in_a_table_are_looked_at_all_the_same() {
+    start()
+        .file("[kafka]\nkafka-brokers = \"a:1\"\nkafka-brokrs = 1\n[kafka.tls]\nlog-format = \"x\"\n")
+        .check_faults(&[
+            "mc.toml:1: keys stand at the top level of the file, not in a table [kafka]",
+            "mc.toml:3: there is no key \"kafka-brokrs\"; did you mean \"kafka-brokers\"?",
+            "mc.toml:4: keys stand at the top level of the file, not in a table [tls]",
+            "mc.toml:5: log-format = \"x\": expected text or json",
+        ]);
+    start()
+        .file("[[kafka]]\nkafka-brokers = \"a:1\"\n")
+        .check_faults(&["mc.toml:1: keys stand at the top level of the file, not in a table [kafka]"]);
+}
+
+#[test]
+fn what_a_file_could_have_said_is_not_missed() {
+    start().file("kafka-brokers = a:1\n").check_faults(&["mc.toml:1: no valid TOML"]);
+    // A budget that the file could have had, and a mechanism too.
+    let start = || start().flag("spool-memory", "1GiB").flag("kafka-security-protocol", "sasl_ssl");
+    start().file("memory-limit = 2GiB\n").check_faults(&["mc.toml:1: no valid TOML"]);
+    let unreadable =
+        "environment METRICS_COLLECTOR_CONFIG: config = \"/nonexistent/mc.toml\": expected a read";
+    start().env("METRICS_COLLECTOR_CONFIG", "/nonexistent/mc.toml").check_faults(&[unreadable]);
+    // What is certain is told.
+    start()
+        .flag("kafka-security-protocol", "plaintext")
+        .flag("kafka-sasl-username", "u")
+        .file("= 1\n")
+        .check_faults(&["mc.toml:1", "flag --kafka-sasl-username"]);
 }
 
 #[test]
