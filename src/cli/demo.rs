@@ -38,6 +38,7 @@ pub fn options(matches: &ArgMatches) -> Result<Options, Vec<Fault>> {
         time.ok_or_else(|| "expected a time of more than 0 with its unit: ms, s, m or h".to_owned())
     };
     let duration = value(matches, DURATION, time, &mut faults);
+    let kafka_brokers = kafka_brokers.map(|brokers| brokers.list);
     if faults.is_empty() { Ok(Options { kafka_brokers, duration }) } else { Err(faults) }
 }
 

@@ -21,43 +21,63 @@ pub(super) fn parse_endpoint(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, parse_port(port)?))
 }
 
-/// Reads a list of brokers between commas into `host:port` each.
-///
-/// # Errors
-/// What is wrong with the first bad one.
-pub fn parse_brokers(text: &str) -> Result<Vec<String>, String> {
-    let mut brokers: Vec<String> = Vec::new();
-    for part in text.split(',').map(str::trim) {
-        let broker = parse_broker(part)?;
-        if brokers.iter().any(|known| known.eq_ignore_ascii_case(&broker)) {
-            return Err(format!("expected each broker once, but \"{broker}\" stands there twice"));
-        }
-        brokers.push(broker);
-    }
-    Ok(brokers)
+/// Brokers as `host:port` each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brokers {
+    /// Each once, in the order they were given.
+    pub list: Vec<String>,
+    /// What of the text was passed over, a line each.
+    pub passed_over: Vec<String>,
 }
 
-fn parse_broker(text: &str) -> Result<String, String> {
-    let bad = |why: &str| Err(format!("expected host:port between commas, but \"{text}\" {why}"));
-    if text.is_empty() {
-        return Err("expected host:port between commas, but one is empty".to_owned());
-    }
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else {
-            return bad("has no closing bracket");
+/// Reads a list of brokers between commas. Empty and repeated entries are passed over, since lists are put together by
+/// scripts; there may be none left.
+///
+/// # Errors
+/// What is wrong with each bad one, in one text.
+pub fn parse_brokers(text: &str) -> Result<Brokers, String> {
+    let mut brokers = Brokers::default();
+    let mut reasons = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let note = match parse_broker(part) {
+            _ if part.is_empty() => "an empty entry is passed over".to_owned(),
+            Err(reason) => {
+                reasons.push(format!("\"{part}\" {reason}"));
+                continue;
+            }
+            Ok(broker) if !brokers.list.iter().any(|known| known.eq_ignore_ascii_case(&broker)) => {
+                brokers.list.push(broker);
+                continue;
+            }
+            Ok(_) => format!("\"{part}\" stands there twice and counts once"),
         };
+        if !brokers.passed_over.contains(&note) {
+            brokers.passed_over.push(note);
+        }
+    }
+    if reasons.is_empty() {
+        Ok(brokers)
+    } else {
+        Err(format!("expected host:port between commas, but {}", reasons.join(", ")))
+    }
+}
+
+/// `host:port`, or what is wrong with it.
+fn parse_broker(text: &str) -> Result<String, &'static str> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').ok_or("has no closing bracket")?;
         if address.parse::<Ipv6Addr>().is_err() {
-            return bad("has no IPv6 address in its brackets");
+            return Err("has no IPv6 address in its brackets");
         }
         match port.strip_prefix(':') {
             Some(port) => (format!("[{address}]"), Some(port)),
             None if port.is_empty() => (format!("[{address}]"), None),
-            None => return bad("has something other than :port after its bracket"),
+            None => return Err("has something other than :port after its bracket"),
         }
     } else if text.contains("://") {
-        return bad("has a protocol, which belongs into kafka-security-protocol");
+        return Err("has a protocol, and brokers are named without one");
     } else if text.matches(':').count() > 1 {
-        return bad("has several colons; an IPv6 address stands in brackets");
+        return Err("has several colons; an IPv6 address stands in brackets");
     } else {
         match text.split_once(':') {
             Some((host, port)) => (host.to_owned(), Some(port)),
@@ -65,11 +85,11 @@ fn parse_broker(text: &str) -> Result<String, String> {
         }
     };
     if !host.starts_with('[') && !is_host_name(&host) {
-        return bad("has no host name before its port");
+        return Err("has no host name before its port");
     }
     match port.map_or(Some(BROKER_PORT), parse_port) {
         Some(port) if port != 0 => Ok(format!("{host}:{port}")),
-        _ => bad("has no port from 1 to 65535"),
+        _ => Err("has no port from 1 to 65535"),
     }
 }
 
@@ -115,29 +135,39 @@ mod tests {
             ("broker-0.kafka.mesos:9092", "broker-0.kafka.mesos:9092"),
             ("10.0.0.1", "10.0.0.1:9092"),
             ("[::1]:9093,[fe80::1]", "[::1]:9093 [fe80::1]:9092"),
+            ("", ""),
+            (" ,", ""),
+            ("a:1,,b:2,", "a:1 b:2"),
+            ("a:1,A:1", "a:1"),
+            ("a,a:9092", "a:9092"),
         ] {
-            assert_eq!(parse_brokers(text).map(|list| list.join(" ")), Ok(expected.to_owned()), "{text}");
+            let brokers = parse_brokers(text);
+            assert_eq!(brokers.map(|brokers| brokers.list.join(" ")), Ok(expected.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_said_once() {
+        let lines = parse_brokers("a:1,,A:1,").unwrap().passed_over;
+        assert_eq!(lines, ["an empty entry is passed over", "\"A:1\" stands there twice and counts once"]);
+        assert_eq!(parse_brokers("a:1, b").unwrap().passed_over, [""; 0]);
     }
 
     #[test]
     fn bad_brokers_are_refused_with_the_reason() {
         for (text, reason) in [
-            ("a:1,,b:2", "one is empty"),
-            ("a:1,", "one is empty"),
             ("a:0", "no port from 1 to 65535"),
             ("a:65536", "no port from 1 to 65535"),
             ("a:x", "no port from 1 to 65535"),
             ("a:", "no port from 1 to 65535"),
             (":9092", "no host name"),
             ("a b:1", "no host name"),
-            ("a:1,A:1", "twice"),
-            ("a,a:9092", "twice"),
             ("::1", "several colons"),
             ("[::1", "no closing bracket"),
             ("[a]:1", "no IPv6 address"),
             ("[::1]x", "after its bracket"),
             ("SSL://a:1", "a protocol"),
+            ("a:x,b:1,:2", "\"a:x\" has no port from 1 to 65535, \":2\" has no host name before its port"),
         ] {
             let got = parse_brokers(text);
             assert!(got.as_ref().is_err_and(|e| e.contains(reason)), "{text}: {got:?}");

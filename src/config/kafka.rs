@@ -85,13 +85,16 @@ fn batch(builder: &mut Builder<'_>) -> BatchLimits {
 
 impl Builder<'_> {
     fn brokers(&mut self) -> Vec<String> {
-        let brokers = self.settings.list("kafka-brokers");
-        if brokers.is_empty() && self.settings.switch("kafka") {
-            let expected =
-                "not set; give --kafka-brokers host:port,... or, to run without Kafka, --kafka=false";
-            self.fault("kafka-brokers", &["kafka"], expected);
-        }
-        brokers.to_vec()
+        let Some(brokers) = self.settings.brokers("kafka-brokers") else {
+            if self.settings.switch("kafka") {
+                let expected =
+                    "not set; give --kafka-brokers host:port,... or, to run without Kafka, --kafka=false";
+                self.fault("kafka-brokers", &["kafka"], expected);
+            }
+            return Vec::new();
+        };
+        self.warnings.extend(brokers.passed_over.iter().map(|line| format!("kafka-brokers: {line}")));
+        brokers.list.clone()
     }
 
     /// [`settle_compression`] has brought the Go collector's switch into it, or they contradict each other.

@@ -25,7 +25,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-pub use address::parse_brokers;
+pub use address::{Brokers, parse_brokers};
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};

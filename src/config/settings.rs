@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::Brokers;
 use super::fault::Origin;
 use super::keys::Key;
 use super::value::Value;
@@ -133,10 +134,10 @@ impl Settings {
         }
     }
 
-    pub(super) fn list(&self, name: &'static str) -> &[String] {
+    pub(super) fn brokers(&self, name: &'static str) -> Option<&Brokers> {
         match &self.get(name).value {
-            Some(Value::List(texts)) => texts,
-            _ => &[],
+            Some(Value::Brokers(brokers)) => Some(brokers),
+            _ => None,
         }
     }
 

@@ -294,8 +294,42 @@ fn an_empty_variable_counts_as_not_set_and_foreign_names_do_not_matter() {
 
 #[test]
 fn an_empty_flag_unsets_what_the_file_sets() {
-    let start = with_brokers().file("agent-id = \"a\"").flag("agent-id", "");
-    assert_eq!(start.config().enrich.agent_id, None);
+    let start = with_brokers()
+        .file("agent-id = \"a\"\nkafka-property = \"linger.ms=5\"")
+        .flag("agent-id", "")
+        .flag("kafka-property", "");
+    let config = start.config();
+    assert_eq!(config.enrich.agent_id, None);
+    assert_eq!(config.kafka.unwrap().properties, []);
+}
+
+#[test]
+fn empty_and_repeated_brokers_are_passed_over_and_that_is_said() {
+    let config = start().flag("kafka-brokers", "a:1, ,b,A:1,b:9092,").config();
+    assert_eq!(config.kafka.unwrap().brokers, ["a:1", "b:9092"]);
+    let said = config.warnings.join("\n");
+    for part in
+        ["kafka-brokers: an empty entry is passed over", "\"A:1\" stands there twice", "\"b:9092\" stands"]
+    {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    start()
+        .flag("kafka-brokers", " ,")
+        .check_faults(&["flag --kafka-brokers: kafka-brokers = \" ,\": expected host"]);
+}
+
+#[test]
+fn a_list_tells_all_its_faults_at_once() {
+    let faults = start()
+        .flag("kafka-brokers", "a:x,b:1,c d")
+        .flag("kafka-property", "linger.ms")
+        .flag("kafka-property", "Debug=a")
+        .faults();
+    let expected = [&["\"a:x\" has no port", "\"c d\" has no host name"], &["name=value", "a-z 0-9"]];
+    assert_eq!(faults.len(), 2, "{faults:#?}");
+    for (fault, parts) in faults.iter().zip(expected) {
+        assert!(parts.iter().all(|part| fault.contains(part)), "{parts:?} in {fault}");
+    }
 }
 
 #[test]
@@ -540,6 +574,10 @@ fn what_is_printed_is_a_file_again_with_the_same_values() {
 fn a_hidden_secret_is_not_taken_for_one() {
     let start = with_brokers().file("http-token = \"<hidden>\"");
     start.check_faults(&["mc.toml:1: http-token = \"<hidden>\": expected the secret itself"]);
+    let start = with_brokers().file("kafka-property = [\"linger.ms=1\", \"ssl.keystore.password=<hidden>\"]");
+    let faults = start.faults();
+    let told = faults.len() == 1 && faults[0].contains("expected the secret itself");
+    assert!(told && faults[0].contains("ssl.keystore.password"), "{faults:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::address::{parse_brokers, parse_endpoint};
+use super::address::{Brokers, parse_brokers, parse_endpoint};
 use super::fault::nearest;
 use super::keys::{Key, Kind};
 use super::units::{format_size, format_time, parse_bool, parse_size, parse_time};
@@ -39,7 +39,7 @@ pub(super) enum Value {
     Milliseconds(Duration),
     Text(String),
     Endpoint(SocketAddr),
-    List(Vec<String>),
+    Brokers(Brokers),
     Pairs(Vec<(String, String)>),
 }
 
@@ -74,7 +74,8 @@ impl Value {
         let text = match raw {
             Raw::One(text) => text,
             Raw::Many(texts) if matches!(key.kind, Kind::Properties) => {
-                return parse_properties(texts).map(Some);
+                let nothing = texts.iter().all(String::is_empty);
+                return if nothing { Ok(None) } else { parse_properties(texts).map(Some) };
             }
             Raw::Many(texts) => {
                 joined = texts.join(",");
@@ -100,7 +101,7 @@ impl Value {
             Value::Milliseconds(time) => json!(time.as_millis() as u64),
             Value::Text(text) => json!(text),
             Value::Endpoint(address) => json!(address.to_string()),
-            Value::List(texts) => json!(texts.join(",")),
+            Value::Brokers(brokers) => json!(brokers.list.join(",")),
             Value::Pairs(pairs) => pairs
                 .iter()
                 .map(|(name, value)| json!(format!("{name}={}", shown_value(name, value))))
@@ -219,7 +220,8 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             }
         },
         Kind::Brokers => match parse_brokers(text) {
-            Ok(brokers) => Ok(Value::List(brokers)),
+            Ok(brokers) if brokers.list.is_empty() => misfit("expected host:port between commas"),
+            Ok(brokers) => Ok(Value::Brokers(brokers)),
             Err(expected) => misfit(expected),
         },
         Kind::TopicName => match TopicName::parse(text.as_bytes()) {
@@ -242,28 +244,39 @@ fn parse_prefix(text: &str) -> Result<Value, Misfit> {
     }
 }
 
+/// All of the list, or all that is wrong with it.
 fn parse_properties(texts: &[String]) -> Result<Value, Misfit> {
     let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
     for text in texts {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
-        let Some((name, value)) = text.split_once('=') else {
-            return misfit(
-                "expected name=value; a value with a comma in it needs the flag or a list in the file",
-            );
-        };
-        let (name, value) = (name.trim(), value.trim());
-        if name.is_empty() || !name.chars().all(legal) {
-            return misfit("expected the name of a librdkafka property before \"=\": a-z 0-9 . _");
+        match parse_property(text) {
+            Ok((name, _)) if pairs.iter().any(|(known, _)| *known == name) => {
+                reasons.push(format!("expected each property once, but \"{name}\" stands there twice"));
+            }
+            Ok(pair) => pairs.push(pair),
+            Err(reason) => reasons.push(reason),
         }
-        if value.chars().any(char::is_control) {
-            return misfit(format!("expected no control characters in the value of \"{name}\""));
-        }
-        if pairs.iter().any(|(known, _)| known == name) {
-            return misfit(format!("expected each property once, but \"{name}\" stands there twice"));
-        }
-        pairs.push((name.to_owned(), value.to_owned()));
     }
-    Ok(Value::Pairs(pairs))
+    reasons.dedup();
+    if reasons.is_empty() { Ok(Value::Pairs(pairs)) } else { misfit(reasons.join("; ")) }
+}
+
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected name=value; a value with a comma in it needs the flag or a list in the file")?;
+    let (name, value) = (name.trim(), value.trim());
+    if name.is_empty() || !name.chars().all(legal) {
+        return Err("expected the name of a librdkafka property before \"=\": a-z 0-9 . _".to_owned());
+    }
+    if value.chars().any(char::is_control) {
+        return Err(format!("expected no control characters in the value of \"{name}\""));
+    }
+    if value == HIDDEN {
+        return Err(format!("{NOT_HIDDEN}, for \"{name}\""));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// `expected a, b or c`.
@@ -356,7 +369,7 @@ mod tests {
     fn a_property_twice_is_a_fault() {
         let raw = Raw::Many(vec!["a=1".into(), "a=2".into()]);
         let got = Value::parse(Key::find("kafka-property").unwrap(), &raw);
-        assert!(got.is_err_and(|misfit| misfit.expected.contains("twice")));
+        assert!(got.is_err_and(|misfit| misfit.expected.contains("\"a\" stands there twice")));
     }
 
     #[test]

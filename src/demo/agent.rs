@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::cast::{Cast, FRAMEWORK_ID, Task};
 use super::emitter::unix_ms;
 use super::metrics::Random;
+use crate::config::Brokers;
 use crate::ocf::encode::Dialect;
 use crate::sample_producer::args::Settings;
 use crate::sample_producer::run::{Patience, run};
@@ -44,7 +45,7 @@ impl Agent {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let settings = Settings {
-            brokers,
+            brokers: Brokers { list: brokers, ..Brokers::default() },
             topic: cast.sample_topic.clone(),
             directory: None,
             verbose: false,

@@ -8,6 +8,7 @@ use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::config::{Brokers, parse_brokers};
 use crate::ocf::encode::Dialect;
 use crate::record::TopicName;
 
@@ -15,7 +16,7 @@ use crate::record::TopicName;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where messages go; empty: nowhere.
-    pub brokers: Vec<String>,
+    pub brokers: Brokers,
     /// Kafka topic, and topic of every record.
     pub topic: TopicName,
     /// Where files go (`-file`), if they are to be written.
@@ -57,10 +58,10 @@ fn settings(matches: &ArgMatches, peers: Option<&str>) -> Result<Settings, Strin
         (Some(list), _) => ("-brokers", list.as_str()),
         (None, peers) => (BROKERS_ENV, peers.unwrap_or_default()),
     };
-    let brokers = brokers(list).map_err(|problem| format!("{origin} \"{list}\": {problem}"))?;
+    let brokers = parse_brokers(list).map_err(|problem| format!("{origin} \"{list}\": {problem}"))?;
     let kafka = flag(matches, "kafka");
     let file = flag(matches, "file");
-    if kafka && brokers.is_empty() && !file {
+    if kafka && brokers.list.is_empty() && !file {
         return Err(format!(
             "nowhere to send to: give -brokers host:port,... (or {BROKERS_ENV} in the environment), \
              or -file to write files, or -kafka=false to poll only"
@@ -71,7 +72,7 @@ fn settings(matches: &ArgMatches, peers: Option<&str>) -> Result<Settings, Strin
         return Err("-ipcmd is empty: give a command that prints the agent's IP address".into());
     }
     Ok(Settings {
-        brokers: if kafka { brokers } else { Vec::new() },
+        brokers: if kafka { brokers } else { Brokers::default() },
         topic: one(matches, "topic"),
         directory: file.then(|| PathBuf::from(".")),
         verbose: flag(matches, "verbose"),
@@ -192,24 +193,6 @@ fn dialect(text: &str) -> Result<Dialect, String> {
     }
 }
 
-/// A comma list of `host` or `host:port`.
-fn brokers(list: &str) -> Result<Vec<String>, String> {
-    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    items.map(|item| broker(item).map(str::to_owned)).collect()
-}
-
-fn broker(item: &str) -> Result<&str, String> {
-    let (host, port) = match item.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
-        _ => (item, None),
-    };
-    let bad_port = port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..)));
-    if host.is_empty() || item.contains(|c: char| c.is_whitespace() || c == '/') || bad_port {
-        return Err(format!("\"{item}\" is no broker, expected host:port"));
-    }
-    Ok(item)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +208,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_2016() {
         let expected = Settings {
-            brokers: vec!["a:1".into()],
+            brokers: Brokers { list: vec!["a:1".into()], ..Brokers::default() },
             topic: TopicName::parse(b"sample_metrics").expect("a topic"),
             directory: None,
             verbose: false,
@@ -284,7 +267,7 @@ mod tests {
         ];
         for form in forms {
             let settings = good(form);
-            assert_eq!(settings.brokers, ["a:1", "b:2"]);
+            assert_eq!(settings.brokers.list, ["a:1", "b:2"]);
             assert_eq!(settings.topic.as_str(), "t");
             assert_eq!(settings.directory, Some(PathBuf::from(".")));
             assert!(settings.verbose);
@@ -297,7 +280,7 @@ mod tests {
     #[test]
     fn the_environment_names_brokers_unless_the_flag_does() {
         let with = |args: &[&str]| {
-            parse(args.iter().copied().map(OsString::from), Some("env:1")).expect("settings").brokers
+            parse(args.iter().copied().map(OsString::from), Some("env:1")).expect("settings").brokers.list
         };
         assert_eq!(with(&["p"]), ["env:1"]);
         assert_eq!(with(&["p", "-brokers", "flag:1"]), ["flag:1"]);
@@ -306,7 +289,7 @@ mod tests {
 
     #[test]
     fn something_must_be_asked_for() {
-        assert_eq!(good(&["-file"]).brokers, [""; 0]);
+        assert_eq!(good(&["-file"]).brokers.list, [""; 0]);
         assert_eq!(good(&["-kafka=false"]).directory, None);
         for args in [&[][..], &["-brokers="], &["-brokers", " ,"], &["-verbose"]] {
             let error = parsed(args).expect_err("nowhere to send to");
@@ -319,10 +302,13 @@ mod tests {
     fn wrong_usage_is_named_and_exits_with_2() {
         for (args, expected) in [
             (&["-brokers=a:1", "-framework", "kafka"][..], "-framework is not in this version"),
-            (&["-brokers=a:x"], "-brokers \"a:x\": \"a:x\" is no broker, expected host:port"),
-            (&["-brokers=http://a"], "is no broker"),
-            (&["-brokers=:9092"], "is no broker"),
-            (&["-brokers=a:0"], "is no broker"),
+            (
+                &["-brokers=a:x"],
+                "-brokers \"a:x\": expected host:port between commas, but \"a:x\" has no port",
+            ),
+            (&["-brokers=http://a"], "has a protocol"),
+            (&["-brokers=:9092"], "has no host name"),
+            (&["-brokers=a:0"], "has no port"),
             (&["-file", "-period", "0"], "expected whole seconds from 1 to 86400"),
             (&["-file", "-period", "1.5"], "expected whole seconds"),
             (&["-file", "-period=-1"], "expected whole seconds"),
@@ -352,10 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn brokers_of_every_kind_are_taken() {
-        assert_eq!(
-            brokers("a, b:1,[::1]:9092,::1,,"),
-            Ok(["a", "b:1", "[::1]:9092", "::1"].map(String::from).into())
-        );
+    fn brokers_are_read_as_the_collector_reads_them() {
+        let brokers = good(&["-brokers", "a, b:1,[::1],,A:9092"]).brokers;
+        assert_eq!(brokers.list, ["a:9092", "b:1", "[::1]:9092"]);
+        assert_eq!(brokers.passed_over.len(), 2, "{brokers:?}");
     }
 }

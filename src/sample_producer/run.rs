@@ -115,10 +115,13 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
     let client = Client::new(patience.http.clone())?;
     let poller = Poller { client, source, topic: settings.topic.clone() };
     let files = settings.directory.as_deref().map(ChunkFiles::new);
-    let sender = (!settings.brokers.is_empty()).then(|| {
-        tracing::info!("sending to topic {} at {}", settings.topic, settings.brokers.join(","));
+    for line in &settings.brokers.passed_over {
+        tracing::warn!("brokers: {line}");
+    }
+    let sender = (!settings.brokers.list.is_empty()).then(|| {
+        tracing::info!("sending to topic {} at {}", settings.topic, settings.brokers.list.join(","));
         Sender::new(send::Config {
-            brokers: settings.brokers.clone(),
+            brokers: settings.brokers.list.clone(),
             topic: settings.topic.clone(),
             verbose: settings.verbose,
             delivery: patience.delivery,
@@ -196,6 +199,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::config::Brokers;
     use crate::dcos::testing::{closed_port, serve};
     use crate::ocf::oracle;
     use crate::record::TopicName;
@@ -251,7 +255,7 @@ mod tests {
         let (host, port) =
             base.trim_start_matches("http://").rsplit_once(':').expect("a host and a port of the stand-in");
         Settings {
-            brokers: Vec::new(),
+            brokers: Brokers::default(),
             topic: TopicName::parse(b"t").expect("a topic"),
             directory: None,
             verbose: true,
@@ -298,7 +302,7 @@ mod tests {
         kafka.create_topic("t", 1, 1).expect("a topic");
         let agent = Agent::new(&[(200, FIXTURE)]).await;
         let settings = Settings {
-            brokers: vec![kafka.bootstrap_servers()],
+            brokers: Brokers { list: vec![kafka.bootstrap_servers()], ..Brokers::default() },
             dialect: Dialect::May2016,
             ..settings(&agent.base)
         };

@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Brokers,
         "Kafka brokers to begin with, host:port between commas. Must be set unless kafka is false. Two or three \
          of a cluster are enough, the others are found through them; the port is 9092 where none is given, and an IPv6 \
-         address stands in brackets.",
+         address stands in brackets. Empty and repeated entries are passed over with a warning.",
     )
     .env(&["KAFKA_BROKERS"]),
     Key::new(
