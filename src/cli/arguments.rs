@@ -5,26 +5,37 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::config::{Key, Kind};
 
-/// Writes `-kafka-brokers` as `--kafka-brokers`, with or without a value behind `=`. One-letter flags and all
-/// that follows `--` stay as they are. The first of `arguments` is the program's name.
+/// Writes `-kafka-brokers` as `--kafka-brokers`, with or without a value behind `=`. One-letter flags, what is the value
+/// of the flag before it, and all that follows `--` stay as they are. The first of `arguments` is the program's name.
 ///
 /// # Errors
 /// A hint for the one thing that neither Go nor we understand and that people write: `-kafka false`.
 pub(super) fn normalise(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>, String> {
     let mut arguments = arguments.into_iter();
     let mut normal: Vec<OsString> = arguments.next().into_iter().collect();
+    // The key whose flag stands last, without a value.
+    let mut open: Option<&'static Key> = None;
     while let Some(argument) = arguments.next() {
+        match open.take() {
+            Some(key) if !matches!(key.kind, Kind::Bool) => {
+                normal.push(argument);
+                continue;
+            }
+            Some(Key { name, .. })
+                if ["true", "false"].iter().any(|word| argument.eq_ignore_ascii_case(word)) =>
+            {
+                return Err(format!("the value of a switch follows \"=\": --{name}={}", argument.display()));
+            }
+            _ => {}
+        }
         if argument == "--" {
             normal.push(argument);
             normal.extend(arguments);
             break;
         }
-        if let Some(name) = normal.last().and_then(|last| switch_name(last))
-            && ["true", "false"].iter().any(|word| argument.eq_ignore_ascii_case(word))
-        {
-            return Err(format!("the value of a switch follows \"=\": --{name}={}", argument.display()));
-        }
-        normal.push(if is_single_dash(&argument) { with_second_dash(&argument) } else { argument });
+        let argument = if is_single_dash(&argument) { with_second_dash(&argument) } else { argument };
+        open = open_key(&argument);
+        normal.push(argument);
     }
     Ok(normal)
 }
@@ -40,10 +51,9 @@ fn with_second_dash(argument: &OsStr) -> OsString {
     OsString::from_vec([b"-", argument.as_bytes()].concat())
 }
 
-/// Name of the switch that `argument` sets without a value.
-fn switch_name(argument: &OsStr) -> Option<&'static str> {
-    let key = Key::find(argument.to_str()?.strip_prefix("--")?)?;
-    matches!(key.kind, Kind::Bool).then_some(key.name)
+/// The key whose flag `argument` is, without a value.
+fn open_key(argument: &OsStr) -> Option<&'static Key> {
+    Key::find(argument.to_str()?.strip_prefix("--")?)
 }
 
 #[cfg(test)]
@@ -74,6 +84,10 @@ mod tests {
             ("check-config -log-level=debug", "check-config --log-level=debug"),
             ("-- -kafka", "-- -kafka"),
             ("-1 -", "-1 -"),
+            ("-agent-id -id -kafka", "--agent-id -id --kafka"),
+            ("--agent-id -kafka false", "--agent-id -kafka false"),
+            ("--agent-id=x -kafka", "--agent-id=x --kafka"),
+            ("--agent-id -- -kafka", "--agent-id -- --kafka"),
         ] {
             check(arguments, Ok(expected));
         }

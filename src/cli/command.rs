@@ -125,6 +125,7 @@ fn flag(key: &'static Key) -> Arg {
         .long_help(format!("{}{default} [environment: {environment}]", key.doc));
     match key.kind {
         Kind::Bool => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        _ => flag,
+        // A value may begin with a dash, as a path or a password may.
+        _ => flag.allow_hyphen_values(true),
     }
 }

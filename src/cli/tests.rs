@@ -46,6 +46,18 @@ fn flags_work_as_gnu_and_as_go_write_them() {
 }
 
 #[test]
+fn a_value_may_begin_with_a_dash() {
+    for arguments in [
+        &["-kafka=false", "--agent-id", "-seven"][..],
+        &["-kafka=false", "-agent-id", "-seven"],
+        &["-kafka=false", "-agent-id=-seven"],
+        &["-agent-id", "-seven", "-kafka=false"],
+    ] {
+        assert_eq!(ran(arguments).enrich.agent_id.as_deref(), Some("-seven"), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_misspelt_name_is_the_same_flag() {
     for name in ["--listen-endpont", "--listen-endpoint", "-listen-endpont"] {
         assert_eq!(ran(&["-kafka=false", name, ":7"]).input.listen.port(), 7, "{name}");
