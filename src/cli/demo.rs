@@ -1,13 +1,14 @@
 //! The command `demo`: its flags, and the options that they make.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::config::{Fault, Origin, parse_brokers, parse_time};
 use crate::demo::Options;
 
-const BROKERS: &str = "kafka-brokers";
+/// The one key that the demonstration takes, so that it may stand in front of the command too.
+pub(super) const BROKERS: &str = "kafka-brokers";
 const DURATION: &str = "duration";
 
 /// The command with its flags.
@@ -26,30 +27,42 @@ pub fn command() -> Command {
         .arg(flag(DURATION, "TIME", "End after this time, such as 30s, instead of at Ctrl-C"))
 }
 
-/// The options that the flags of [`command`] make.
+/// The options that the flags of [`command`] make, and what of them was passed over, a line each. `before` is a
+/// [`BROKERS`] in front of the command, which one behind it overrides.
 ///
 /// # Errors
 /// Every bad value.
-pub fn options(matches: &ArgMatches) -> Result<Options, Vec<Fault>> {
+pub(super) fn options(
+    matches: Option<&ArgMatches>,
+    before: Option<&OsString>,
+) -> Result<(Options, Vec<String>), Vec<Fault>> {
+    let given = |name| matches.and_then(|matches| matches.get_one::<OsString>(name));
     let mut faults = Vec::new();
-    let kafka_brokers = value(matches, BROKERS, parse_brokers, &mut faults);
+    let brokers = |text: &str| match parse_brokers(text)? {
+        brokers if brokers.list.is_empty() => Err("expected host:port between commas".to_owned()),
+        brokers => Ok(brokers),
+    };
+    let brokers = value(BROKERS, given(BROKERS).or(before), brokers, &mut faults);
     let time = |text: &str| {
         let time = parse_time(text).filter(|time| !time.is_zero());
         time.ok_or_else(|| "expected a time of more than 0 with its unit: ms, s, m or h".to_owned())
     };
-    let duration = value(matches, DURATION, time, &mut faults);
-    let kafka_brokers = kafka_brokers.map(|brokers| brokers.list);
-    if faults.is_empty() { Ok(Options { kafka_brokers, duration }) } else { Err(faults) }
+    let duration = value(DURATION, given(DURATION), time, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let (list, passed_over) = brokers.map(|brokers| (brokers.list, brokers.passed_over)).unzip();
+    Ok((Options { kafka_brokers: list, duration }, passed_over.unwrap_or_default()))
 }
 
 /// The value of a flag, if it is given and `parse` takes it.
 fn value<T>(
-    matches: &ArgMatches,
     name: &'static str,
+    written: Option<&OsString>,
     parse: impl Fn(&str) -> Result<T, String>,
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
-    let written: &OsStr = matches.get_one::<OsString>(name)?;
+    let written = written?;
     let parsed = written.to_str().ok_or_else(|| "expected UTF-8 text".to_owned()).and_then(parse);
     let fault = |expected| Fault {
         origin: Origin::Flag(name),
@@ -69,7 +82,7 @@ mod tests {
 
     fn parsed(arguments: &[&str]) -> Result<Options, Vec<Fault>> {
         let matches = command().try_get_matches_from(std::iter::once(&"demo").chain(arguments)).unwrap();
-        options(&matches)
+        options(Some(&matches), None).map(|(options, _)| options)
     }
 
     #[test]

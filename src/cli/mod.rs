@@ -9,6 +9,7 @@ pub mod exit;
 mod tests;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::Write;
 
 use clap::error::ErrorKind;
@@ -90,7 +91,7 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
     match name {
         Some("completions") => return Answer::of_text(command::completions(own)),
         Some("config-reference") => return Answer::of_text(config::markdown()),
-        Some("demo") => return demonstration(own),
+        Some("demo") => return demonstration(&flags_of(matches), own),
         _ => {}
     }
     let flags = std::iter::once(matches).chain(own).flat_map(flags_of).collect();
@@ -99,19 +100,29 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
         Err(faults) => return Answer::of_faults(&faults),
     };
     match name {
-        Some("check-config") => Answer::of_text(format!("{}the configuration is valid\n", warnings(&config))),
+        Some("check-config") => {
+            Answer::of_text(format!("{}the configuration is valid\n", warnings(&config.warnings)))
+        }
         Some("print-config") => Answer {
             out: printed(&settings, own.and_then(|own| own.get_one::<String>("format"))),
-            err: warnings(&config),
+            err: warnings(&config.warnings),
             next: Next::Exit(exit::SUCCESS),
         },
         _ => Answer::of_next(Next::Run(Box::new(config))),
     }
 }
 
-fn demonstration(own: Option<&ArgMatches>) -> Answer {
-    match own.map_or_else(|| Ok(Options::default()), demo::options) {
-        Ok(options) => Answer::of_next(Next::Demo(options)),
+/// `before` are the keys in front of the command. One that does nothing would be believed in.
+fn demonstration(before: &[(&'static str, OsString)], own: Option<&ArgMatches>) -> Answer {
+    if let Some((name, _)) = before.iter().find(|(name, _)| *name != demo::BROKERS) {
+        let hint = format!("the command demo takes no --{name}; see metrics-collector demo --help");
+        return Answer::of_clap(&command::build().error(ErrorKind::ArgumentConflict, hint));
+    }
+    match demo::options(own, before.last().map(|(_, value)| value)) {
+        Ok((options, passed_over)) => {
+            let err = warnings(passed_over.iter().map(|line| format!("{}: {line}", demo::BROKERS)));
+            Answer { err, ..Answer::of_next(Next::Demo(options)) }
+        }
         Err(faults) => Answer::of_faults(&Faults(faults)),
     }
 }
@@ -133,12 +144,6 @@ fn printed(settings: &Settings, format: Option<&String>) -> String {
     }
 }
 
-fn warnings(config: &Config) -> String {
-    let mut text = String::new();
-    for warning in &config.warnings {
-        text.push_str("warning: ");
-        text.push_str(warning);
-        text.push('\n');
-    }
-    text
+fn warnings(lines: impl IntoIterator<Item: fmt::Display>) -> String {
+    lines.into_iter().map(|line| format!("warning: {line}\n")).collect::<Vec<_>>().concat()
 }

@@ -58,6 +58,21 @@ fn a_value_may_begin_with_a_dash() {
 }
 
 #[test]
+fn brokers_stand_before_and_behind_demo() {
+    let brokers = |arguments: &[&str]| match evaluated(arguments, &[]).next {
+        Next::Demo(options) => options.kafka_brokers.unwrap_or_default(),
+        next => panic!("{arguments:?}: {next:?}"),
+    };
+    assert_eq!(brokers(&["demo"]), [""; 0]);
+    assert_eq!(brokers(&["-kafka-brokers", "a:1", "demo"]), ["a:1"]);
+    assert_eq!(brokers(&["--kafka-brokers=a:1", "demo", "--kafka-brokers=b:1"]), ["b:1"]);
+    let answer = evaluated(&["--log-level=debug", "demo"], &[]);
+    assert!(answer.err.contains("the command demo takes no --log-level"), "{}", answer.err);
+    let answer = evaluated(&["demo", "--kafka-brokers=a:1,"], &[]);
+    assert_eq!(answer.err, "warning: kafka-brokers: an empty entry is passed over\n");
+}
+
+#[test]
 fn the_misspelt_name_is_the_same_flag() {
     for name in ["--listen-endpont", "--listen-endpoint", "-listen-endpont"] {
         assert_eq!(ran(&["-kafka=false", name, ":7"]).input.listen.port(), 7, "{name}");
@@ -95,6 +110,10 @@ fn exit_codes() {
         (&["--kafka-brokers"], Some(exit::USAGE)),
         (&["-kafka", "false"], Some(exit::USAGE)),
         (&["completions", "csh"], Some(exit::USAGE)),
+        (&["demo"], None),
+        (&["--log-level=debug", "demo"], Some(exit::USAGE)),
+        (&["--kafka-brokers=a:1", "-kafka=false", "demo"], Some(exit::USAGE)),
+        (&["--kafka-brokers=a:x", "demo"], Some(exit::BAD_CONFIGURATION)),
         (&[], Some(exit::BAD_CONFIGURATION)),
         (&["-kafka=maybe"], Some(exit::BAD_CONFIGURATION)),
         (&["-kafka=false", "--memory-limit=x"], Some(exit::BAD_CONFIGURATION)),
