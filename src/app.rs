@@ -66,7 +66,7 @@ pub async fn run(config: Config) -> ExitCode {
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         error!("cannot listen for signals");
-        return ExitCode::from(exit::CANNOT_START);
+        return ExitCode::from(exit::FAILURE);
     };
     let (told, listening) = oneshot::channel();
     let stop = async {
@@ -97,7 +97,7 @@ pub async fn run_until(
         Ok(running) => running,
         Err(error) => {
             error!("cannot start: {}", chain(&error));
-            return ExitCode::from(exit::CANNOT_START);
+            return ExitCode::from(exit::FAILURE);
         }
     };
     // Whoever asked may have lost interest.

@@ -1,5 +1,6 @@
 //! The collector's process: arguments, configuration, log, and then the collector itself.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use metrics_collector::cli::{self, Next, exit};
@@ -9,7 +10,11 @@ use metrics_collector::{app, demo, telemetry};
 
 fn main() -> ExitCode {
     let answer = cli::evaluate(std::env::args_os(), std::env::vars_os(), &kafka::check);
-    answer.print();
+    if let Err(error) = answer.print() {
+        // Standard error may be what failed; the exit code says the same.
+        _ = writeln!(io::stderr(), "metrics-collector: cannot write: {error}");
+        return ExitCode::from(exit::FAILURE);
+    }
     match answer.next {
         Next::Exit(code) => ExitCode::from(code),
         Next::Run(config) => run(*config),
@@ -29,7 +34,7 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             tracing::error!("cannot start: no runtime: {error}");
-            ExitCode::from(exit::CANNOT_START)
+            ExitCode::from(exit::FAILURE)
         }
     }
 }

@@ -34,7 +34,7 @@ Examples:
       begin a configuration file
   metrics-collector completions bash > /etc/bash_completion.d/metrics-collector
 
-Exit codes: 0 success, 1 cannot start, 2 wrong usage, 70 a part ended before its time, 78 bad configuration.";
+Exit codes: 0 success, 1 cannot start or write, 2 wrong usage, 70 a part ended before its time, 78 bad configuration.";
 
 /// The whole command line.
 pub(super) fn build() -> Command {

@@ -10,7 +10,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Error};
@@ -57,9 +57,18 @@ pub fn evaluate(
 
 impl Answer {
     /// Prints it. A closed pipe, as of `| head`, is no error.
-    pub fn print(&self) {
-        let _ = std::io::stdout().write_all(self.out.as_bytes());
-        let _ = std::io::stderr().write_all(self.err.as_bytes());
+    ///
+    /// # Errors
+    /// What the system says of any other end of the writing, such as a full disk.
+    pub fn print(&self) -> io::Result<()> {
+        let closed_is_fine = |written: io::Result<()>| match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        };
+        let mut out = io::stdout();
+        let written = out.write_all(self.out.as_bytes()).and_then(|()| out.flush());
+        closed_is_fine(io::stderr().write_all(self.err.as_bytes()))?;
+        closed_is_fine(written)
     }
 
     fn of_clap(error: &Error) -> Answer {

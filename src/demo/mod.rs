@@ -31,6 +31,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::exit;
 use crate::telemetry;
+use report::Report;
 use screen::{Screen, Style};
 
 /// What the demonstration is asked to do.
@@ -90,13 +91,18 @@ async fn show(options: &Options, screen: &Screen, stop: impl Future<Output = &'s
     };
     screen.show(&[String::new()]);
     screen.show(&report.lines(screen.style));
-    if report.disagreements().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::TASK_DIED) }
+    code(&report)
+}
+
+/// Counts that disagree are a failure of the show, and no part has died.
+fn code(report: &Report) -> ExitCode {
+    if report.disagreements().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) }
 }
 
 fn cannot(problem: &str) -> ExitCode {
     // Standard error may be closed; the exit code says the same.
     _ = writeln!(io::stderr(), "metrics-collector demo: {problem}");
-    ExitCode::from(exit::CANNOT_START)
+    ExitCode::from(exit::FAILURE)
 }
 
 async fn over(duration: Option<Duration>) {

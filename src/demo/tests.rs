@@ -73,8 +73,11 @@ async fn all_counts_agree_with_a_visitors_record_among_them() {
 #[tokio::test]
 async fn a_stop_at_once_still_closes_the_books() {
     let shown = Shown::default();
-    let report = stage::play(None, &shown.screen(), std::future::ready("at once")).await.unwrap();
+    let mut report = stage::play(None, &shown.screen(), std::future::ready("at once")).await.unwrap();
     assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
+    assert_eq!(code(&report), ExitCode::SUCCESS);
+    report.ledger.delivered += 1;
+    assert_eq!(code(&report), ExitCode::from(1));
 }
 
 /// Plays in the Kafka at `brokers` until messages of every part have come.

@@ -1,8 +1,10 @@
 //! The command line as its users meet it: exit codes and words.
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::process::Stdio;
 
-use crate::support::collector::{Output, run};
+use crate::support::collector::{Output, program, run};
 
 /// What the program needs to run, on free ports.
 const RUN: [&str; 6] =
@@ -52,6 +54,24 @@ fn a_bad_configuration_is_told_with_all_its_faults_by_check_config() {
 fn a_good_configuration_passes_check_config() {
     let output = run(&[&["check-config"], &RUN[..]].concat(), &[]);
     assert_eq!(output.code, Some(0), "{output:#?}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = program().args(["check-config", "--kafka=false"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot write: No space left on device"), "{said}");
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    let mut child =
+        program().args(["config-reference"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
 
 fn check_taken(key: &str) {
