@@ -6,6 +6,8 @@
 
 mod descriptors;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
