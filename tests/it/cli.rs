@@ -1,6 +1,7 @@
 //! The command line as its users meet it: exit codes and words.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::Stdio;
 
@@ -54,6 +55,21 @@ fn a_bad_configuration_is_told_with_all_its_faults_by_check_config() {
 fn a_good_configuration_passes_check_config() {
     let output = run(&[&["check-config"], &RUN[..]].concat(), &[]);
     assert_eq!(output.code, Some(0), "{output:#?}");
+}
+
+/// A client that is made to see whether it can be must not use the brokers on the way.
+#[test]
+fn looking_at_a_configuration_asks_no_broker() {
+    let broker = TcpListener::bind("127.0.0.1:0").unwrap();
+    broker.set_nonblocking(true).unwrap();
+    let address = broker.local_addr().unwrap().to_string();
+    for command in ["check-config", "print-config"] {
+        let output = run(&[command, "--kafka-brokers", &address, "--kafka-property", "debug=broker"], &[]);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert_eq!(output.stderr, "", "{command}");
+        let error = broker.accept().map(|(_, peer)| peer).expect_err(command);
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
 }
 
 #[test]
@@ -167,6 +183,7 @@ fn the_predecessors_flags_and_names_still_work() {
     let line =
         |key: &str| output.stdout.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
     assert!(line("kafka-produce-count").contains('7'), "{output:#?}");
+    assert!(line("kafka-compression =").contains("\"none\""), "{output:#?}");
 }
 
 #[test]
