@@ -134,8 +134,9 @@ fn check_config_tells_faults_on_standard_error_and_warnings_with_success() {
     let good = evaluated(&["-kafka=false", "check-config"], &[]);
     assert_eq!(good.out, "the configuration is valid\n");
     let unwise = evaluated(&["-kafka=false", "check-config", "-http-token=sesame"], &[]);
-    let expected = "warning: http-token was given as a flag, which shows in the process list; use a file or the \
-                    environment\nthe configuration is valid\n";
+    let expected = "warning: the HTTP token has fewer than 16 bytes and can be guessed; make a longer one, as with \
+                    openssl rand -hex 16\nwarning: http-token was given as a flag, which shows in the process list; \
+                    use a file\nthe configuration is valid\n";
     assert_eq!(unwise.out, expected);
 }
 

@@ -4,13 +4,16 @@ use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
-use super::value::HIDDEN;
+use super::value::{HIDDEN, is_secret};
 use super::{CheckKafka, Config, kafka, secret_file};
 use crate::record::Secret;
 use crate::{enrich, http, input, ocf, spool, telemetry};
 
 /// What must remain of `memory-limit` for reading, batches, HTTP and the program itself.
 const REST_BYTES_MIN: u64 = 8 << 20;
+
+/// A shorter token is warned about: whoever reaches the port may try as many as they like.
+const TOKEN_BYTES_GOOD: usize = 16;
 
 /// What is built with: the settings, and what was found wrong with them so far.
 pub(super) struct Builder<'a> {
@@ -157,6 +160,10 @@ impl Builder<'_> {
             let expected = "expected visible ASCII characters in the file, no blanks between them";
             self.fault("http-token-file", &["http-token"], expected);
         }
+        if token.as_ref().is_some_and(|token| token.expose().len() < TOKEN_BYTES_GOOD) {
+            let line = format!("the HTTP token has fewer than {TOKEN_BYTES_GOOD} bytes and can be guessed");
+            self.warnings.push(format!("{line}; make a longer one, as with openssl rand -hex 16"));
+        }
         http::Config {
             listen: self.settings.endpoint("http-endpoint"),
             connections_max: self.settings.nonzero("http-connections-max"),
@@ -193,12 +200,13 @@ impl Builder<'_> {
     }
 
     fn shown_secrets(&mut self) {
-        let flag = |key: &&Key| matches!(self.settings.origin(key.name), Origin::Flag(_));
-        for key in Key::all().filter(|key| key.secret).filter(flag) {
-            self.warnings.push(format!(
-                "{} was given as a flag, which shows in the process list; use a file or the environment",
-                key.name
-            ));
+        let is_flag = |name: &'static str| matches!(self.settings.origin(name), Origin::Flag(_));
+        let keys = Key::all().filter(|key| key.secret && is_flag(key.name)).map(|key| key.name.to_owned());
+        let pairs = if is_flag("kafka-property") { self.settings.pairs("kafka-property") } else { &[] };
+        let properties = pairs.iter().filter(|(name, value)| is_secret(name, value));
+        for name in keys.chain(properties.map(|(name, _)| format!("kafka-property {name}"))) {
+            let line = format!("{name} was given as a flag, which shows in the process list; use a file");
+            self.warnings.push(line);
         }
     }
 }

@@ -452,7 +452,7 @@ fn files_that_keys_name_are_looked_at() {
 #[test]
 fn passwords_and_tokens_come_from_files() {
     let (start, password) = with_brokers().beside("password", "sesame\n");
-    let (start, token) = start.beside("token", "abc\n");
+    let (start, token) = start.beside("token", "sixteen-bytes-ok\n");
     let config = start
         .flag("kafka-security-protocol", "sasl_plaintext")
         .flag("kafka-sasl-mechanism", "scram-sha-512")
@@ -462,8 +462,28 @@ fn passwords_and_tokens_come_from_files() {
         .config();
     let sasl = config.kafka.unwrap().security.sasl.unwrap();
     assert_eq!((sasl.mechanism, sasl.password.expose()), (SaslMechanism::ScramSha512, "sesame"));
-    assert_eq!(config.http.token.unwrap().expose(), "abc");
+    assert_eq!(config.http.token.unwrap().expose(), "sixteen-bytes-ok");
     assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_short_token_is_warned_about() {
+    let config = with_brokers().env("METRICS_COLLECTOR_HTTP_TOKEN", "fifteen-bytes-x").config();
+    let warned = config.warnings.len() == 1 && config.warnings[0].contains("fewer than 16 bytes");
+    assert!(warned, "{:?}", config.warnings);
+}
+
+#[test]
+fn secrets_given_as_flags_are_warned_about_with_one_advice() {
+    let config = with_brokers()
+        .flag("http-token", "sixteen-bytes-ok")
+        .flag("kafka-property", "linger.ms=5")
+        .flag("kafka-property", "ssl.keystore.password=a")
+        .config();
+    let advice = |what| format!("{what} was given as a flag, which shows in the process list; use a file");
+    assert_eq!(config.warnings, ["http-token", "kafka-property ssl.keystore.password"].map(advice));
+    let in_file = with_brokers().file("kafka-property = \"ssl.keystore.password=a\"").config();
+    assert_eq!(in_file.warnings, [""; 0]);
 }
 
 #[test]
@@ -512,7 +532,7 @@ fn secrets_are_in_no_output() {
     for text in shown.iter().chain(&config.warnings) {
         assert!(!text.contains(SECRET), "{text}");
     }
-    assert_eq!(config.warnings.len(), 1, "a password as a flag is warned about: {:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 2, "a flag and a short token are warned about: {:?}", config.warnings);
     let bad = [
         start().flag("kafka-sasl-password", "sesame\n").flag("http-token", "sesame sesame"),
         start().env("METRICS_COLLECTOR_HTTP_TOKEN", "sesame sesame"),

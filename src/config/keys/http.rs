@@ -22,8 +22,8 @@ pub(super) const KEYS: &[Key] = &[
         "http-token",
         Kind::Token,
         "Bearer token that opens the whole HTTP interface to other hosts. Not set, and http-token-file not either: \
-         they get only /metrics and /-/ reads. Prefer http-token-file, since flags and environment show in the \
-         process list.",
+         they get only /metrics and /-/ reads. It travels in the clear, since HTTP has no TLS here. Prefer \
+         http-token-file, since flags and environment show in the process list; fewer than 16 bytes are warned about.",
     )
     .hidden(),
     Key::new(

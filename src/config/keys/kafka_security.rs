@@ -32,8 +32,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-ssl-key-password",
         Kind::Text,
-        "Pass phrase of kafka-ssl-key. Not set: the key is not encrypted. Put it into the file of config rather than \
-         a flag, which shows in the process list.",
+        "Pass phrase of kafka-ssl-key. Not set: the key is not encrypted. Put it into the file of config, since \
+         flags and environment show in the process list.",
     )
     .hidden(),
     Key::new(
