@@ -41,7 +41,8 @@ use crate::{enrich, http, input, output, spool, telemetry};
 pub struct Config {
     /// The log.
     pub telemetry: telemetry::Config,
-    /// Ceiling for the memory of the process, in bytes (`memory-limit`).
+    /// Budget for the buffers of the process, in bytes (`memory-limit`); its code and its allocator come on top. With
+    /// the defaults resident memory stays under it in all measured cases but those that the README names under Cost.
     pub memory_limit: usize,
     /// How long to wait at the end for what is under way (`shutdown-grace`).
     pub shutdown_grace: Duration,
