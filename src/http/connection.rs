@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use super::guard::Peer;
 use super::metrics::Metrics;
 use super::patient::Patient;
 use super::reason::Reason;
+use super::seats::Seat;
 
 /// Header fields of a request at most.
 const HEADERS_MAX: usize = 64;
@@ -67,18 +69,25 @@ pub(super) struct Context {
     pub(super) ending: watch::Receiver<()>,
 }
 
-/// Serves `peer` over `io` until either side ends it or a limit does.
-pub(super) async fn run<I>(io: I, peer: SocketAddr, context: Context)
+/// Serves `peer` over `io` until either side ends it, a limit does, or its seat is needed.
+pub(super) async fn run<I>(io: I, peer: SocketAddr, context: Context, seat: Seat)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let Context { router, metrics, times, mut ending } = context;
+    let Seat { place, mut leave } = seat;
+    let io = TokioIo::new(Patient::new(io, times.stall, Arc::clone(&place)));
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
+        place.asked();
+        let (answer, place) = (router.clone().oneshot(request), Arc::clone(&place));
+        async move {
+            let answer = answer.await;
+            place.answered();
+            answer
+        }
     });
-    let io = TokioIo::new(Patient::new(io, times.stall));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(times.header)
@@ -91,13 +100,18 @@ where
     let (outcome, overdue) = tokio::select! {
         outcome = &mut connection => (Some(outcome), None),
         () = &mut age => (None, Some(Reason::ConnectionAge)),
+        _ = &mut leave => (None, Some(Reason::ConnectionLimit)),
         _ = ending.changed() => (None, None),
     };
-    let outcome = if outcome.is_some() {
+    // One whose seat is needed waits for its peer, so that there is nothing to be ended in grace.
+    let outcome = if outcome.is_some() || overdue == Some(Reason::ConnectionLimit) {
         outcome
     } else {
         Pin::new(&mut connection).graceful_shutdown();
-        timeout(times.grace, &mut connection).await.ok()
+        tokio::select! {
+            outcome = timeout(times.grace, &mut connection) => outcome.ok(),
+            _ = leave => None,
+        }
     };
     let unanswered = connection.into_parts().io.inner().is_unanswered();
     let reason = match &outcome {

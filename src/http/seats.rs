@@ -1,92 +1,337 @@
-//! How many connections there may be, and for whom.
+//! How many connections there may be, for whom, and which one goes where a new one finds no seat.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How long an answer must lie untaken before its connection may go for another. A reader that is only slow takes some
+/// of it more often.
+const UNTAKEN: Duration = Duration::from_secs(1);
 
 /// The connections there may be.
 ///
-/// A quarter of them is for this machine alone: the health check comes from here, and a crowd outside must not make
-/// a sound collector look dead. When the seats are full a connection is refused at once, never queued
+/// When the seats are full a new connection takes the place of the one that has waited longest for its peer: connections
+/// cost nothing, so that whoever holds many without a request must not keep the health check out. Where none waits
+/// the new one is refused at once, never queued. Either is counted
 /// (`metrics_collector_http_refused_total{reason="connection_limit"}`).
+///
+/// A quarter of the seats, and at least one, is for this machine alone: the health check comes from here, and a crowd
+/// outside must not make a sound collector look dead.
 pub(super) struct Seats {
-    all: Arc<Semaphore>,
-    elsewhere: Arc<Semaphore>,
+    max: usize,
+    elsewhere_max: usize,
+    taken: Arc<Mutex<Taken>>,
     open: IntGauge,
 }
 
-/// One connection's right to be, given back when dropped.
+#[derive(Default)]
+struct Taken {
+    next: u64,
+    elsewhere: usize,
+    by_number: BTreeMap<u64, Taker>,
+}
+
+/// A connection that has a seat.
+struct Taker {
+    is_local: bool,
+    phase: Phase,
+    /// Tells it to go.
+    leave: oneshot::Sender<()>,
+    /// Ends when it is gone.
+    gone: oneshot::Receiver<()>,
+}
+
+/// Whom a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// For the peer's next request to be whole, since then.
+    Idle(Instant),
+    /// For us to answer.
+    Asked,
+    /// For the answer to be sent.
+    Answering,
+    /// For the peer to take any more of its answer, since then.
+    Untaken(Instant),
+}
+
+/// What a new connection gets.
+pub(super) struct Admission {
+    pub(super) seat: Seat,
+    /// Ends when the connection that had to go for it is gone; none had to go where there is none.
+    pub(super) evicted: Option<oneshot::Receiver<()>>,
+}
+
+/// One connection's right to be.
 pub(super) struct Seat {
-    _all: OwnedSemaphorePermit,
-    _elsewhere: Option<OwnedSemaphorePermit>,
+    pub(super) place: Arc<Place>,
+    /// Ends when the connection is to go at once.
+    pub(super) leave: oneshot::Receiver<()>,
+}
+
+/// Where a connection says whom it waits for. The seat is given back when the last of it is dropped.
+pub(super) struct Place {
+    number: u64,
+    taken: Arc<Mutex<Taken>>,
     open: IntGauge,
+    _gone: oneshot::Sender<()>,
 }
 
 impl Seats {
-    /// Seats for `max` connections; `open` shows how many are taken.
+    /// Seats for `max` connections; `open` shows how many there are.
     pub(super) fn new(max: NonZeroUsize, open: IntGauge) -> Seats {
-        let all = max.get().min(Semaphore::MAX_PERMITS);
-        let elsewhere = all - all / 4;
-        Seats { all: Arc::new(Semaphore::new(all)), elsewhere: Arc::new(Semaphore::new(elsewhere)), open }
+        let max = max.get();
+        Seats { max, elsewhere_max: max - max.div_ceil(4), taken: Arc::default(), open }
     }
 
-    /// A seat for a peer on this machine or elsewhere, if there is one.
-    pub(super) fn take(&self, is_local: bool) -> Option<Seat> {
-        let elsewhere = if is_local { None } else { Some(free(&self.elsewhere)?) };
-        let all = free(&self.all)?;
+    /// A seat for a peer on this machine or elsewhere, if there is one or one can be had.
+    pub(super) fn take(&self, is_local: bool, now: Instant) -> Option<Admission> {
+        let mut taken = lock(&self.taken);
+        let is_crowd = !is_local && taken.elsewhere >= self.elsewhere_max;
+        let evicted = if is_crowd || taken.by_number.len() >= self.max {
+            // A crowd outside makes room for itself among its own.
+            let number = taken.longest_waiting(now, |taker| !(is_crowd && taker.is_local))?;
+            let Taker { leave, gone, .. } = taken.remove(number)?;
+            // If it is about to end anyway it does not listen any more.
+            _ = leave.send(());
+            Some(gone)
+        } else {
+            None
+        };
+        let (leave, told) = oneshot::channel();
+        let (here, gone) = oneshot::channel();
+        let number = taken.add(Taker { is_local, phase: Phase::Idle(now), leave, gone });
         self.open.inc();
-        Some(Seat { _all: all, _elsewhere: elsewhere, open: self.open.clone() })
+        let place = Place { number, taken: Arc::clone(&self.taken), open: self.open.clone(), _gone: here };
+        Some(Admission { seat: Seat { place: Arc::new(place), leave: told }, evicted })
     }
 }
 
-/// A permit, if there is one now.
-fn free(seats: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(seats).try_acquire_owned().ok()
+impl Taken {
+    fn add(&mut self, taker: Taker) -> u64 {
+        self.next += 1;
+        self.elsewhere += usize::from(!taker.is_local);
+        self.by_number.insert(self.next, taker);
+        self.next
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Taker> {
+        let taker = self.by_number.remove(&number)?;
+        self.elsewhere -= usize::from(!taker.is_local);
+        Some(taker)
+    }
+
+    /// The one that has waited longest for a request, or else for its peer to take an answer.
+    fn longest_waiting(&self, now: Instant, among: impl Fn(&Taker) -> bool) -> Option<u64> {
+        let waiting =
+            self.by_number.iter().filter(|(_, taker)| among(taker)).filter_map(|(number, taker)| match taker
+                .phase
+            {
+                Phase::Idle(since) => Some((false, since, *number)),
+                Phase::Untaken(since) if now.duration_since(since) >= UNTAKEN => Some((true, since, *number)),
+                _ => None,
+            });
+        waiting.min().map(|(_, _, number)| number)
+    }
 }
 
-impl Drop for Seat {
+impl Place {
+    /// A whole request has come.
+    pub(super) fn asked(&self) {
+        self.change(|_| Phase::Asked);
+    }
+
+    /// The answer is known.
+    pub(super) fn answered(&self) {
+        self.change(|_| Phase::Answering);
+    }
+
+    /// Some of the answer was taken.
+    pub(super) fn wrote(&self) {
+        self.change(|phase| if phase == Phase::Asked { phase } else { Phase::Answering });
+    }
+
+    /// Nothing more of the answer is taken.
+    pub(super) fn stalled(&self, now: Instant) {
+        self.change(|phase| if phase == Phase::Answering { Phase::Untaken(now) } else { phase });
+    }
+
+    /// All that was there to be sent is sent.
+    pub(super) fn flushed(&self, now: Instant) {
+        self.change(|phase| match phase {
+            Phase::Answering | Phase::Untaken(_) => Phase::Idle(now),
+            Phase::Idle(_) | Phase::Asked => phase,
+        });
+    }
+
+    fn change(&self, to: impl FnOnce(Phase) -> Phase) {
+        // One that had to go has no entry any more.
+        if let Some(taker) = lock(&self.taken).by_number.get_mut(&self.number) {
+            taker.phase = to(taker.phase);
+        }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
+        lock(&self.taken).remove(self.number);
         self.open.dec();
     }
 }
 
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().expect("no code panics under this lock")
+}
+
 #[cfg(test)]
 mod tests {
+    use Entry::{InPlaceOf, Refused, Seated};
+
     use super::*;
 
-    fn seats(max: usize) -> (Seats, IntGauge) {
+    /// What becomes of one who comes.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Entry {
+        Seated,
+        /// By its place in line.
+        InPlaceOf(usize),
+        Refused,
+    }
+
+    /// Seats, and everybody who has one, in the order they came. Nobody but a test moves the time.
+    struct Hall {
+        seats: Seats,
+        open: IntGauge,
+        now: Instant,
+        inside: Vec<Admission>,
+    }
+
+    fn hall(max: usize) -> Hall {
         let open = IntGauge::new("open", "open").unwrap();
-        (Seats::new(NonZeroUsize::new(max).unwrap(), open.clone()), open)
+        let seats = Seats::new(NonZeroUsize::new(max).unwrap(), open.clone());
+        Hall { seats, open, now: Instant::now(), inside: Vec::new() }
+    }
+
+    impl Hall {
+        /// Somebody comes, a second later.
+        fn enter(&mut self, is_local: bool) -> Entry {
+            self.now += Duration::from_secs(1);
+            let Some(admission) = self.seats.take(is_local, self.now) else { return Refused };
+            let evicted = admission.evicted.is_some();
+            let told = |other: &mut Admission| other.seat.leave.try_recv().is_ok();
+            let left = self.inside.iter_mut().position(told);
+            assert_eq!(evicted, left.is_some());
+            self.inside.push(admission);
+            left.map_or(Seated, InPlaceOf)
+        }
+
+        /// As many as come in without another's having to go.
+        fn fill(&mut self, is_local: bool) -> usize {
+            let before = self.inside.len();
+            while let Seated = self.enter(is_local) {
+                self.ask(self.inside.len() - 1);
+            }
+            self.inside.len() - before
+        }
+
+        fn ask(&self, place: usize) {
+            self.inside[place].seat.place.asked();
+        }
+
+        fn answer(&self, place: usize, seconds: u64) {
+            self.inside[place].seat.place.answered();
+            self.inside[place].seat.place.flushed(self.now + Duration::from_secs(seconds));
+        }
     }
 
     #[test]
     fn a_crowd_outside_leaves_seats_for_this_machine() {
-        let (seats, open) = seats(8);
-        let outside: Vec<_> = std::iter::from_fn(|| seats.take(false)).collect();
-        assert_eq!(outside.len(), 6);
-        let inside: Vec<_> = std::iter::from_fn(|| seats.take(true)).collect();
-        assert_eq!(inside.len(), 2);
-        assert_eq!(open.get(), 8);
-    }
-
-    #[test]
-    fn a_seat_comes_back_when_its_connection_ends() {
-        let (seats, open) = seats(1);
-        let seat = seats.take(false);
-        assert!(seat.is_some());
-        assert!(seats.take(true).is_none());
-        drop(seat);
-        assert_eq!(open.get(), 0);
-        assert!(seats.take(false).is_some());
+        for (max, elsewhere) in [(1, 0), (2, 1), (3, 2), (4, 3), (8, 6), (256, 192)] {
+            let mut hall = hall(max);
+            assert_eq!(hall.fill(false), elsewhere, "of {max}");
+            assert_eq!(hall.fill(true), max - elsewhere, "of {max}");
+            assert_eq!(hall.open.get(), i64::try_from(max).unwrap());
+        }
     }
 
     #[test]
     fn this_machine_may_have_all_seats() {
-        let (seats, _) = seats(8);
-        let inside: Vec<_> = std::iter::from_fn(|| seats.take(true)).collect();
-        assert_eq!(inside.len(), 8);
-        assert!(seats.take(false).is_none());
+        let mut hall = hall(8);
+        assert_eq!(hall.fill(true), 8);
+        assert_eq!(hall.enter(false), Refused);
+        assert_eq!(hall.enter(true), Refused);
+    }
+
+    #[test]
+    fn a_seat_comes_back_when_its_connection_ends() {
+        let mut hall = hall(1);
+        assert_eq!(hall.fill(true), 1);
+        hall.inside.clear();
+        assert_eq!(hall.open.get(), 0);
+        assert_eq!(hall.enter(true), Seated);
+    }
+
+    #[test]
+    fn the_one_that_has_waited_longest_for_a_request_goes() {
+        let mut hall = hall(3);
+        for _ in 0..3 {
+            assert_eq!(hall.enter(true), Seated);
+        }
+        // The first has asked, and waits again since later than the others; the second is at work.
+        hall.ask(0);
+        hall.answer(0, 1);
+        hall.ask(1);
+        assert_eq!(hall.enter(true), InPlaceOf(2));
+        assert_eq!(hall.enter(true), InPlaceOf(0));
+        assert_eq!(hall.enter(true), InPlaceOf(3));
+        // What it says after it was told to go changes nobody else's place.
+        hall.answer(2, 1);
+        assert_eq!(hall.open.get(), 6, "those that were told are not gone yet");
+        hall.inside.drain(2..4);
+        assert_eq!(hall.open.get(), 4);
+    }
+
+    #[test]
+    fn whom_we_owe_an_answer_stays() {
+        let mut hall = hall(2);
+        assert_eq!(hall.fill(true), 2);
+        assert_eq!(hall.enter(true), Refused);
+        hall.inside[1].seat.place.answered();
+        assert_eq!(hall.enter(true), Refused, "it is not sent yet");
+        hall.inside[1].seat.place.flushed(hall.now);
+        assert_eq!(hall.enter(true), InPlaceOf(1));
+    }
+
+    #[test]
+    fn one_that_does_not_take_its_answer_goes_when_none_is_idle() {
+        let mut hall = hall(2);
+        assert_eq!(hall.fill(true), 2);
+        hall.inside[0].seat.place.answered();
+        hall.inside[0].seat.place.stalled(hall.now + Duration::from_millis(500));
+        assert_eq!(hall.enter(true), Refused, "it may only be slow");
+        hall.inside[0].seat.place.wrote();
+        assert_eq!(hall.enter(true), Refused, "it takes some");
+        hall.inside[0].seat.place.stalled(hall.now);
+        hall.answer(1, 0);
+        assert_eq!(hall.enter(true), InPlaceOf(1), "an idle one goes first");
+        hall.ask(2);
+        assert_eq!(hall.enter(true), InPlaceOf(0));
+    }
+
+    #[test]
+    fn a_crowd_outside_makes_room_among_its_own() {
+        let mut hall = hall(4);
+        assert_eq!(hall.enter(true), Seated);
+        for _ in 0..3 {
+            assert_eq!(hall.enter(false), Seated);
+        }
+        for place in 1..4 {
+            assert_eq!(hall.enter(false), InPlaceOf(place), "the oldest of all is from here");
+        }
+        assert_eq!(hall.enter(true), InPlaceOf(0));
     }
 }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::accept::Acceptor;
 use super::connection::{self, Context, Times};
@@ -15,13 +16,14 @@ use super::metrics::Metrics;
 use super::problem::{self, Problem};
 use super::reason::Reason;
 use super::routes;
-use super::seats::Seats;
+use super::seats::{Admission, Seats};
 use super::settings::Config;
 use crate::control::Control;
 
 /// Serves HTTP on `listener` until `shutdown`, then lets requests end that are under way, for 2 s at most.
 ///
-/// Each connection has a task. None can hold up another, or the accepting: what is too much is refused at once.
+/// Each connection has a task. None can hold up another, or the accepting: what is too much takes the place of one that
+/// waits, or is refused at once.
 pub async fn serve(
     listener: TcpListener,
     config: Config,
@@ -57,15 +59,15 @@ pub(super) async fn serve_with(
             }
             accepted = acceptor.next() => accepted,
         };
-        let Some(seat) = seats.take(Peer(peer).is_local()) else {
+        let Some(Admission { seat, evicted }) = seats.take(Peer(peer).is_local(), Instant::now()) else {
             refuse(stream, peer, &context.metrics);
             continue;
         };
-        let context = context.clone();
-        connections.spawn(async move {
-            connection::run(stream, peer, context).await;
-            drop(seat);
-        });
+        if let Some(gone) = evicted {
+            // It goes as soon as its task runs; until then there is one descriptor more than there should be.
+            _ = gone.await;
+        }
+        connections.spawn(connection::run(stream, peer, context.clone(), seat));
     }
     drop(acceptor);
     drop(end);
@@ -83,7 +85,7 @@ fn report(ended: Result<(), JoinError>) {
 }
 
 /// Says 503 if the socket takes it at once, and closes it.
-fn refuse(stream: TcpStream, peer: SocketAddr, metrics: &Metrics) {
+pub(super) fn refuse(stream: TcpStream, peer: SocketAddr, metrics: &Metrics) {
     metrics.refused(Reason::ConnectionLimit);
     tracing::debug!(%peer, reason = Reason::ConnectionLimit.name(), "refused an HTTP connection");
     let body = Problem::from(Reason::ConnectionLimit).text();

@@ -14,8 +14,9 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "http-connections-max",
         Kind::Integer { min: 1, max: 65_536 },
-        "HTTP connections at once. Further ones are refused. A quarter is kept for this machine, so that its health \
-         check gets through whatever comes from outside.",
+        "HTTP connections at once. When it is reached a new one takes the place of the one that has waited longest for \
+         its peer's next request; where none waits, it is refused. At least a quarter is kept for this machine, so \
+         that its health check gets through whatever comes from outside; of 1 nothing is left for other hosts.",
     )
     .or("256"),
     Key::new(

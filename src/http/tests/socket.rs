@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::super::metrics::Metrics;
 use super::super::reason::Reason;
 use super::super::serve;
+use super::super::server::refuse;
 use super::super::settings::Config;
 use super::fixture::stages;
 
@@ -187,8 +188,23 @@ async fn a_large_body_is_refused_before_it_is_read() {
     assert!(answer.starts_with("HTTP/1.1 411 ") && answer.contains("length_required"), "{answer}");
 }
 
+/// What the server says of a connection for which there is no seat.
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_and_does_not_wait() {
+    let (_, metrics, _) = stages();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, peer) = listener.accept().await.unwrap();
+    refuse(stream, peer, &metrics);
+    let answer = read_all(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains("application/problem+json") && answer.contains("connection_limit"), "{answer}");
+    assert!(answer.contains("X-Content-Type-Options: nosniff\r\n"), "{answer}");
+    assert_eq!(metrics.refusals(Reason::ConnectionLimit), 1);
+}
+
+#[tokio::test]
+async fn a_new_connection_takes_the_place_of_the_one_that_waits_longest() {
     let server = Running::start("127.0.0.1:0", 2).await;
     let mut first = server.connect().await;
     let mut second = server.connect().await;
@@ -197,23 +213,29 @@ async fn one_connection_too_many_is_told_so_and_does_not_wait() {
         read_one(stream).await;
     }
     assert_eq!(server.metrics.connections.get(), 2);
-    let answer = read_all(&mut server.connect().await).await;
-    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
-    assert!(answer.contains("application/problem+json") && answer.contains("connection_limit"), "{answer}");
-    assert!(answer.contains("X-Content-Type-Options: nosniff\r\n"), "{answer}");
-    assert_eq!(server.metrics.refusals(Reason::ConnectionLimit), 1);
-
-    // The two go on as before, and when one leaves another may come.
-    first.write_all(&get("/-/healthy", "localhost")).await.unwrap();
-    assert!(read_all(&mut first).await.starts_with("HTTP/1.1 200 OK\r\n"));
-    let left = async {
-        while server.metrics.connections.get() > 1 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(10), left).await.expect("the first connection's seat is given back");
     let answer = server.send(&get("/-/healthy", "localhost")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(read_all(&mut first).await, "");
+    assert_eq!(server.metrics.refusals(Reason::ConnectionLimit), 1);
+    // The other goes on as before.
+    second.write_all(&get("/-/healthy", "localhost")).await.unwrap();
+    assert!(read_all(&mut second).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn connections_without_a_request_do_not_keep_the_health_check_out() {
+    let server = Running::start("127.0.0.1:0", 4).await;
+    let mut crowd = Vec::new();
+    for n in 0..20 {
+        let mut stream = server.connect().await;
+        if n % 2 == 0 {
+            stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHo").await.unwrap();
+        }
+        crowd.push(stream);
+        let answer = server.send(&get("/-/healthy", "localhost")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{n} {answer}");
+        assert!(server.metrics.connections.get() <= 4);
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! The times of a connection, on a paused clock and a pipe instead of a socket.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::connection::{Context, Times, run};
 use super::super::reason::Reason;
+use super::super::seats::Seats;
 use super::fixture::{HERE, Server};
 
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -19,6 +21,7 @@ struct Pipe {
     client: DuplexStream,
     connection: JoinHandle<()>,
     end: watch::Sender<()>,
+    seats: Seats,
 }
 
 /// Our end of a connection that holds `bytes` under way.
@@ -32,8 +35,10 @@ fn connect(bytes: usize) -> Pipe {
         times: Times::default(),
         ending,
     };
-    let connection = tokio::spawn(run(ours, HERE.parse().unwrap(), context));
-    Pipe { server, client, connection, end }
+    let seats = Seats::new(NonZeroUsize::MIN, server.metrics.connections.clone());
+    let seat = seats.take(true, Instant::now()).unwrap().seat;
+    let connection = tokio::spawn(run(ours, HERE.parse().unwrap(), context, seat));
+    Pipe { server, client, connection, end, seats }
 }
 
 /// Seconds until the server has ended the connection.
@@ -44,7 +49,7 @@ async fn seconds_until_end(connection: JoinHandle<()>, start: Instant) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_header_sent_byte_by_byte_ends_with_the_time_for_it() {
-    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(1024);
     let start = Instant::now();
     let trickle = tokio::spawn(async move {
         for byte in REQUEST {
@@ -61,7 +66,7 @@ async fn a_header_sent_byte_by_byte_ends_with_the_time_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_says_nothing_ends_too_and_is_no_refusal() {
-    let Pipe { server, client, connection, end: _end } = connect(1024);
+    let Pipe { server, client, connection, end: _end, .. } = connect(1024);
     assert_eq!(seconds_until_end(connection, Instant::now()).await, 12);
     assert_eq!(server.metrics.refusals(Reason::HeaderTimeout), 0);
     drop(client);
@@ -69,7 +74,7 @@ async fn a_connection_that_says_nothing_ends_too_and_is_no_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_kept_for_the_next_request_and_then_ended() {
-    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(1024);
     for _ in 0..3 {
         client.write_all(REQUEST).await.unwrap();
         let read = client.read(&mut [0; 1024]).await.unwrap();
@@ -84,7 +89,7 @@ async fn an_idle_connection_is_kept_for_the_next_request_and_then_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_reads_ends_its_connection() {
-    let Pipe { server, mut client, connection, end: _end } = connect(100);
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(100);
     client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert_eq!(seconds_until_end(connection, Instant::now()).await, 10);
     assert_eq!(server.metrics.refusals(Reason::WriteStalled), 1);
@@ -92,7 +97,7 @@ async fn an_answer_that_nobody_reads_ends_its_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_asks_for_ever_is_sent_away_one_day() {
-    let Pipe { server, mut client, connection, end: _end } = connect(1024);
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(1024);
     let start = Instant::now();
     let asking = tokio::spawn(async move {
         let mut asked = 0;
@@ -111,7 +116,7 @@ async fn a_client_that_asks_for_ever_is_sent_away_one_day() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_reads_a_drop_at_a_time_is_sent_away_one_day() {
-    let Pipe { server, mut client, connection, end: _end } = connect(2);
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(2);
     let start = Instant::now();
     let mut request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".as_slice();
     while !request.is_empty() {
@@ -130,7 +135,7 @@ async fn one_that_reads_a_drop_at_a_time_is_sent_away_one_day() {
 
 #[tokio::test(start_paused = true)]
 async fn the_servers_end_ends_an_idle_connection_at_once() {
-    let Pipe { server, mut client, connection, end } = connect(1024);
+    let Pipe { server, mut client, connection, end, .. } = connect(1024);
     client.write_all(REQUEST).await.unwrap();
     assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
     let start = Instant::now();
@@ -141,11 +146,88 @@ async fn the_servers_end_ends_an_idle_connection_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_servers_end_does_not_wait_for_a_half_sent_request() {
-    let Pipe { server, mut client, connection, end } = connect(1024);
+    let Pipe { server, mut client, connection, end, .. } = connect(1024);
     client.write_all(b"GET / HT").await.unwrap();
     sleep(Duration::from_secs(1)).await;
     let start = Instant::now();
     drop(end);
     assert_eq!(seconds_until_end(connection, start).await, 2);
     assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
+/// Whether a new connection would get the one seat.
+fn seat_is_to_be_had(seats: &Seats) -> bool {
+    seats.take(true, Instant::now()).is_some()
+}
+
+/// Lets the server read and write all that it can.
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_goes_when_its_seat_is_needed() {
+    let Pipe { server, client, connection, end: _end, seats } = connect(1024);
+    let start = Instant::now();
+    settle().await;
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+    assert_eq!(server.metrics.refusals(Reason::ConnectionLimit), 1);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_sent_request_keeps_no_seat() {
+    let Pipe { mut client, connection, end: _end, seats, .. } = connect(1024);
+    client.write_all(b"GET / HT").await.unwrap();
+    settle().await;
+    let start = Instant::now();
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answered_connection_keeps_no_seat() {
+    let Pipe { mut client, connection, end: _end, seats, .. } = connect(1024);
+    client.write_all(REQUEST).await.unwrap();
+    assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
+    let start = Instant::now();
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_taken_keeps_its_seat_for_a_second() {
+    let Pipe { mut client, connection, end: _end, seats, .. } = connect(100);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    settle().await;
+    assert!(!seat_is_to_be_had(&seats));
+    sleep(Duration::from_millis(900)).await;
+    // The reader is only slow.
+    assert!(client.read(&mut [0; 50]).await.unwrap() > 0);
+    sleep(Duration::from_millis(900)).await;
+    assert!(!seat_is_to_be_had(&seats));
+    sleep(Duration::from_millis(200)).await;
+    let start = Instant::now();
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_asked_to_end_keeps_no_seat_for_its_grace() {
+    let Pipe { mut client, connection, end: _end, seats, .. } = connect(2);
+    let start = Instant::now();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let dripping = tokio::spawn(async move {
+        while client.read(&mut [0; 1]).await.is_ok_and(|n| n > 0) {
+            sleep(Duration::from_secs(7)).await;
+        }
+    });
+    // Its age is 600 s, and its grace lasts 2 s.
+    sleep_until(start + Duration::from_millis(600_500)).await;
+    assert!(!connection.is_finished());
+    let start = Instant::now();
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+    dripping.await.unwrap();
 }
