@@ -5,16 +5,19 @@
 //!
 //! | the request | from this machine | from elsewhere |
 //! |---|---|---|
-//! | read of an open route | yes | yes |
+//! | read of an open route | if its `Host` cannot be forged, or with the token | yes |
 //! | any other read | if its `Host` cannot be forged, or with the token | with the token |
 //! | anything but a read | if its `Host` cannot be forged, or with the token | with the token |
 //! | for another site's page | no | no |
 //!
 //! Two things stand behind the columns. A web page that somebody on this machine looks at can send requests to
 //! loopback; browsers mark those (`Origin`, `Sec-Fetch-Site`), and marked ones are refused. And a page can have its
-//! own name resolve to 127.0.0.1 (DNS rebinding), which browsers do not mark; so where being on this machine is all
-//! that admits a request, its `Host` must be an address or `localhost`. A token admits under any name: no page knows
-//! it.
+//! own name resolve to 127.0.0.1 (DNS rebinding), which browsers do not mark; so from this machine the `Host` must be an
+//! address or `localhost`, whatever is asked for. A token admits under any name: no page knows it. From elsewhere open
+//! routes answer under any name, as scrapers know us by one.
+//!
+//! This machine is its loopback addresses. What comes from its other addresses cannot be told from what comes from
+//! elsewhere, and is treated so.
 //!
 //! What is no read is held to more: it is refused from pages of the same site too, no link or form may lead to
 //! it, and open routes are open to reads alone. [`local`] is where a setting that closes writes to this machine has
@@ -89,14 +92,15 @@ pub(super) fn check(request: &Request, access: Access, secret: Option<&Secret>) 
     if is_cross_site(request.headers(), &hosts, intent) {
         return Err(Reason::CrossSite);
     }
-    if access == Access::Open && intent == Intent::Read {
-        return Ok(());
-    }
     if secret.is_some_and(|secret| token::carried(request.headers(), secret)) {
         return Ok(());
     }
-    let here = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local())
-        && !FORWARDED.iter().any(|name| request.headers().contains_key(*name));
+    let is_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_local());
+    if access == Access::Open && intent == Intent::Read {
+        // Not even what says that it was forwarded is excepted: a page can say so too.
+        return if is_loopback { local(&hosts) } else { Ok(()) };
+    }
+    let here = is_loopback && !FORWARDED.iter().any(|name| request.headers().contains_key(*name));
     match (here, secret) {
         (true, _) => local(&hosts),
         (false, Some(_)) => Err(Reason::Unauthorized),
@@ -281,11 +285,18 @@ mod tests {
         ];
         for (host, good) in cases {
             let expected = if *good { Ok(()) } else { Err(Reason::HostNotAllowed) };
-            assert_eq!(decide("GET", HERE, Closed, &[("host", host)]), expected, "{host}");
-            assert_eq!(decide("GET", HERE, Open, &[("host", host)]), Ok(()), "{host}");
+            for access in [Open, Closed] {
+                assert_eq!(decide("GET", HERE, access, &[("host", host)]), expected, "{host} {access:?}");
+            }
+            // No page of this machine's browsers stands behind these.
+            assert_eq!(decide("GET", ELSEWHERE, Open, &[("host", host)]), Ok(()), "{host}");
+            // A page could say that it was forwarded.
+            let forwarded = [("host", *host), ("x-forwarded-for", "10.0.0.9")];
+            assert_eq!(decide("GET", HERE, Open, &forwarded), expected, "{host}");
         }
         let with_token = [("host", "agent-7.example"), ("authorization", "Bearer secret")];
         assert_eq!(decide("GET", HERE, Closed, &with_token), Ok(()));
+        assert_eq!(decide("GET", HERE, Open, &with_token), Ok(()));
         assert_eq!(decide("GET", ELSEWHERE, Closed, &with_token), Ok(()));
     }
 
@@ -297,6 +308,7 @@ mod tests {
         let mut old = Request::builder().version(Version::HTTP_10).body(Body::empty()).unwrap();
         old.extensions_mut().insert(Peer(HERE.parse().unwrap()));
         assert_eq!(check(&old, Access::Closed, None), Ok(()));
+        assert_eq!(check(&old, Access::Open, None), Ok(()));
     }
 
     #[test]

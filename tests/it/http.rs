@@ -152,7 +152,11 @@ fn errors_are_problems_with_a_code() {
 #[test]
 fn a_request_for_another_host_is_refused() {
     let (collector, _) = delivered();
-    let answer = http::request(collector.http(), "GET", "/v1/status", &[("Host", "rebound.example")]);
-    assert!((400..500).contains(&answer.status), "{answer:?}");
-    assert!(!answer.body.contains("incarnation"), "{answer:?}");
+    for (path, secret) in
+        [("/v1/status", "incarnation"), ("/metrics", "metrics_collector_"), ("/-/ready", "parts")]
+    {
+        let answer = http::request(collector.http(), "GET", path, &[("Host", "rebound.example")]);
+        check_problem(&answer, 403);
+        assert!(!answer.body.contains(secret), "{answer:?}");
+    }
 }

@@ -178,6 +178,8 @@ async fn refusals_of_the_guard_are_problems_with_their_code() {
     let cases = [
         (Request::builder().uri("/v1/status").header("host", "evil.example"), 403, "host_not_allowed"),
         (Request::builder().uri("/").header("host", "evil.example:8128"), 403, "host_not_allowed"),
+        (Request::builder().uri("/metrics").header("host", "evil.example"), 403, "host_not_allowed"),
+        (Request::builder().uri("/-/ready").header("host", "evil.example"), 403, "host_not_allowed"),
         (Request::builder().uri("/"), 400, "host_invalid"),
         (get("/").header("origin", "http://evil.example"), 403, "cross_site"),
         (get("/metrics").header("sec-fetch-site", "cross-site"), 403, "cross_site"),
