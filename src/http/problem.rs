@@ -45,9 +45,11 @@ impl Problem {
     }
 }
 
-impl From<Reason> for Problem {
-    fn from(reason: Reason) -> Problem {
-        Problem { status: reason.status(), code: reason.name(), detail: reason.detail() }
+impl Problem {
+    /// The answer to what is refused for `reason`, if that has one.
+    pub(super) fn of(reason: Reason) -> Option<Problem> {
+        let (status, detail) = reason.answer()?;
+        Some(Problem { status, code: reason.name(), detail })
     }
 }
 

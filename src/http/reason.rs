@@ -74,52 +74,47 @@ impl Reason {
         }
     }
 
-    /// The status of the answer, where there is one.
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Reason::ConnectionLimit => StatusCode::SERVICE_UNAVAILABLE,
-            Reason::HeaderTimeout | Reason::WriteStalled | Reason::ConnectionAge => {
-                StatusCode::REQUEST_TIMEOUT
+    /// Status of the answer, and in one sentence what is wrong and what to do. None where we give no answer: the
+    /// connection ends, some after a bare status line of hyper's, and nobody may be there to read.
+    pub(super) fn answer(self) -> Option<(StatusCode, &'static str)> {
+        let answer = match self {
+            Reason::HeaderTimeout
+            | Reason::WriteStalled
+            | Reason::ConnectionAge
+            | Reason::Malformed
+            | Reason::HeadersTooLarge => return None,
+            Reason::ConnectionLimit => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "as many connections are open as http-connections-max allows, and none is idle; try again",
+            ),
+            Reason::UriTooLong => (StatusCode::URI_TOO_LONG, "the request target is longer than 2048 bytes"),
+            Reason::BodyTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "the request's body is larger than 64 KiB")
             }
-            Reason::Malformed | Reason::HostInvalid => StatusCode::BAD_REQUEST,
-            Reason::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Reason::UriTooLong => StatusCode::URI_TOO_LONG,
-            Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Reason::HostNotAllowed | Reason::CrossSite | Reason::NoTokenConfigured => StatusCode::FORBIDDEN,
-            Reason::Unauthorized => StatusCode::UNAUTHORIZED,
-        }
-    }
-
-    /// What is wrong and what to do, in one sentence.
-    pub(super) fn detail(self) -> &'static str {
-        match self {
-            Reason::ConnectionLimit => {
-                "as many connections are open as http-connections-max allows; try again"
+            Reason::LengthRequired => {
+                (StatusCode::LENGTH_REQUIRED, "a request with a body needs a Content-Length")
             }
-            Reason::HeaderTimeout => "the request's header did not arrive in time",
-            Reason::WriteStalled => "the answer was not read in time",
-            Reason::ConnectionAge => "the connection has been open for too long",
-            Reason::Malformed => "this is not an HTTP/1 request",
-            Reason::HeadersTooLarge => "the request has too many header fields, or too large ones",
-            Reason::UriTooLong => "the request target is longer than 2048 bytes",
-            Reason::BodyTooLarge => "the request's body is larger than 64 KiB",
-            Reason::LengthRequired => "a request with a body needs a Content-Length",
-            Reason::HostInvalid => "the request needs exactly one Host header field",
-            Reason::HostNotAllowed => {
-                "from this machine use http://127.0.0.1, [::1] or localhost: any web page can point a name of \
-                 its own at this address, so that names are refused"
+            Reason::HostInvalid => {
+                (StatusCode::BAD_REQUEST, "the request needs exactly one Host header field")
             }
-            Reason::CrossSite => "a browser sent this for the page of another site",
-            Reason::Unauthorized => {
-                "from another host this needs the header field 'Authorization: Bearer <token>' with the token of \
-                 http-token or http-token-file"
-            }
-            Reason::NoTokenConfigured => {
-                "this answers on the collector's own machine only; to ask from another host set http-token or \
-                 http-token-file"
-            }
-        }
+            Reason::HostNotAllowed => (
+                StatusCode::FORBIDDEN,
+                "from this machine use http://127.0.0.1, [::1] or localhost: any web page can point a name of its \
+                 own at this address, so that names are refused",
+            ),
+            Reason::CrossSite => (StatusCode::FORBIDDEN, "a browser sent this for the page of another site"),
+            Reason::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "but for 127.0.0.1 and [::1] this needs the header field 'Authorization: Bearer <token>' with the \
+                 token of http-token or http-token-file",
+            ),
+            Reason::NoTokenConfigured => (
+                StatusCode::FORBIDDEN,
+                "this answers on the collector's machine at 127.0.0.1 and [::1] only; to ask from another host, or \
+                 at another address of this one, set http-token-file or http-token",
+            ),
+        };
+        Some(answer)
     }
 }
 
@@ -128,6 +123,21 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn what_ends_a_connection_has_no_answer_and_all_else_has_one() {
+        let silent = ["header_timeout", "write_stalled", "connection_age", "malformed", "headers_too_large"];
+        for reason in Reason::ALL {
+            match reason.answer() {
+                None => assert!(silent.contains(&reason.name()), "{reason:?}"),
+                Some((status, detail)) => {
+                    assert!(!silent.contains(&reason.name()), "{reason:?}");
+                    assert!(status.is_client_error() || status.is_server_error(), "{reason:?}");
+                    assert!(detail.len() > 10, "{reason:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_are_unique_and_in_the_form_of_labels() {

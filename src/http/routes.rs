@@ -114,7 +114,7 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
                 peer = ?request.extensions().get::<guard::Peer>(),
                 "refused an HTTP request"
             );
-            Problem::from(reason).into_response()
+            Problem::of(reason).expect("what the guard refuses is answered").into_response()
         }
     }
 }

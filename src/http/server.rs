@@ -88,7 +88,7 @@ fn report(ended: Result<(), JoinError>) {
 pub(super) fn refuse(stream: TcpStream, peer: SocketAddr, metrics: &Metrics) {
     metrics.refused(Reason::ConnectionLimit);
     tracing::debug!(%peer, reason = Reason::ConnectionLimit.name(), "refused an HTTP connection");
-    let body = Problem::from(Reason::ConnectionLimit).text();
+    let Some(body) = Problem::of(Reason::ConnectionLimit).map(|problem| problem.text()) else { return };
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: {}\r\nContent-Length: {}\r\nRetry-After: 1\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\

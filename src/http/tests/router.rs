@@ -161,6 +161,9 @@ async fn without_a_configured_token_nothing_opens_from_elsewhere() {
         let request = get("/v1/status").header("authorization", format!("Bearer {token}"));
         let answer = server.ask(ELSEWHERE, request).await;
         assert_eq!(answer.problem(), (403, "no_token_configured".to_owned()));
+        // This machine's own address is elsewhere too, which who asks there must be able to tell.
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains("127.0.0.1") && detail.contains("http-token-file"), "{detail}");
     }
 }
 
