@@ -12,8 +12,8 @@ fn main() {
     println!("cargo::rustc-env=BUILT_WITH_RUSTC={}", compiler().as_deref().unwrap_or("unknown"));
 }
 
-/// The commit, if this directory is the top of a git checkout and git is there. A crate that lies somewhere inside
-/// another project's checkout has no revision.
+/// The commit, with `-dirty` behind it where what is built is not what was committed, if this directory is the top of a
+/// git checkout and git is there. A crate that lies somewhere inside another project's checkout has no revision.
 fn revision_of_checkout() -> Option<String> {
     let here = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?).canonicalize().ok()?;
     let top = git(&["rev-parse", "--show-toplevel"])?;
@@ -21,8 +21,18 @@ fn revision_of_checkout() -> Option<String> {
         return None;
     }
     watch_head();
-    git(&["rev-parse", "--short=12", "HEAD"])
+    for path in BUILT_FROM {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    let revision = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // Reading only: another git may be at work on the index.
+    let status = [&["--no-optional-locks", "status", "--porcelain", "--"], &BUILT_FROM[..]].concat();
+    Some(if git(&status).is_some() { format!("{revision}-dirty") } else { revision })
 }
+
+/// What the program is built from. A change of these makes a build anyway, so that watching them costs nothing; a
+/// change of anything else is none of the program's.
+const BUILT_FROM: [&str; 4] = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
 
 /// Builds anew when the commit changes. `logs/HEAD` grows with every move of HEAD, also where the branch itself
 /// is packed away; a path that does not exist would build anew every time.
