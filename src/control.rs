@@ -174,7 +174,7 @@ pub struct SpoolStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KafkaStatus {
     pub brokers: Vec<String>,
-    /// `connecting`, `up`, `down`, `draining`.
+    /// `connecting`, `up`, `down`.
     pub state: &'static str,
     /// The last thing that went wrong, and when (Unix seconds).
     pub last_error: Option<(u64, String)>,
