@@ -31,7 +31,12 @@ fn run(config: Config) -> ExitCode {
 /// threads and the kernel.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // Not waiting for helpers that ask a cluster which does not answer: the supervisor's patience may be over.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             tracing::error!("cannot start: no runtime: {error}");
             ExitCode::from(exit::FAILURE)

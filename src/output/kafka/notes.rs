@@ -12,7 +12,7 @@ pub(super) const NOTES_PAUSE: Duration = Duration::from_secs(1);
 pub(super) const NOTES_PAUSE_QUIET: Duration = Duration::from_secs(5);
 
 /// A topic that has something and no acknowledgement for so long is stalled: a full spool does not wait for it.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
+pub(super) const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// How long after the last message the buffers are let go.
 const SHRINK_AFTER: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ impl Task {
             }
         }
         let (mut held, mut waits) = (0, false);
-        self.stalled = 0;
+        let stalled_before = std::mem::take(&mut self.stalled);
         for queue in &mut self.queues {
             let stuck = !queue.is_empty() && now.duration_since(queue.last_ack) > STALLED_AFTER;
             let stalled = stuck && (queue.flow != Flow::Flowing || queue.in_flight_messages > 0);
@@ -45,6 +45,10 @@ impl Task {
                 queue.stalled = stalled;
                 self.reader.set_stalled(queue.source.id, stalled);
             }
+        }
+        if self.stalled > stalled_before {
+            // What is stuck counts no more.
+            self.look_at_starved();
         }
         self.metrics.topics_held.set(held);
         self.metrics.up.set(i64::from(self.board.link() == Link::Up));

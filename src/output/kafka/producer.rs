@@ -12,7 +12,8 @@ use tracing::{debug, error, warn};
 
 use super::batch::Batch;
 use super::lend::Wired;
-use super::settings::{Compression, Config, SaslMechanism, Security};
+use super::sending::STALLED_SHARE;
+use super::settings::{Config, SaslMechanism, Security};
 
 /// Errors kept until the task looks; more are the same again.
 const ERRORS_KEPT: usize = 64;
@@ -81,7 +82,7 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     }
 }
 
-/// A producer of these settings. `idempotence` may be withheld from brokers that do not have it.
+/// A producer of these settings.
 ///
 /// # Errors
 /// What librdkafka says of the settings.
@@ -98,12 +99,14 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     };
     set("bootstrap.servers", &config.brokers.join(","));
     set("client.id", "metrics-collector");
-    set("compression.type", compression(config.compression));
+    set("compression.type", config.compression.name());
     if config.require_all_acks {
         set("acks", "all");
         set("enable.idempotence", "true");
     } else {
         set("acks", "1");
+        // Without idempotence a request that is sent again would come behind those that were under way with it.
+        set("max.in.flight.requests.per.connection", "1");
     }
     // We decide on losses, and no clock.
     set("message.timeout.ms", "0");
@@ -115,7 +118,8 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     // Messages are batches already; and a linger makes librdkafka's thread spin through its last millisecond.
     set("linger.ms", "0");
     // Permits bound what is queued; librdkafka's own limit, counted a little differently, must never be met.
-    let kbytes = config.queue_bytes.get() / 1024;
+    let queue = config.queue_bytes.get();
+    let kbytes = (queue + queue / STALLED_SHARE) / 1024;
     set("queue.buffering.max.kbytes", &(kbytes + kbytes / 4 + 1024).to_string());
     set("queue.buffering.max.messages", &MESSAGES_MAX.to_string());
     set("reconnect.backoff.ms", "100");
@@ -138,10 +142,6 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
         client.set(name, value);
     }
     client
-}
-
-fn compression(compression: Compression) -> &'static str {
-    compression.name()
 }
 
 /// Properties that say which authorities are trusted.
@@ -185,7 +185,7 @@ fn set_security(config: &Config, set: &mut impl FnMut(&str, &str)) {
 }
 
 /// Properties that the collector's promises rest on, and why they may not be set.
-const RESERVED: [(&str, &str); 13] = [
+const RESERVED: [(&str, &str); 15] = [
     ("bootstrap.servers", "use kafka-brokers"),
     ("metadata.broker.list", "use kafka-brokers"),
     ("transactional.id", "old consumers end at transactions' control records"),
@@ -199,6 +199,8 @@ const RESERVED: [(&str, &str); 13] = [
     ("compression.type", "use kafka-compression"),
     ("compression.codec", "use kafka-compression"),
     ("delivery.report.only.error", "every delivery is counted"),
+    ("queue.buffering.max.kbytes", "use kafka-queue-max"),
+    ("queue.buffering.max.messages", "use kafka-queue-max"),
 ];
 
 /// Holds the settings against librdkafka, without connecting: every fault, in words for the operator.

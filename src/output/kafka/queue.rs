@@ -519,6 +519,17 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_is_due_from_when_something_is_under_way() {
+        let now = Instant::now();
+        let mut queue = filled(&[(1, 10)], now);
+        let sent = now + Duration::from_secs(14);
+        queue.sent(1, 10, sent);
+        assert_eq!(queue.last_ack, sent);
+        queue.sent(1, 10, sent + Duration::from_secs(1));
+        assert_eq!(queue.last_ack, sent, "the first has been waited for longer");
+    }
+
+    #[test]
     fn what_had_to_leave_the_spool_waits_no_more() {
         let now = Instant::now();
         let all = frames(&[(4, 300), (3, 200)]);

@@ -33,20 +33,18 @@ impl Task {
         let Some(link) = self.link.clone() else { return };
         link.serve();
         let context = link.producer().context().clone();
+        // Errors first: they say why what comes back does.
+        for (code, reason) in context.errors() {
+            self.troubled(code, &reason);
+        }
         let deliveries = context.deliveries();
         let came_back = !deliveries.is_empty();
         for delivery in deliveries {
             self.returned(delivery, now);
         }
-        for (code, reason) in context.errors() {
-            self.troubled(code, &reason);
-        }
         if came_back {
             self.count_in_flight();
-            for topic in std::mem::take(&mut self.starved) {
-                self.queues[topic].starved = false;
-                self.look_soon(topic);
-            }
+            self.look_at_starved();
         }
         if self.replacing == Replacing::Returning && self.in_flight_messages == 0 {
             self.replacing = Replacing::At(now + self.replace_pause);
@@ -212,6 +210,7 @@ impl Task {
                 }
             }
             Trouble::Fatal => {
+                self.board.set_cause(reason, false);
                 if self.replacing == Replacing::No {
                     self.replace(reason);
                 }
@@ -240,7 +239,6 @@ impl Task {
         }
         purge(link);
         self.failed = true;
-        self.board.set_cause(reason, false);
         self.set_down();
         self.replacing = Replacing::Returning;
         // Its deliveries wake us, and if there are none this does.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::notes::STALLED_AFTER;
 use super::queue::Queue;
 use crate::control::{KafkaStatus, Part, TopicStatus};
 
@@ -100,9 +101,10 @@ impl Board {
         });
         let topics = topics.collect();
         let mut under_way = queues.iter().filter(|queue| queue.in_flight_messages > 0).peekable();
-        let is_stuck = under_way.peek().is_some() && under_way.all(|queue| queue.stalled);
+        let all_stalled = under_way.peek().is_some() && under_way.all(|queue| queue.stalled);
         self.with(|notes| {
-            notes.is_stuck = is_stuck;
+            let long_ago = |ms: u64| unix_ms().saturating_sub(ms) > STALLED_AFTER.as_millis() as u64;
+            notes.is_stuck = all_stalled && notes.status.last_ack_ms.is_none_or(long_ago);
             notes.status.topics = topics;
             notes.status.topics_total = queues.len();
             notes.status.in_flight_messages = messages;

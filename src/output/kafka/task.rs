@@ -284,6 +284,14 @@ impl Task {
         }
     }
 
+    /// Looks at the topics that wait for permits.
+    pub(super) fn look_at_starved(&mut self) {
+        for topic in std::mem::take(&mut self.starved) {
+            self.queues[topic].starved = false;
+            self.look_soon(topic);
+        }
+    }
+
     fn look(&mut self, topic: usize, now: Instant) {
         let overhead = self.press.envelope.overhead();
         let queue = &mut self.queues[topic];

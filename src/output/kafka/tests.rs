@@ -28,6 +28,7 @@ struct Rig {
     handle: Handle,
     task: JoinHandle<Vec<(TopicName, u64)>>,
     deadline: watch::Sender<bool>,
+    producers: prometheus::IntCounter,
     next: u32,
 }
 
@@ -90,12 +91,13 @@ fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Confi
         framing,
     );
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let producers = metrics.producers.clone();
     let envelope = Envelope::new([7; 16]);
     let kafka = Kafka::new(config, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
     let (deadline, over) = watch::channel(false);
     let handle = kafka.handle();
     let task = tokio::spawn(kafka.run(over));
-    Rig { cluster, spool, handle, task, deadline, next: 0 }
+    Rig { cluster, spool, handle, task, deadline, producers, next: 0 }
 }
 
 impl Rig {
@@ -387,10 +389,111 @@ async fn a_fenced_producer_is_replaced_and_what_it_held_is_sent_again() {
     produce_fails(&rig, &[Err::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING; 2]);
     rig.accept("a", 20);
     rig.delivered(25).await;
+    assert!(rig.producers.get() > 1);
     let mut values = rig.read("metrics-a").values;
     values.sort_unstable();
     values.dedup();
     assert_eq!(values, (0..25).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_producer_that_fails_for_good_is_told_until_something_is_acknowledged() {
+    let mut rig = rig(|_| {});
+    // What brokers say to those who may not be idempotent. It comes by the error callback alone.
+    let denied = Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    rig.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[denied; 2]);
+    rig.accept("a", 20);
+    rig.until("the second producer has failed too", |rig| {
+        rig.producers.get() == 2 && !rig.handle.part().ready
+    })
+    .await;
+    assert!(rig.handle.part().detail.contains("authorization"), "{:?}", rig.handle.part());
+    rig.delivered(20).await;
+    assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
+    assert_eq!((rig.producers.get(), rig.read("metrics-a").values.len()), (3, 20));
+}
+
+#[tokio::test]
+async fn stuck_topics_leave_room_for_others() {
+    let mut rig = rig(|config| {
+        config.topics_max = NonZeroUsize::new(10).unwrap();
+        config.queue_bytes = NonZeroUsize::new(40_000).unwrap();
+        config.batch.bytes = 10_000;
+    });
+    let stuck = ["s1", "s2", "s3", "s4", "s5"];
+    for topic in stuck {
+        let name = format!("metrics-{topic}");
+        rig.cluster.create_topic(&name, 1, 1).unwrap();
+        rig.cluster.partition_leader(&name, 0, None).unwrap();
+        rig.accept_sized(topic, 30, 1000);
+    }
+    rig.until("they fill what may be under way", |rig| rig.handle.status().in_flight_bytes > 30_000).await;
+    rig.accept_sized("a", 30, 1000);
+    rig.delivered(30).await;
+    rig.accept_sized("a", 30, 1000);
+    rig.delivered(60).await;
+    assert_eq!(rig.books().waiting, 150);
+    for topic in stuck {
+        rig.cluster.partition_leader(&format!("metrics-{topic}"), 0, Some(1)).unwrap();
+    }
+    rig.delivered(210).await;
+}
+
+#[tokio::test]
+async fn a_full_queue_of_the_client_is_waited_out() {
+    let mut rig = rig(|config| config.properties = vec![("queue.buffering.max.messages".into(), "1".into())]);
+    rig.accept("a", 50);
+    rig.delivered(50).await;
+    assert_eq!(rig.read("metrics-a").values, (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn records_of_a_held_topic_make_room_in_a_full_spool() {
+    let mut rig = rig(|_| {});
+    rig.cluster.topic_error("metrics-b", Err::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    rig.accept_sized("b", 40, 20_000);
+    rig.until("b is held and nothing of it is under way", |rig| {
+        let status = rig.handle.status();
+        status.topics.iter().any(|topic| topic.state == "not_authorized") && status.in_flight_messages == 0
+    })
+    .await;
+    for _ in 0..9 {
+        rig.accept_sized("b", 40, 25_000);
+    }
+    rig.until("what waits too long for b has to go", |rig| {
+        rig.spool.has_room() && rig.books().lost.contains_key(&LossReason::SpoolFull)
+    })
+    .await;
+    let lost = rig.books().lost[&LossReason::SpoolFull];
+    rig.accept("a", 10);
+    rig.delivered(10).await;
+    assert_eq!(rig.books().waiting + lost, 400);
+}
+
+#[tokio::test]
+async fn one_broker_of_several_that_is_gone_is_no_outage_for_the_others() {
+    let cluster = MockCluster::new(3).unwrap();
+    for (topic, leader) in [("metrics-a", 1), ("metrics-b", 3)] {
+        cluster.create_topic(topic, 1, 1).unwrap();
+        cluster.partition_leader(topic, 0, Some(leader)).unwrap();
+    }
+    let config = config(cluster.bootstrap_servers());
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(cluster, config, framing);
+    rig.accept("a", 5);
+    rig.accept("b", 5);
+    rig.delivered(10).await;
+    rig.cluster.broker_down(3).unwrap();
+    rig.accept("b", 5);
+    // Long enough for its topic to count as stuck.
+    let deadline = Instant::now() + 2 * notes::STALLED_AFTER;
+    while Instant::now() < deadline {
+        rig.accept("a", 1);
+        rig.delivered(u64::from(rig.next) - 5).await;
+        assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
+    }
+    rig.cluster.broker_up(3).unwrap();
+    rig.delivered(rig.next.into()).await;
 }
 
 #[tokio::test]
