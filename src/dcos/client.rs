@@ -6,8 +6,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
+
+/// The media type of what is posted and of what is wanted back.
+const JSON: &str = "application/json";
 
 /// What an answer may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ impl Default for Limits {
 /// Why there is no answer. The text says what to do next; the cause below it is the `source`.
 #[derive(Debug)]
 pub struct Error {
+    /// How it was asked for.
+    pub method: Method,
     /// What was asked for, without a user name or password.
     pub url: String,
     /// What went wrong.
@@ -37,7 +44,7 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GET {}: {}", self.url, self.problem)
+        write!(f, "{} {}: {}", self.method, self.url, self.problem)
     }
 }
 
@@ -121,35 +128,95 @@ impl Client {
     /// # Errors
     /// [`Error`] where there is no such answer within the limits.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, Error> {
-        let Ok(parsed) = Url::parse(url) else {
-            return Err(Error { url: url.to_owned(), problem: Problem::Address });
-        };
-        let shown = without_login(parsed.clone());
-        self.body(parsed).await.map_err(|problem| Error { url: shown, problem })
+        self.open(url).await?.whole().await
     }
 
-    async fn body(&self, url: Url) -> Result<Vec<u8>, Problem> {
-        let mut response = self.http.get(url).send().await.map_err(|error| self.problem(error))?;
+    /// A 2xx answer to `GET url`, whose body is read as it comes.
+    ///
+    /// # Errors
+    /// [`Error`] where there is no such answer within the limits.
+    pub async fn open(&self, url: &str) -> Result<Body, Error> {
+        self.send(Method::GET, url, Vec::new()).await
+    }
+
+    /// The body of a 2xx answer to `POST url` with a body of JSON.
+    ///
+    /// # Errors
+    /// [`Error`] where there is no such answer within the limits.
+    pub async fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.send(Method::POST, url, body).await?.whole().await
+    }
+
+    async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Body, Error> {
+        let failed = |url, problem| Error { method: method.clone(), url, problem };
+        let Ok(parsed) = Url::parse(url) else { return Err(failed(url.to_owned(), Problem::Address)) };
+        let shown = without_login(parsed.clone());
+        let mut request = self.http.request(method.clone(), parsed);
+        if method != Method::GET {
+            request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(body);
+        }
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(failed(shown, self.limits.problem(error))),
+        };
         let status = response.status();
         if !status.is_success() {
-            return Err(Problem::Status { status, said: first_words(&mut response).await });
+            let said = first_words(&mut response).await;
+            return Err(failed(shown, Problem::Status { status, said }));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.problem(error))? {
-            if chunk.len() > self.limits.body_bytes - body.len() {
-                return Err(Problem::TooLarge(self.limits.body_bytes));
+        Ok(Body { method, url: shown, response, limits: self.limits.clone(), read: 0 })
+    }
+}
+
+/// The body of an answer, while it comes. [`Limits`] hold for it: also the time that whoever reads it takes.
+#[derive(Debug)]
+pub struct Body {
+    method: Method,
+    url: String,
+    response: Response,
+    limits: Limits,
+    read: usize,
+}
+
+impl Body {
+    /// The next bytes; `None` at its end.
+    ///
+    /// # Errors
+    /// [`Error`] where it breaks off or goes over the limits.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match self.response.chunk().await {
+            Ok(Some(chunk)) if chunk.len() > self.limits.body_bytes - self.read => {
+                Err(self.failed(Problem::TooLarge(self.limits.body_bytes)))
             }
+            Ok(Some(chunk)) => {
+                self.read += chunk.len();
+                Ok(Some(chunk))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(self.failed(self.limits.problem(error))),
+        }
+    }
+
+    async fn whole(mut self) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
     }
 
+    fn failed(&self, problem: Problem) -> Error {
+        Error { method: self.method.clone(), url: self.url.clone(), problem }
+    }
+}
+
+impl Limits {
     fn problem(&self, error: reqwest::Error) -> Problem {
         let error = error.without_url();
         if error.is_builder() {
             Problem::Address
         } else if error.is_timeout() {
-            Problem::TimedOut(if error.is_connect() { self.limits.connect } else { self.limits.total })
+            Problem::TimedOut(if error.is_connect() { self.connect } else { self.total })
         } else if error.is_connect() {
             Problem::Connection(error)
         } else {
@@ -245,6 +312,18 @@ mod tests {
         let base = raw_server(head.into(), Vec::new()).await;
         let (_, problem) = failure(&client(Limits { total: SHORT, ..Limits::default() }), &base).await;
         assert!(matches!(problem, Problem::TimedOut(SHORT)), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn json_is_posted_as_such() {
+        let echo = axum::routing::post(|headers: axum::http::HeaderMap, body: String| async move {
+            format!("{} {body}", headers["content-type"].to_str().unwrap())
+        });
+        let base = serve(Router::new().route("/api/v1", echo)).await;
+        let answer = client(Limits::default()).post_json(&format!("{base}/api/v1"), b"{}".to_vec()).await;
+        assert_eq!(answer.expect("an answer"), b"application/json {}");
+        let error = client(Limits::default()).post_json(&base, Vec::new()).await.expect_err("no route");
+        assert!(error.is_not_found() && error.to_string().starts_with("POST http://"), "{error}");
     }
 
     #[tokio::test]
