@@ -1,6 +1,7 @@
 //! What the cluster's own APIs are asked: one HTTP client, and the answers as values.
 
 pub mod client;
+pub mod cut;
 pub mod statistics;
 #[cfg(test)]
 pub(crate) mod testing;
