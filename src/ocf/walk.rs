@@ -52,8 +52,36 @@ impl AddedTags {
         AddedTags(index as u8)
     }
 
+    /// Whether any tag of `other` is in it.
+    #[must_use]
+    pub fn intersects(self, other: AddedTags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The tags of both.
+    #[must_use]
+    pub fn and(self, other: AddedTags) -> AddedTags {
+        AddedTags(self.0 | other.0)
+    }
+
+    /// How many tags are in it.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
     fn insert(&mut self, other: AddedTags) {
         self.0 |= other.0;
+    }
+
+    /// The set of the tag with this key; empty for any other key.
+    fn of(key: &[u8]) -> AddedTags {
+        match key {
+            tag_key::AGENT_ID => AddedTags::AGENT_ID,
+            tag_key::FRAMEWORK_NAME => AddedTags::FRAMEWORK_NAME,
+            tag_key::APPLICATION_NAME => AddedTags::APPLICATION_NAME,
+            _ => AddedTags::default(),
+        }
     }
 }
 
@@ -84,6 +112,8 @@ pub struct Shape<'a> {
     pub datapoints: u32,
     /// The record.
     pub span: Range<usize>,
+    /// Where the tag array begins.
+    tags_at: usize,
     /// Where the count of the only tag block stands; none if there is no block, several, or one with a negative count.
     count: Option<Range<usize>>,
     /// Where the tag array's closing 0 stands.
@@ -125,6 +155,18 @@ impl EncodedTags {
         self.count += 1;
     }
 
+    /// Whether this tag is among them.
+    fn has(&self, key: &[u8], value: &[u8]) -> bool {
+        let mut at = 0;
+        while at < self.items.len() {
+            let tag = (string(&self.items, &mut at), string(&self.items, &mut at));
+            if tag == (Ok(key), Ok(value)) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Bytes of the items.
     #[must_use]
     pub fn byte_len(&self) -> usize {
@@ -139,6 +181,7 @@ impl EncodedTags {
 pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
     let mut at = start;
     let topic = string(bytes, &mut at)?;
+    let tags_at = at;
     let mut origin = Origin::default();
     let mut tags = 0u32;
     let mut count_span = None;
@@ -182,7 +225,7 @@ pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
     if any_sized {
         check_sizes(bytes, start)?;
     }
-    Ok(Shape { topic, origin, tags, datapoints, span: start..at, count: count_span, tags_end })
+    Ok(Shape { topic, origin, tags, datapoints, span: start..at, tags_at, count: count_span, tags_end })
 }
 
 /// Bytes that [`splice`] appends at most.
@@ -211,6 +254,52 @@ pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Ve
     }
     out.extend_from_slice(&added.items);
     out.extend_from_slice(&bytes[shape.tags_end..end]);
+}
+
+/// Like [`splice`], and leaves out the record's own tags of `replaced`. Says whether one of them was not among `added`
+/// with the same value, so that something was contradicted.
+///
+/// # Panics
+/// If `shape` is not that of a record in `bytes`.
+#[cold]
+pub fn splice_replacing(
+    bytes: &[u8],
+    shape: &Shape<'_>,
+    replaced: AddedTags,
+    added: &EncodedTags,
+    out: &mut Vec<u8>,
+) -> bool {
+    const WALKED: &str = "the record was walked";
+    let Range { start, end } = shape.span;
+    let (mut kept, mut n_kept, mut contradicted) = (Vec::new(), 0, false);
+    let mut at = shape.tags_at;
+    loop {
+        let (Count::Items(items) | Count::SizedItems(items)) = block_count(bytes, &mut at).expect(WALKED)
+        else {
+            break;
+        };
+        for _ in 0..items {
+            let tag_at = at;
+            let key = string(bytes, &mut at).expect(WALKED);
+            let value = string(bytes, &mut at).expect(WALKED);
+            if AddedTags::of(key).intersects(replaced) {
+                contradicted |= !added.has(key, value);
+            } else {
+                kept.extend_from_slice(&bytes[tag_at..at]);
+                n_kept += 1;
+            }
+        }
+    }
+    out.reserve(spliced_bytes_max(shape, added));
+    out.extend_from_slice(&bytes[start..shape.tags_at]);
+    let tags = n_kept + i64::from(added.count);
+    if tags > 0 {
+        varint::write_long(tags, out);
+        out.extend_from_slice(&kept);
+        out.extend_from_slice(&added.items);
+    }
+    out.extend_from_slice(&bytes[shape.tags_end..end]);
+    contradicted
 }
 
 /// Walks a record once more and holds the sizes of its array blocks against their items. Hardly any writer has them, so
@@ -390,6 +479,25 @@ mod tests {
             let mut out = b"before".to_vec();
             splice(&bytes, &shape, &encoded(&added), &mut out);
             prop_assert_eq!(oracle::read_record(&out[6..]), expected);
+        }
+
+        #[test]
+        fn replacing_leaves_out_what_is_replaced(record in utf8_records(), layout in layouts(), set in 0usize..8) {
+            let replaced = AddedTags::from_index(set);
+            let added = [Tag::new("agent_id", "ours"), Tag::new("other", "x")];
+            let mut bytes = Vec::new();
+            write_record(&record, layout, &mut bytes);
+            let mut expected = oracle::read_record(&bytes);
+            let forged: Vec<Tag> =
+                expected.tags.extract_if(.., |tag| AddedTags::of(&tag.key).intersects(replaced)).collect();
+            expected.tags.extend_from_slice(&added);
+            let shape = walk(&bytes, 0).unwrap();
+            let mut out = b"before".to_vec();
+            let contradicted = splice_replacing(&bytes, &shape, replaced, &encoded(&added), &mut out);
+            prop_assert_eq!(contradicted, forged.iter().any(|tag| !added.contains(tag)));
+            prop_assert!(out.len() - 6 <= spliced_bytes_max(&shape, &encoded(&added)));
+            prop_assert_eq!(oracle::read_record(&out[6..]), expected);
+            prop_assert_eq!(walk(&out, 6).unwrap().span.end, out.len());
         }
 
         #[test]
