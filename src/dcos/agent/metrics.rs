@@ -1,0 +1,122 @@
+//! The agent on the page for Prometheus.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::{Outcome, What};
+
+/// Why something in an answer was passed over. The name is the metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// A field that is no number.
+    NotANumber,
+    /// A container without statistics: it has just begun, or is ending.
+    NoStatistics,
+    /// A container that cannot be read, or that does not say who it is.
+    Odd,
+    /// Beyond a bound.
+    TooMany,
+}
+
+impl Skipped {
+    const ALL: [Skipped; 4] = [Skipped::NotANumber, Skipped::NoStatistics, Skipped::Odd, Skipped::TooMany];
+
+    fn name(self) -> &'static str {
+        match self {
+            Skipped::NotANumber => "not_a_number",
+            Skipped::NoStatistics => "no_statistics",
+            Skipped::Odd => "odd",
+            Skipped::TooMany => "too_many",
+        }
+    }
+}
+
+/// Counters of what the agent was asked; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    up: IntGauge,
+    polls: IntCounterVec,
+    last_success: IntGaugeVec,
+    containers: IntGauge,
+    values: IntCounter,
+    skipped: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them, every reason at 0.
+    ///
+    /// # Errors
+    /// If one of the names is registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Metrics> {
+        let opts = |name: &str, help: &str| Opts::new(format!("metrics_collector_agent_{name}"), help);
+        let metrics = Metrics {
+            up: IntGauge::with_opts(opts("up", "1 while the Mesos agent tells its state."))?,
+            polls: IntCounterVec::new(
+                opts("polls_total", "Requests to the Mesos agent, by what was asked and what came of it."),
+                &["what", "result"],
+            )?,
+            last_success: IntGaugeVec::new(
+                opts("last_success_timestamp_seconds", "When the Mesos agent last answered; 0: never."),
+                &["what"],
+            )?,
+            containers: IntGauge::with_opts(opts(
+                "containers",
+                "Containers that are known, ended ones included.",
+            ))?,
+            values: IntCounter::with_opts(opts(
+                "values_total",
+                "Datapoints made of the Mesos agent's answers.",
+            ))?,
+            skipped: IntCounterVec::new(
+                opts(
+                    "skipped_total",
+                    "Fields and containers in its answers that gave no datapoint, by reason.",
+                ),
+                &["reason"],
+            )?,
+        };
+        for what in What::ALL {
+            metrics.last_success.with_label_values(&[what.name()]);
+            for outcome in Outcome::ALL {
+                metrics.polls.with_label_values(&[what.name(), outcome.name()]);
+            }
+        }
+        for reason in Skipped::ALL {
+            metrics.skipped.with_label_values(&[reason.name()]);
+        }
+        registry.register(Box::new(metrics.up.clone()))?;
+        registry.register(Box::new(metrics.polls.clone()))?;
+        registry.register(Box::new(metrics.last_success.clone()))?;
+        registry.register(Box::new(metrics.containers.clone()))?;
+        registry.register(Box::new(metrics.values.clone()))?;
+        registry.register(Box::new(metrics.skipped.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(super) fn polled(&self, what: What, outcome: Outcome) {
+        self.polls.with_label_values(&[what.name(), outcome.name()]).inc();
+        if what == What::State {
+            self.up.set((outcome == Outcome::Ok).into());
+        }
+        if outcome == Outcome::Ok {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            self.last_success.with_label_values(&[what.name()]).set(i64::try_from(now).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// So many containers are known.
+    pub fn know(&self, containers: usize) {
+        self.containers.set(i64::try_from(containers).unwrap_or(i64::MAX));
+    }
+
+    /// So many datapoints were made.
+    pub fn made(&self, values: usize) {
+        self.values.inc_by(values as u64);
+    }
+
+    /// So many things were passed over.
+    pub fn skip(&self, reason: Skipped, things: u64) {
+        self.skipped.with_label_values(&[reason.name()]).inc_by(things);
+    }
+}

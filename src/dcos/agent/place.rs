@@ -1,0 +1,111 @@
+//! Where the agent is.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+/// How long the command may take.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How the agent's address is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is this.
+    Host(String),
+    /// A command prints it: program and arguments.
+    Command(Vec<String>),
+}
+
+/// Why there is no address of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no address of the Mesos agent: {command:?} {problem}; set agent-ip, or agent-polling=false where there is no agent"
+)]
+pub struct NoAddress {
+    command: String,
+    problem: String,
+}
+
+/// Whether `text` can be a host: an IP address or a name.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    let of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
+    !text.is_empty() && text.len() <= 253 && text.chars().all(of_host)
+}
+
+impl Place {
+    /// The address.
+    ///
+    /// # Errors
+    /// [`NoAddress`] where a command gives none.
+    pub async fn find(&self) -> Result<String, NoAddress> {
+        match self {
+            Place::Host(host) => Ok(host.clone()),
+            Place::Command(command) => run(command, COMMAND_PATIENCE).await,
+        }
+    }
+}
+
+async fn run(command: &[String], patience: Duration) -> Result<String, NoAddress> {
+    let failed = |problem: String| NoAddress { command: command.join(" "), problem };
+    let (program, args) = command.split_first().ok_or_else(|| failed("is empty".into()))?;
+    let mut child = Command::new(program);
+    child.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let (status, output) = match tokio::time::timeout(patience, output(child)).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(error)) => return Err(failed(format!("cannot be run ({error})"))),
+        Err(_) => return Err(failed(format!("is not done after {}s", patience.as_secs_f64()))),
+    };
+    if !status.success() {
+        return Err(failed(format!("failed ({status})")));
+    }
+    let printed = String::from_utf8_lossy(&output);
+    let address = printed.trim();
+    if !is_host(address) {
+        let shown: String = address.chars().take(60).collect();
+        return Err(failed(format!("printed \"{}\", which is no address", shown.escape_debug())));
+    }
+    Ok(address.to_owned())
+}
+
+/// Runs `command` to its end; its output is cut, as an address is short.
+async fn output(mut command: Command) -> io::Result<(ExitStatus, Vec<u8>)> {
+    const OUTPUT_BYTES_MAX: u64 = 4096;
+    let mut child = command.spawn()?;
+    let mut output = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(OUTPUT_BYTES_MAX).read_to_end(&mut output).await?;
+    }
+    Ok((child.wait().await?, output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(command: &[&str], expected: Result<&str, &str>) {
+        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+        let found = run(&command, Duration::from_millis(300)).await;
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (found, expected) => panic!("{command:?}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_prints_the_address_or_says_why_not() {
+        check(&["echo", " 10.0.0.1"], Ok("10.0.0.1")).await;
+        check(&["echo", "fe80::1"], Ok("fe80::1")).await;
+        check(&["echo", ""], Err("printed \"\"")).await;
+        check(&["echo", "a/b"], Err("printed \"a/b\", which is no address")).await;
+        check(&["false"], Err("failed (exit status: 1)")).await;
+        check(&["sleep", "100"], Err("not done after 0.3s")).await;
+        check(&["/no/such/command"], Err("cannot be run (No such file")).await;
+        check(&[], Err("set agent-ip")).await;
+        check(&["yes"], Err("")).await;
+    }
+}
