@@ -22,9 +22,11 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 
 use crate::cli::exit;
-use crate::config::Config;
+use crate::config::{AgentConfig, Config};
 use crate::control::Control;
-use crate::enrich::Enricher;
+use crate::dcos;
+use crate::dcos::agent::Agent;
+use crate::enrich::{Directory, Enricher};
 use crate::http;
 use crate::input::{self, Input};
 use crate::ocf::Marker;
@@ -56,6 +58,8 @@ enum StartError {
     Input(#[from] input::ListenError),
     #[error("cannot listen on {0} (http-endpoint)")]
     Http(std::net::SocketAddr, #[source] io::Error),
+    #[error("cannot ask the Mesos agent")]
+    Client(#[from] dcos::client::NoTls),
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot get random bytes from the system")]
@@ -112,6 +116,7 @@ struct Running {
     listening: Listening,
     spool: Spool,
     input: JoinHandle<()>,
+    agent: Option<JoinHandle<()>>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
     http: JoinHandle<()>,
     drain: watch::Sender<bool>,
@@ -132,11 +137,24 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
 
     let (drain, drained) = watch::channel(false);
-    let enricher = Enricher::fixed(&config.enrich);
+    let (enricher, asked) = match config.agent {
+        Some(AgentConfig { agent, topic }) => {
+            let agent = Agent::new(agent, dcos::agent::Metrics::register(&registry)?)?;
+            let (directory, enricher, id) = Directory::new(config.enrich, agent.clone());
+            (enricher, Some((agent, topic, directory, id)))
+        }
+        None => (Enricher::fixed(&config.enrich), None),
+    };
     let input_metrics = input::Metrics::register(&registry)?;
-    let input =
-        Input::listen(&config.input, config.memory_limit, enricher, spool.clone(), input_metrics, drained)
-            .await?;
+    let input = Input::listen(
+        &config.input,
+        config.memory_limit,
+        enricher.clone(),
+        spool.clone(),
+        input_metrics,
+        drained,
+    )
+    .await?;
 
     let at = config.http.listen;
     let http_listener = TcpListener::bind(at).await.map_err(|error| StartError::Http(at, error))?;
@@ -148,7 +166,11 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         Some(config) => {
             let reader = spool.reader("kafka", true);
             let metrics = kafka::Metrics::register(&registry)?;
-            Some(Kafka::new(config, reader, envelope, incarnation.clone(), metrics))
+            let kafka = Kafka::new(config, reader, envelope, incarnation.clone(), metrics);
+            Some(match &asked {
+                Some((.., id)) => kafka.with_agent_id(id.clone()),
+                None => kafka,
+            })
         }
         None => None,
     };
@@ -162,6 +184,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        agent: asked.as_ref().map(|(agent, ..)| (agent.clone(), enricher)),
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
@@ -169,9 +192,20 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let (end_http, ended) = watch::channel(false);
     let server = http::serve(http_listener, config.http, control, http_metrics, given(ended));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
+    let agent = asked.map(|(agent, topic, directory, _)| {
+        let poller = input.poller(agent, &topic);
+        tokio::spawn(async move {
+            // The poller ends with the drain signal, and with it what only names things for others.
+            tokio::select! {
+                () = directory.run() => {}
+                () = poller.run() => {}
+            }
+        })
+    });
     Ok(Running {
         listening,
         spool,
+        agent,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
         http: tokio::spawn(server),
@@ -189,11 +223,17 @@ impl Running {
                 false
             }
             ended = &mut self.input => died("input", &ended),
+            ended = join(self.agent.as_mut()) => died("agent", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
             ended = &mut self.http => died("http", &ended),
         };
         // Receivers that are gone have ended already; that is what is wanted.
         _ = self.drain.send(true);
+        if let Some(agent) = self.agent.take().filter(|agent| !agent.is_finished())
+            && let Err(error) = agent.await
+        {
+            died |= failed_while_draining::<()>("agent", &Err(error));
+        }
         if !self.input.is_finished() {
             match tokio::time::timeout(INPUT_GRACE, &mut self.input).await {
                 Ok(Ok(())) => {}

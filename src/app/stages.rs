@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::Registry;
 
 use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
+use crate::dcos::agent::Agent;
+use crate::enrich::Enricher;
 use crate::input;
 use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
@@ -21,6 +23,7 @@ pub(super) struct Program {
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) agent: Option<(Agent, Enricher)>,
     pub(super) http: SocketAddr,
 }
 
@@ -65,6 +68,7 @@ impl Stages for Program {
             Part { name: "spool", ready: !spool.drops, detail },
         ];
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
+        parts.extend(self.agent.iter().map(|(agent, enricher)| input::agent::part(agent, enricher)));
         parts
     }
 

@@ -20,6 +20,7 @@ async fn started(brokers: &str) -> Running {
         ("kafka-produce-period-ms", "1h"),
         ("listen-endpoint", "127.0.0.1:0"),
         ("http-endpoint", "127.0.0.1:0"),
+        ("agent-polling", "false"),
     ];
     let flags = flags.map(|(key, value)| (key, value.into())).into();
     let (config, _) = load(&Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();

@@ -5,6 +5,7 @@
 //! capitals, in the environment (`METRICS_COLLECTOR_KAFKA_BROKERS`). Names that the Go collector of 2016 had in the
 //! environment are accepted bare as well (`KAFKA_BROKERS`).
 
+mod agent;
 mod general;
 mod http;
 mod input;
@@ -83,6 +84,13 @@ pub enum Kind {
         /// The longest.
         max: Duration,
     },
+    /// A time with its unit, or bare seconds.
+    Seconds {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
     /// One of some words, in any case.
     Choice(&'static [&'static str]),
     /// Any text without control characters.
@@ -109,10 +117,11 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 8] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
+        Group { title: "Mesos agent", keys: agent::KEYS },
         Group { title: "Spool", keys: spool::KEYS },
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
@@ -190,6 +199,7 @@ impl Kind {
             Kind::Size { .. } => "SIZE",
             Kind::Time { .. } => "TIME",
             Kind::Milliseconds { .. } => "MS",
+            Kind::Seconds { .. } => "SECONDS",
             Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
             Kind::LogFilter => "FILTER",
@@ -249,6 +259,14 @@ mod tests {
     fn the_predecessors_names_are_there() {
         let bare: BTreeSet<_> = Key::all().flat_map(|key| key.bare_environment).copied().collect();
         let expected = [
+            "AGENT_IP_COMMAND",
+            "AGENT_METRICS_TOPIC",
+            "AGENT_POLLING",
+            "AGENT_POLL_PERIOD",
+            "AGENT_PORT",
+            "AGENT_TEST_CONTAINERS_FILE",
+            "AGENT_TEST_STATE_FILE",
+            "AGENT_TEST_SYSTEM_FILE",
             "KAFKA",
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",

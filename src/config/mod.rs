@@ -5,6 +5,7 @@
 //! alone and checks nothing again.
 
 mod address;
+mod agent;
 mod fault;
 mod file;
 mod kafka;
@@ -34,7 +35,7 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
-use crate::{enrich, http, input, output, spool, telemetry};
+use crate::{dcos, enrich, http, input, output, spool, telemetry};
 
 /// The settings of every stage.
 #[derive(Clone)]
@@ -48,8 +49,10 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// The input.
     pub input: input::Config,
-    /// Tags that are known without asking.
+    /// Tags that are known without asking, and the rules of tags.
     pub enrich: enrich::Config,
+    /// The Mesos agent; none with `--agent-polling=false`.
+    pub agent: Option<AgentConfig>,
     /// The spool.
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
@@ -58,6 +61,15 @@ pub struct Config {
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
     pub warnings: Vec<String>,
+}
+
+/// The settings of what has to do with the Mesos agent.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Where it is and how it is asked.
+    pub agent: dcos::agent::Config,
+    /// Record topic of its own metrics (`agent-metrics-topic`).
+    pub topic: String,
 }
 
 /// Says what is wrong with the Kafka settings in the eyes of the Kafka client, a line each.
@@ -71,7 +83,7 @@ pub fn load(sources: &Sources, check_kafka: CheckKafka<'_>) -> Result<(Config, S
     let mut faults = Vec::new();
     let mut settings = source::read(sources, &mut faults);
     kafka::settle_compression(&mut settings);
-    let config = stages::build(&settings, check_kafka, &mut faults);
+    let config = stages::build(&settings, sources, check_kafka, &mut faults);
     if faults.is_empty() { Ok((config, settings)) } else { Err(Faults(faults)) }
 }
 
@@ -88,6 +100,7 @@ impl fmt::Debug for Config {
             .field("shutdown_grace", &self.shutdown_grace)
             .field("input", &self.input)
             .field("enrich", &self.enrich)
+            .field("agent", &self.agent)
             .field("spool", &self.spool)
             .field("kafka", &kafka)
             .field("http", &self.http)

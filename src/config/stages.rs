@@ -5,9 +5,9 @@ use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
-use super::{CheckKafka, Config, kafka, secret_file};
+use super::{CheckKafka, Config, Sources, agent, kafka, secret_file};
 use crate::record::Secret;
-use crate::{enrich, http, input, ocf, spool, telemetry};
+use crate::{http, input, ocf, spool, telemetry};
 
 /// What must remain of `memory-limit` for reading, batches, HTTP and the program itself.
 const REST_BYTES_MIN: u64 = 8 << 20;
@@ -23,12 +23,18 @@ pub(super) struct Builder<'a> {
 }
 
 /// Makes the stages' settings. The result is of use only if no fault was added.
-pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &mut Vec<Fault>) -> Config {
+pub(super) fn build(
+    settings: &Settings,
+    sources: &Sources,
+    check_kafka: CheckKafka<'_>,
+    faults: &mut Vec<Fault>,
+) -> Config {
     let mut builder = Builder { settings, faults, warnings: Vec::new() };
     let limits = builder.limits();
     let spool = builder.spool();
     let http = builder.http();
     let kafka = kafka::build(&mut builder, check_kafka);
+    let agent = agent::build(&mut builder, sources);
     builder.memory();
     builder.endpoints();
     builder.shown_secrets();
@@ -48,15 +54,13 @@ pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &m
             connections_max: settings.nonzero("input-connections-max"),
             block_timeout: settings.time("input-block-timeout"),
             linger: settings.time("input-linger"),
+            apart_wait: settings.time("enrich-wait"),
             limits,
             record_log: settings.switch("record-input-log"),
             hexdump: settings.switch("record-input-hexdump"),
         },
-        enrich: enrich::Config {
-            agent_id: settings.owned("agent-id"),
-            framework_name: settings.owned("framework-name"),
-            application_name: settings.owned("application-name"),
-        },
+        enrich: agent::enrich(settings),
+        agent,
         spool,
         kafka,
         http,

@@ -192,6 +192,18 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
                 )),
             }
         }
+        Kind::Seconds { min, max } => {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            let bare = text.parse().ok().filter(|_| digits).map(Duration::from_secs);
+            match bare.or_else(|| parse_time(text)) {
+                Some(time) if (*min..=*max).contains(&time) => Ok(Value::Time(time)),
+                _ => misfit(format!(
+                    "expected seconds from {} to {}, or a time with its unit: ms, s, m or h",
+                    min.as_secs(),
+                    max.as_secs()
+                )),
+            }
+        }
         Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
             None => Err(Misfit { expected: one_of(words), nearest: nearest(text, *words) }),
@@ -314,6 +326,8 @@ mod tests {
             ("shutdown-grace", "0s", Value::Time(Duration::ZERO)),
             ("kafka-produce-period-ms", "250", Value::Milliseconds(Duration::from_millis(250))),
             ("kafka-produce-period-ms", "15s", Value::Milliseconds(Duration::from_secs(15))),
+            ("agent-poll-period", "15", Value::Time(Duration::from_secs(15))),
+            ("agent-poll-period", "1m", Value::Time(Duration::from_secs(60))),
             ("kafka-security-protocol", "SASL_SSL", Value::Text("sasl_ssl".into())),
             ("kafka-topic-prefix", "", Value::Text(String::new())),
             ("kafka-property", "a.b=c=d,e", Value::Pairs(vec![("a.b".into(), "c=d,e".into())])),
@@ -342,6 +356,7 @@ mod tests {
             ("shutdown-grace", "10", "with its unit"),
             ("kafka-produce-period-ms", "0", "milliseconds from 1"),
             ("kafka-produce-period-ms", "+5", "milliseconds from 1"),
+            ("agent-poll-period", "0", "seconds from 1"),
             ("log-format", "xml", "text or json"),
             ("log-level", "inof", "level"),
             ("agent-id", "a\nb", "control"),

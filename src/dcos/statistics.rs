@@ -211,14 +211,17 @@ impl Statistics {
     }
 }
 
-const TIMESTAMP: &str = "timestamp";
+/// Name of the member that is the time of the others, in seconds.
+pub const TIMESTAMP: &str = "timestamp";
 
 /// The members of an object, in order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+#[derive(Debug)]
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl Members<'_> {
     /// The timestamp, from seconds to whole milliseconds.
-    fn time_ms(&self) -> Option<i64> {
+    #[must_use]
+    pub fn time_ms(&self) -> Option<i64> {
         /// Any time of the calendar, far inside of what a long holds.
         const MILLISECONDS_MAX: f64 = 1e17;
         let (_, value) = self.0.iter().rev().find(|(name, _)| name == TIMESTAMP)?;
@@ -252,7 +255,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
 }
 
 /// A JSON number that a double can hold. `1e999` is none.
-fn number(value: &RawValue) -> Option<f64> {
+#[must_use]
+pub fn number(value: &RawValue) -> Option<f64> {
     serde_json::from_str(value.get()).ok()
 }
 

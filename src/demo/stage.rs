@@ -85,6 +85,7 @@ pub fn collector_config(cast: &Cast, brokers: &[String]) -> Result<Config, Fault
         ("kafka-topic-prefix", cast.topic_prefix.to_owned()),
         ("kafka-produce-period-ms", PRODUCE_PERIOD_MS.to_owned()),
         ("agent-id", cast.agent_id.clone()),
+        ("agent-polling", "false".to_owned()),
         ("listen-endpoint", "127.0.0.1:0".to_owned()),
         ("http-endpoint", "127.0.0.1:0".to_owned()),
         ("log-level", "warn".to_owned()),

@@ -1,39 +1,94 @@
 //! Which tags a record gets, decided when it arrives.
 //!
-//! An [`Enricher`] answers for one record from what is known at that moment: it never waits and never asks. Tags are
-//! added where they are known and not there yet, so that no key is ever doubled; a record that names an agent,
-//! framework or application itself keeps what it says.
+//! # What it promises
+//! * A decision is a look-up in a [`Snapshot`] of what is known: it never waits and never asks. Tags are added where they
+//!   are known, and no key is ever doubled.
+//! * Whose word counts (`tag-clash`): a container can write any tag into what it sends, so for a record whose first
+//!   `container_id` the agent knows, the collector's values replace the sender's (`auto`); every other sender's own
+//!   values stay. `collector` replaces them all, `sender` none. A tag for which the collector has no value stays.
+//! * What the agent says is known for as long as it says so, and `agent-remember` longer, for metrics that come late.
+//!   An answer that fails or breaks off loses nothing of it.
 //!
-//! What is known are the fixed values of the configuration.
+//! # How it works
+//! The [`Directory`] is a task: it asks the agent for its state and nested containers every `agent-poll-period`, and
+//! early when somebody [asks](Enricher::ask) for it, at most once in [five seconds](REFRESH_PAUSE). It publishes a [`View`] through a
+//! `watch`, which senders of records take once for each block. In a snapshot each set of tags is encoded once, however
+//! many containers share it.
+//!
+//! # Slow, gone or lying
+//! An agent that does not answer costs nobody but the directory anything: views stay as they were. After a failure
+//! nobody need wait for the next answer ([`View::hope`]).
 
-use crate::ocf::{AddedTags, EncodedTags, Origin};
-use crate::record::tag_key;
+mod book;
+mod directory;
+mod snapshot;
+mod tags;
 
-/// What is known without asking anybody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+pub use directory::{Directory, REFRESH_PAUSE};
+pub use snapshot::{Ruling, Snapshot};
+pub use tags::Decision;
+
+use book::Book;
+
+/// What is known without asking anybody, and the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Value of `agent_id` (`agent-id`).
     pub agent_id: Option<String>,
-    /// Value of `framework_name` (`framework-name`).
+    /// Value of `framework_name` where the agent knows none (`framework-name`).
     pub framework_name: Option<String>,
-    /// Value of `application_name` (`application-name`).
+    /// Value of `application_name` where the agent knows none (`application-name`).
     pub application_name: Option<String>,
+    /// Whose word counts (`tag-clash`).
+    pub tag_clash: TagClash,
+    /// What stands for what is not known (`unknown-tags`).
+    pub unknown_tags: UnknownTags,
+    /// How long records of an unknown container wait (`enrich-wait`).
+    pub wait: Duration,
+    /// How long ended containers are remembered (`agent-remember`).
+    pub remember: Duration,
 }
 
-/// Decides on tags.
-#[derive(Clone, Debug)]
-pub struct Enricher {
-    /// What to add to a record, by the set of tags that it has already.
-    additions: [Decision; AddedTags::SETS],
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            agent_id: None,
+            framework_name: None,
+            application_name: None,
+            tag_clash: TagClash::Auto,
+            unknown_tags: UnknownTags::None,
+            wait: Duration::from_secs(2),
+            remember: Duration::from_secs(900),
+        }
+    }
 }
 
-/// What a record gets.
-#[derive(Clone, Debug, Default)]
-pub struct Decision {
-    /// Tags to merge into the record's own.
-    pub add: EncodedTags,
-    /// How much is known of the record's origin then.
-    pub enrichment: Enrichment,
+/// Whose tags count where sender and collector differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagClash {
+    /// The collector's for containers that the agent knows, else the sender's.
+    Auto,
+    /// The collector's.
+    Collector,
+    /// The sender's.
+    Sender,
+}
+
+/// What stands for a name or id that is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownTags {
+    /// Nothing.
+    None,
+    /// `UNKNOWN_...`, as the Go collector of 2016 had it.
+    Sentinel,
 }
 
 /// How many of agent, framework and application a record names in the end. The name is the metric label.
@@ -63,82 +118,53 @@ impl Enrichment {
     }
 }
 
+/// What is known, at some time.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The look-ups.
+    pub snapshot: Arc<Snapshot>,
+    /// When the agent was last asked, with or without an answer; none: it never has been.
+    pub asked: Option<Instant>,
+    /// Whether the agent may know more if it is asked again: there is one, and it has not failed.
+    pub hope: bool,
+}
+
+/// Tells what is known. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Enricher {
+    views: watch::Receiver<View>,
+    ask: Arc<Notify>,
+}
+
 impl Enricher {
     /// An enricher that knows the fixed values only.
     #[must_use]
     pub fn fixed(config: &Config) -> Enricher {
-        Enricher { additions: std::array::from_fn(|set| decide(config, AddedTags::from_index(set))) }
+        Enricher::published(config, false).1
     }
 
-    /// What a record of this origin gets.
-    #[inline]
+    /// What publishes views, and what reads them.
+    fn published(config: &Config, hope: bool) -> (watch::Sender<View>, Enricher) {
+        let snapshot = Arc::new(Snapshot::new(config, &Book::default()));
+        let (publish, views) = watch::channel(View { snapshot, asked: None, hope });
+        (publish, Enricher { views, ask: Arc::default() })
+    }
+
+    /// What is known now. For a block of records once.
     #[must_use]
-    pub fn decide(&self, origin: &Origin<'_>) -> &Decision {
-        &self.additions[origin.present.index()]
+    pub fn view(&self) -> View {
+        self.views.borrow().clone()
     }
-}
 
-fn decide(config: &Config, present: AddedTags) -> Decision {
-    // In the order in which the collector of 2016 appended them.
-    let tags = [
-        (AddedTags::FRAMEWORK_NAME, tag_key::FRAMEWORK_NAME, &config.framework_name),
-        (AddedTags::APPLICATION_NAME, tag_key::APPLICATION_NAME, &config.application_name),
-        (AddedTags::AGENT_ID, tag_key::AGENT_ID, &config.agent_id),
-    ];
-    let mut add = EncodedTags::default();
-    let mut known = 0;
-    for (tag, key, value) in tags {
-        if present.contains(tag) {
-            known += 1;
-        } else if let Some(value) = value {
-            add.push(key, value.as_bytes());
-            known += 1;
+    /// Returns when something is new. Never, where nothing can be.
+    pub async fn changed(&mut self) {
+        if self.views.changed().await.is_err() {
+            std::future::pending().await
         }
     }
-    let enrichment = match known {
-        0 => Enrichment::None,
-        3 => Enrichment::Full,
-        _ => Enrichment::Partial,
-    };
-    Decision { add, enrichment }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn added(config: &Config, present: AddedTags) -> (EncodedTags, Enrichment) {
-        let origin = Origin { present, ..Origin::default() };
-        let Decision { add, enrichment } = Enricher::fixed(config).decide(&origin).clone();
-        (add, enrichment)
-    }
-
-    fn tags(tags: &[(&str, &str)]) -> EncodedTags {
-        let mut encoded = EncodedTags::default();
-        for (key, value) in tags {
-            encoded.push(key.as_bytes(), value.as_bytes());
-        }
-        encoded
-    }
-
-    #[test]
-    fn nothing_known_adds_nothing() {
-        let nothing = AddedTags::default();
-        assert_eq!(added(&Config::default(), nothing), (tags(&[]), Enrichment::None));
-        assert_eq!(added(&Config::default(), AddedTags::AGENT_ID), (tags(&[]), Enrichment::Partial));
-    }
-
-    #[test]
-    fn known_tags_are_added_in_the_old_order_and_never_doubled() {
-        let config = Config {
-            agent_id: Some("a".into()),
-            framework_name: Some("f".into()),
-            application_name: Some("p".into()),
-        };
-        let all = tags(&[("framework_name", "f"), ("application_name", "p"), ("agent_id", "a")]);
-        assert_eq!(added(&config, AddedTags::default()), (all, Enrichment::Full));
-        let without_framework = tags(&[("application_name", "p"), ("agent_id", "a")]);
-        assert_eq!(added(&config, AddedTags::FRAMEWORK_NAME), (without_framework, Enrichment::Full));
-        assert_eq!(added(&config, AddedTags::from_index(7)), (tags(&[]), Enrichment::Full));
+    /// Wishes that the agent be asked soon.
+    pub fn ask(&self) {
+        self.ask.notify_one();
     }
 }

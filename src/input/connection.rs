@@ -213,7 +213,7 @@ impl Connection {
         self.shared.metrics.count(tally, received);
         self.log_refusals(tally);
         // Blocks of no records prove nothing.
-        let good_blocks = if tally.appended.records > 0 { tally.blocks } else { 0 };
+        let good_blocks = if tally.appended.records + tally.set_apart > 0 { tally.blocks } else { 0 };
         self.registration.note(session.has_header(), good_blocks, session.carried());
     }
 

@@ -6,13 +6,11 @@
 
 use std::sync::Arc;
 
-use super::record_log::RecordLog;
-use crate::enrich::Enricher;
+use super::entry::Rules;
 use crate::ocf::{
-    self, Block, BlockFault, Codec, Decompressor, Event, Limits, Plan, PlanCache, RecordFault, Scratch, Step,
-    Stream, StreamFault,
+    Block, BlockFault, Codec, Decompressor, Event, Plan, RecordFault, Scratch, Step, Stream, StreamFault,
 };
-use crate::spool::{Append, Appended, Spool};
+use crate::spool::Appended;
 
 /// Bytes of one read. Large enough that a busy sender costs few calls, small enough to be worked off in cache.
 pub(super) const READ_BYTES: usize = 256 << 10;
@@ -22,9 +20,6 @@ const OPEN_ENDED_STEP: usize = 16 << 10;
 
 /// A turn ends behind the block with which its blocks have become this much. A read of uncompressed blocks never does.
 const TURN_BYTES: usize = 2 << 20;
-
-/// A block's records, tags added, may have this many times `input-decompressed-bytes-max`.
-const SPLICE_FACTOR_MAX: usize = 2;
 
 /// What a connection keeps between reads.
 #[derive(Debug, Default)]
@@ -75,8 +70,14 @@ pub(super) struct Tally {
     pub(super) skipped_bytes: u64,
     /// Accepted records by enrichment: full, partial, none.
     pub(super) enrichment: [u64; 3],
+    /// Records whose own tags were replaced by others.
+    pub(super) tag_clashes: u64,
+    /// Records that are set apart, and not accepted yet.
+    pub(super) set_apart: u64,
+    /// Records that should have been, and for which there was no room: they went on.
+    pub(super) no_room: u64,
     /// Bytes that were worked on: of records, or of what was made of compressed blocks.
-    worked_bytes: usize,
+    pub(super) worked_bytes: usize,
 }
 
 impl Tally {
@@ -85,21 +86,27 @@ impl Tally {
         self.worked_bytes >= TURN_BYTES
     }
 
-    fn refuse_records(&mut self, fault: RecordFault, more: u64) {
+    /// Adds what came of a block that was accepted, but for the work.
+    pub(super) fn add(&mut self, block: Tally) {
+        self.appended.records += block.appended.records;
+        self.appended.datapoints += block.appended.datapoints;
+        self.tag_clashes += block.tag_clashes;
+        self.set_apart += block.set_apart;
+        self.no_room += block.no_room;
+        for (sum, records) in self.enrichment.iter_mut().zip(block.enrichment) {
+            *sum += records;
+        }
+        for (fault, records) in block.refused_records {
+            self.refuse_records(fault, records);
+        }
+    }
+
+    pub(super) fn refuse_records(&mut self, fault: RecordFault, more: u64) {
         match self.refused_records.iter_mut().find(|(known, _)| *known == fault) {
             Some((_, records)) => *records += more,
             None => self.refused_records.push((fault, more)),
         }
     }
-}
-
-/// What all connections share, and every workbench uses.
-pub(super) struct Rules {
-    pub(super) limits: Limits,
-    pub(super) plans: PlanCache,
-    pub(super) enricher: Enricher,
-    pub(super) spool: Spool,
-    pub(super) record_log: Option<RecordLog>,
 }
 
 /// The workbench.
@@ -239,122 +246,26 @@ impl Intake {
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };
-        let mut of_block = Tally::default();
-        let result = body.and_then(|body| {
-            rules.spool.append(tally.now_ms, |append| {
-                let mut entry = Entry { rules: &rules, append, tally: &mut of_block };
-                match &block.plan {
-                    Plan::Native => entry.native(body, block.records),
-                    Plan::Project(plan) => {
-                        entry.project(plan, body, block.records, &mut self.scratch, &mut self.projected)
-                    }
+        let (of_block, result) = match body {
+            Ok(body) => rules.accept(tally.now_ms, |entry| match &block.plan {
+                Plan::Native => entry.native(body, block.records),
+                Plan::Project(plan) => {
+                    entry.project(plan, body, block.records, &mut self.scratch, &mut self.projected)
                 }
-            })
-        });
+            }),
+            Err(fault) => (Tally::default(), Err(fault)),
+        };
         // A block that decompresses to too much has cost as much all the same.
         let unpacked = if block.codec == Codec::Null { 0 } else { decompressed.len() };
         tally.worked_bytes += unpacked.max(of_block.worked_bytes);
         self.decompressed = decompressed;
         match result {
-            Ok(Appended { records, datapoints }) => {
+            Ok(()) => {
                 tally.blocks += 1;
-                tally.appended.records += records;
-                tally.appended.datapoints += datapoints;
-                for (sum, records) in tally.enrichment.iter_mut().zip(of_block.enrichment) {
-                    *sum += records;
-                }
-                for (fault, records) in of_block.refused_records {
-                    tally.refuse_records(fault, records);
-                }
+                tally.add(of_block);
             }
             Err(fault) => tally.refused_blocks.push(fault),
         }
-    }
-}
-
-impl Rules {
-    /// Whether so many records would be too much by their added tags alone. A count that is over this has records of a few
-    /// bytes each, made to cost us: it is refused before anything is decompressed.
-    fn would_blow_up(&self, records: u64) -> bool {
-        let added = self.enricher.decide(&ocf::Origin::default()).add.byte_len() as u64;
-        let bytes_max = (SPLICE_FACTOR_MAX * self.limits.decompressed_bytes) as u64;
-        records.saturating_mul(added) > bytes_max
-    }
-}
-
-/// The way of a block's records into the spool.
-struct Entry<'a, 'b> {
-    rules: &'a Rules,
-    append: &'a mut Append<'b>,
-    /// Of this block, which may still be refused.
-    tally: &'a mut Tally,
-}
-
-impl Entry<'_, '_> {
-    fn native(&mut self, body: &[u8], records: u64) -> Result<(), BlockFault> {
-        let mut at = 0;
-        for _ in 0..records {
-            if at == body.len() {
-                return Err(BlockFault::CountMismatch);
-            }
-            let shape = ocf::walk(body, at).map_err(|_| BlockFault::BadRecord)?;
-            at = shape.span.end;
-            match shape.check(&self.rules.limits) {
-                Ok(()) => self.add(body, &shape)?,
-                Err(fault) => self.tally.refuse_records(fault, 1),
-            }
-        }
-        if at == body.len() { Ok(()) } else { Err(BlockFault::CountMismatch) }
-    }
-
-    fn project(
-        &mut self,
-        plan: &ocf::Projection,
-        body: &[u8],
-        records: u64,
-        scratch: &mut Scratch,
-        record: &mut Vec<u8>,
-    ) -> Result<(), BlockFault> {
-        let mut at = 0;
-        for _ in 0..records {
-            if at == body.len() {
-                return Err(BlockFault::CountMismatch);
-            }
-            record.clear();
-            let projected = plan
-                .project(&body[at..], &self.rules.limits, scratch, record)
-                .map_err(|_| BlockFault::BadRecord)?;
-            at += projected.consumed;
-            match projected.outcome {
-                Ok(_) => {
-                    let shape = ocf::walk(record, 0).expect("a projection writes whole records");
-                    self.add(record, &shape)?;
-                }
-                Err(fault) => self.tally.refuse_records(fault, 1),
-            }
-        }
-        if at == body.len() { Ok(()) } else { Err(BlockFault::CountMismatch) }
-    }
-
-    /// Puts a record into its topic's frame. Added tags may make a block of tiny records many times larger, which is
-    /// bounded like its codec's output is.
-    #[inline]
-    fn add(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>) -> Result<(), BlockFault> {
-        let decision = self.rules.enricher.decide(&shape.origin);
-        let bytes_max = ocf::spliced_bytes_max(shape, &decision.add);
-        self.append.record(shape.topic, shape.datapoints, bytes_max, |out| {
-            let before = out.len();
-            ocf::splice(bytes, shape, &decision.add, out);
-            if let Some(log) = &self.rules.record_log {
-                log.record(&out[before..]);
-            }
-        });
-        self.tally.worked_bytes += bytes_max;
-        self.tally.enrichment[decision.enrichment as usize] += 1;
-        if self.tally.worked_bytes > SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes {
-            return Err(BlockFault::DecompressedTooLarge);
-        }
-        Ok(())
     }
 }
 
@@ -363,9 +274,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::enrich;
+    use crate::enrich::{self, Enricher};
+    use crate::input::apart::Apart;
     use crate::ocf::testing::{PLAIN, numbered, records, write_block, write_header, write_record};
-    use crate::spool::{self, WhenFull};
+    use crate::ocf::{self, Limits, PlanCache};
+    use crate::spool::{self, Spool, WhenFull};
 
     const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
 
@@ -378,6 +291,7 @@ mod tests {
             enricher: Enricher::fixed(&known),
             spool: Spool::in_memory(config, spool::Framing::default()),
             record_log: None,
+            apart: Apart::new(known.wait, 1 << 20),
         })
     }
 

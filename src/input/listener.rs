@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::connection::Connection;
-use super::intake::{Intake, Rules};
+use super::entry::Rules;
+use super::intake::Intake;
 use super::metrics::Metrics;
 use super::pace::Ticker;
 use super::registry::{PeerName, Registry};

@@ -2,10 +2,17 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::apart::Apart;
 use super::connection::End;
 use super::intake::Tally;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};
+
+/// What the wait of a record of an unknown container came to.
+const KNOWN: &str = "known";
+const UNKNOWN: &str = "unknown";
+/// It went on at once, as there was no room to wait in.
+const NO_ROOM: &str = "no_room";
 
 /// Counters of the input; cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +29,10 @@ pub struct Metrics {
     refused_blocks: IntCounterVec,
     refused_records: IntCounterVec,
     skipped_bytes: IntCounter,
+    tag_clashes: IntCounter,
+    waited: IntCounterVec,
+    apart_records: IntGauge,
+    apart_bytes: IntGauge,
     enriched: IntCounterVec,
     /// In the order of [`Enrichment::ALL`]: counted for every read, so not looked up each time.
     enriched_by: [IntCounter; 3],
@@ -58,11 +69,27 @@ impl Metrics {
                 "skipped_bytes_total",
                 "Bytes passed over on the search for a lost marker.",
             )?,
+            tag_clashes: counter(
+                "tag_clashes_total",
+                "Accepted records whose own tags were replaced because the collector knows better.",
+            )?,
+            waited: reasons(
+                "waited_records_total",
+                "Records of containers that were unknown, by what the wait came to.",
+                "outcome",
+            )?,
+            apart_records: IntGauge::new(
+                "metrics_collector_input_apart_records",
+                "Records that wait until it is known whose they are; not accepted yet.",
+            )?,
+            apart_bytes: IntGauge::new("metrics_collector_input_apart_bytes", "Their bytes.")?,
             enriched_by: Enrichment::ALL.map(|enrichment| enriched.with_label_values(&[enrichment.name()])),
             enriched,
         };
         metrics.preset();
-        registry.register(Box::new(metrics.connections.clone()))?;
+        for gauge in [&metrics.connections, &metrics.apart_records, &metrics.apart_bytes] {
+            registry.register(Box::new(gauge.clone()))?;
+        }
         for counter in [
             &metrics.opened,
             &metrics.accept_failures,
@@ -72,11 +99,17 @@ impl Metrics {
             &metrics.records,
             &metrics.datapoints,
             &metrics.skipped_bytes,
+            &metrics.tag_clashes,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
-        for counters in [&metrics.ended, &metrics.refused_blocks, &metrics.refused_records, &metrics.enriched]
-        {
+        for counters in [
+            &metrics.ended,
+            &metrics.refused_blocks,
+            &metrics.refused_records,
+            &metrics.enriched,
+            &metrics.waited,
+        ] {
             registry.register(Box::new(counters.clone()))?;
         }
         Ok(metrics)
@@ -92,6 +125,20 @@ impl Metrics {
         for fault in RecordFault::ALL {
             self.refused_records.with_label_values(&[fault.name()]);
         }
+        for outcome in [KNOWN, UNKNOWN, NO_ROOM] {
+            self.waited.with_label_values(&[outcome]);
+        }
+    }
+
+    /// So many records have waited, and their container is known then or not.
+    pub(super) fn waited(&self, known: bool, records: u64) {
+        self.waited.with_label_values(&[if known { KNOWN } else { UNKNOWN }]).inc_by(records);
+    }
+
+    /// What is apart now.
+    pub(super) fn count_apart(&self, apart: &Apart) {
+        self.apart_records.set(i64::try_from(apart.records()).unwrap_or(i64::MAX));
+        self.apart_bytes.set(i64::try_from(apart.bytes()).unwrap_or(i64::MAX));
     }
 
     pub(super) fn opened(&self) {
@@ -116,6 +163,12 @@ impl Metrics {
         self.records.inc_by(tally.appended.records);
         self.datapoints.inc_by(tally.appended.datapoints);
         self.skipped_bytes.inc_by(tally.skipped_bytes);
+        if tally.tag_clashes > 0 {
+            self.tag_clashes.inc_by(tally.tag_clashes);
+        }
+        if tally.no_room > 0 {
+            self.waited.with_label_values(&[NO_ROOM]).inc_by(tally.no_room);
+        }
         for fault in &tally.refused_blocks {
             self.refused_blocks.with_label_values(&[fault.name()]).inc();
         }

@@ -5,6 +5,9 @@
 //!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
 //!   no other connection. A few kilobytes on a quiet connection may wait for `input-linger`, in a socket that has room
 //!   for many times as much.
+//! * Records of a container that the agent has not named yet may be set apart for a moment, and no others with them; the
+//!   page of `apart` says how. The agent's own metrics, and those that it keeps of containers, come in beside those that are
+//!   sent: see [`agent`].
 //! * A record is accepted when its block has come whole, its marker is in place, and its count and size agree; it is in
 //!   the spool at once. A torn or bad block is refused as a whole, and the stream goes on behind it.
 //! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
@@ -17,7 +20,10 @@
 //!   costs the sender one block instead of two.
 //! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
+pub mod agent;
+mod apart;
 mod connection;
+mod entry;
 mod intake;
 mod listener;
 mod low_water;
@@ -39,16 +45,23 @@ use tokio::sync::watch;
 pub use metrics::Metrics;
 pub use settings::Config;
 
+pub use agent::Poller;
+
 use crate::control::InputStatus;
+use crate::dcos::agent::Agent;
 use crate::enrich::Enricher;
 use crate::ocf::PlanCache;
 use crate::spool::Spool;
 use crate::telemetry::LogBudget;
-use intake::Rules;
+use apart::Apart;
+use entry::Rules;
 use listener::{Shared, SocketFile, Workbenches};
 use pace::Ticker;
 use record_log::RecordLog;
 use registry::Registry;
+
+/// Records that are set apart may have this part of `memory-limit`.
+const APART_PART: usize = 32;
 
 /// The input, listening and not yet accepting.
 pub struct Input {
@@ -66,7 +79,7 @@ pub struct Handle {
     connections_max: usize,
     metrics: Metrics,
     registry: Arc<Registry>,
-    spool: Spool,
+    rules: Arc<Rules>,
 }
 
 /// Why the input cannot listen.
@@ -102,21 +115,22 @@ impl Input {
             None => None,
         };
         let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / 8));
-        let handle = Handle {
-            listen: tcp.local_addr().map_err(|error| ListenError::Tcp(config.listen, error))?,
-            socket: unix.as_ref().map(|file| file.path().to_owned()),
-            connections_max: config.connections_max.get(),
-            metrics: metrics.clone(),
-            registry: registry.clone(),
-            spool: spool.clone(),
-        };
         let rules = Arc::new(Rules {
             limits: config.limits.clone(),
             plans: PlanCache::new(),
             enricher,
             spool,
             record_log: config.record_log.then_some(RecordLog),
+            apart: Apart::new(config.apart_wait, memory_limit / APART_PART),
         });
+        let handle = Handle {
+            listen: tcp.local_addr().map_err(|error| ListenError::Tcp(config.listen, error))?,
+            socket: unix.as_ref().map(|file| file.path().to_owned()),
+            connections_max: config.connections_max.get(),
+            metrics: metrics.clone(),
+            registry: registry.clone(),
+            rules: rules.clone(),
+        };
         let shared = Shared {
             metrics,
             registry,
@@ -138,9 +152,17 @@ impl Input {
         self.handle.clone()
     }
 
+    /// What polls `agent` and enters its metrics beside those that are sent; those of the agent itself as `topic`.
+    #[must_use]
+    pub fn poller(&self, agent: Agent, topic: &str) -> Poller {
+        Poller::new(agent, topic, self.shared.clone())
+    }
+
     /// Serves until the drain signal, and then until every connection has ended.
     pub async fn run(self) {
-        listener::run(self.tcp, self.unix, self.shared).await;
+        let shared = self.shared.clone();
+        let apart = apart::run(shared.rules.clone(), shared.metrics.clone(), shared.drain.clone());
+        tokio::join!(listener::run(self.tcp, self.unix, self.shared), apart);
     }
 }
 
@@ -157,10 +179,10 @@ impl Handle {
         self.socket.as_ref()
     }
 
-    /// Bytes of half-sent headers and blocks.
+    /// Bytes of half-sent headers and blocks, and of records that are set apart.
     #[must_use]
     pub fn carried_bytes(&self) -> usize {
-        self.registry.carried()
+        self.registry.carried() + self.rules.apart.bytes()
     }
 
     /// Numbers as they are.
@@ -178,7 +200,7 @@ impl Handle {
             refused_records: sums.refused_records,
             refused_blocks: sums.refused_blocks,
             closed_connections: sums.closed,
-            held: self.spool.snapshot().held,
+            held: self.rules.spool.snapshot().held,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Config {
     pub block_timeout: Duration,
     /// How long what a sender writes now and then may wait in its socket (`input-linger`); zero: not at all.
     pub linger: Duration,
+    /// How long records of an unknown container are set apart (`enrich-wait`).
+    pub apart_wait: Duration,
     /// Bounds on each stream (`input-...-max`).
     pub limits: ocf::Limits,
     /// Log every record that is accepted, decoded (`record-input-log`).

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod agent;
 mod architecture;
 mod cli;
 mod harness;

@@ -90,6 +90,13 @@ impl Kafka {
         Kafka { task: task::Task::new(config, reader, envelope, incarnation, board, metrics), handle }
     }
 
+    /// The same, with the agent's id from `id` once it is known there, where the configuration has none.
+    #[must_use]
+    pub fn with_agent_id(mut self, id: watch::Receiver<Option<Arc<str>>>) -> Kafka {
+        self.task.agent_id = Some(id);
+        self
+    }
+
     /// For those who ask.
     #[must_use]
     pub fn handle(&self) -> Handle {

@@ -114,8 +114,10 @@ impl Task {
         if self.config.record_log || self.config.hexdump {
             super::record_log::log(&self.config, &queue.name, &batch);
         }
+        let told = self.agent_id.as_ref().and_then(|told| told.borrow().clone());
+        let agent_id = self.config.agent_id.as_deref().or(told.as_deref());
         let key = match self.config.key {
-            Key::Agent => self.config.agent_id.as_deref().map(str::as_bytes),
+            Key::Agent => agent_id.map(str::as_bytes),
             Key::None => None,
         };
         let (first, count) = (batch.first.to_string(), batch.records.to_string());
@@ -125,7 +127,7 @@ impl Task {
             Header { name: c"first", value: first.as_bytes() },
             Header { name: c"records", value: count.as_bytes() },
         ];
-        if let Some(agent) = &self.config.agent_id {
+        if let Some(agent) = agent_id {
             headers.push(Header { name: c"agent", value: agent.as_bytes() });
         }
         let link = self.link.as_ref().expect("looked at before");

@@ -82,6 +82,8 @@ pub(super) struct Task {
     /// Where the grid of due times begins.
     epoch: Instant,
     pub(super) incarnation: String,
+    /// Where the agent's id is told, once known.
+    pub(super) agent_id: Option<watch::Receiver<Option<Arc<str>>>>,
     /// By kind of error.
     pub(super) log_budget: LogBudget,
 }
@@ -144,6 +146,7 @@ impl Task {
             draining: false,
             epoch: now,
             incarnation,
+            agent_id: None,
             log_budget: LogBudget::new(1, LOG_PERIOD, LOG_KINDS),
         }
     }

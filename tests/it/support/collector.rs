@@ -47,7 +47,7 @@ impl Collector {
         command
             .args(["--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"])
             .args(["--agent-id", AGENT, "--log-format", "json", "--kafka-produce-period-ms", "200"])
-            .args(["--kafka-brokers", brokers])
+            .args(["--kafka-brokers", brokers, "--agent-polling=false"])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! What the integration tests are made of.
 
+pub(crate) mod agent;
 pub(crate) mod collector;
 pub(crate) mod consumer;
 pub(crate) mod http;

@@ -1,0 +1,113 @@
+//! `/containers`: each item becomes a record.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Records;
+use super::flatten::flatten;
+use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text};
+use crate::dcos::cut::{Sink, Step, Want};
+use crate::dcos::statistics::Members;
+use crate::record::{MetricList, Tag, tag_key};
+
+/// Reads the answer.
+pub(super) struct Containers {
+    /// For containers whose statistics have no time.
+    now_ms: i64,
+    records: Vec<MetricList>,
+    skipped: Vec<(Skipped, u64)>,
+    containers: usize,
+    is_object: bool,
+    ended: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    container_id: Text<'a>,
+    #[serde(borrow)]
+    executor_id: Text<'a>,
+    #[serde(borrow)]
+    framework_id: Text<'a>,
+    #[serde(borrow)]
+    statistics: Option<&'a RawValue>,
+}
+
+impl Containers {
+    pub(super) fn new(now_ms: i64) -> Containers {
+        Containers {
+            now_ms,
+            records: Vec::new(),
+            skipped: Vec::new(),
+            containers: 0,
+            is_object: false,
+            ended: false,
+        }
+    }
+
+    fn container(&mut self, piece: &[u8]) -> Result<MetricList, Skipped> {
+        if self.containers >= CONTAINERS_MAX {
+            return Err(Skipped::TooMany);
+        }
+        self.containers += 1;
+        // Not always UTF-8: the agent cuts an executor's name in the middle of a character.
+        let text = String::from_utf8_lossy(piece);
+        let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<Fields<'_>>>(&text) else {
+            return Err(Skipped::Odd);
+        };
+        let (Some(container), Some(framework)) = (fields.container_id.some(), fields.framework_id.some())
+        else {
+            return Err(Skipped::Odd);
+        };
+        let statistics = fields.statistics.ok_or(Skipped::NoStatistics)?;
+        let members: Members<'_> =
+            serde_json::from_str(statistics.get()).map_err(|_| Skipped::NoStatistics)?;
+        let time_ms = members.time_ms().unwrap_or(self.now_ms);
+        let (datapoints, skipped) = flatten(members, time_ms);
+        self.skipped.extend(skipped);
+        if datapoints.is_empty() {
+            return Err(Skipped::NoStatistics);
+        }
+        let mut tags = vec![Tag::new(tag_key::CONTAINER_ID, container.as_bytes())];
+        tags.extend(fields.executor_id.some().map(|id| Tag::new(tag_key::EXECUTOR_ID, id.as_bytes())));
+        tags.push(Tag::new(tag_key::FRAMEWORK_ID, framework.as_bytes()));
+        Ok(MetricList { topic: framework.as_bytes().to_vec(), tags, datapoints })
+    }
+}
+
+impl Sink for Containers {
+    fn want(&mut self, path: &[Step]) -> Want {
+        self.is_object |= matches!(path, [Step::Member(_)]);
+        match path {
+            [] => Want::Enter,
+            [Step::Item] => Want::Take,
+            _ => Want::Skip,
+        }
+    }
+
+    fn take(&mut self, _: &[Step], piece: Option<&[u8]>) {
+        match piece.ok_or(Skipped::TooMany).and_then(|piece| self.container(piece)) {
+            Ok(record) => self.records.push(record),
+            Err(reason) => self.skipped.push((reason, 1)),
+        }
+    }
+
+    fn left(&mut self, _: &[Step]) {
+        self.ended = true;
+    }
+}
+
+impl Records for Containers {
+    fn records(&mut self) -> Vec<MetricList> {
+        std::mem::take(&mut self.records)
+    }
+
+    fn skipped(&mut self) -> Vec<(Skipped, u64)> {
+        std::mem::take(&mut self.skipped)
+    }
+
+    fn is_sound(&self) -> bool {
+        self.ended && !self.is_object
+    }
+}

@@ -1,0 +1,152 @@
+//! The agent's own metrics, polled: of the agent (`/metrics/snapshot`) and of each container (`/containers`).
+//!
+//! # What it promises
+//! * Every `agent-poll-period` both are asked for, one after the other, each with a deadline of its own. What fails is
+//!   named, counted and asked for again at the next period; nothing else waits for it.
+//! * The agent's metrics are one record: topic `agent-metrics-topic`, names `dcos.metrics.agent.` and the key with `/` as
+//!   `.`, the time that of the answer. A container's are one record: topic its framework's id, tags `container_id`,
+//!   `executor_id`, `framework_id` in this order, names `dcos.metrics.container.` and the key, the time its
+//!   `statistics.timestamp`, or that of the answer where it has none. What is nested is flattened, see `flatten`.
+//! * A bad field costs itself, a bad container itself. Records are accepted as the answer comes, so of one that breaks off
+//!   the containers before count.
+//! * They go the way of all records: limits, added tags, and a short wait for a container that nobody has named yet.
+//!
+//! # When the spool is full
+//! A poll waits for room until its deadline, and then leaves the rest of the answer; the next one is as good.
+
+mod containers;
+mod flatten;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::MissedTickBehavior;
+
+use super::listener::{Shared, drained};
+use crate::control::Part;
+use crate::dcos::agent::{Agent, Failure, Skipped, What};
+use crate::dcos::cut::{Cutter, Sink};
+use crate::enrich::Enricher;
+use crate::ocf::encode::encode_record;
+use crate::record::MetricList;
+use crate::telemetry::chain;
+use containers::Containers;
+use system::System;
+
+/// What an answer is made of while it comes.
+trait Records: Sink {
+    /// Records since the last call.
+    fn records(&mut self) -> Vec<MetricList>;
+    /// What was passed over since the last call.
+    fn skipped(&mut self) -> Vec<(Skipped, u64)>;
+    /// Whether the answer was of the shape that it should have.
+    fn is_sound(&self) -> bool;
+}
+
+/// Polls the agent.
+pub struct Poller {
+    agent: Agent,
+    topic: Vec<u8>,
+    shared: Arc<Shared>,
+}
+
+impl Poller {
+    pub(super) fn new(agent: Agent, topic: &str, shared: Arc<Shared>) -> Poller {
+        Poller { agent, topic: topic.into(), shared }
+    }
+
+    /// Polls until the drain signal.
+    pub async fn run(self) {
+        let mut drain = self.shared.drain.clone();
+        let mut ticks = tokio::time::interval(self.agent.period());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let polls = async {
+            loop {
+                ticks.tick().await;
+                self.poll().await;
+            }
+        };
+        tokio::select! {
+            () = drained(&mut drain) => {}
+            () = polls => {}
+        }
+    }
+
+    async fn poll(&self) {
+        let system = self.read(What::System, System::new(self.topic.clone(), unix_ms())).await;
+        self.note(What::System, system);
+        let containers = self.read(What::Containers, Containers::new(unix_ms())).await;
+        self.note(What::Containers, containers);
+    }
+
+    fn note(&self, what: What, ended: Result<(), Failure>) {
+        self.agent.note(what, ended.map_err(|failure| (failure.outcome(), chain(&failure))));
+    }
+
+    async fn read(&self, what: What, mut records: impl Records) -> Result<(), Failure> {
+        let mut answer = self.agent.open(what).await?;
+        let mut cutter = Cutter::default();
+        while let Some(chunk) = answer.chunk().await? {
+            let cut = cutter.push(&chunk, &mut records);
+            self.accept(&mut records).await?;
+            cut.map_err(|source| Failure::NotJson(what, source))?;
+        }
+        let cut = cutter.finish(&mut records);
+        self.accept(&mut records).await?;
+        cut.map_err(|source| Failure::NotJson(what, source))?;
+        if records.is_sound() { Ok(()) } else { Err(Failure::Strange(what)) }
+    }
+
+    /// Has accepted what there is by now.
+    async fn accept(&self, records: &mut impl Records) -> Result<(), Failure> {
+        for (reason, things) in records.skipped() {
+            self.agent.metrics().skip(reason, things);
+        }
+        let records = records.records();
+        if records.is_empty() {
+            return Ok(());
+        }
+        let rules = &self.shared.rules;
+        let room = tokio::time::timeout(self.agent.patience(), rules.spool.admit());
+        room.await.map_err(|_| Failure::NoRoom)?;
+        let mut body = Vec::new();
+        for record in &records {
+            encode_record(record, &mut body);
+        }
+        let now_ms = unix_ms().cast_unsigned();
+        let (tally, entered) = rules.accept(now_ms, |entry| entry.native(&body, records.len() as u64));
+        if entered.is_ok() {
+            self.agent.metrics().made(records.iter().map(|record| record.datapoints.len()).sum());
+            self.shared.metrics.count(&tally, 0);
+        }
+        Ok(())
+    }
+}
+
+/// What readiness says of the agent. `enricher` is what it was asked for.
+#[must_use]
+pub fn part(agent: &Agent, enricher: &Enricher) -> Part {
+    let health = agent.health();
+    let failed =
+        What::ALL.into_iter().filter(|what| *what != What::Nested).find_map(|what| health.last(what)?.err());
+    let ready = failed.is_none() && health.last(What::State).is_some();
+    let address = agent.address().unwrap_or_else(|| "the files for tests".to_owned());
+    let detail = match failed {
+        Some(why) => format!("{why}; tags and metrics of this agent are missing until it answers"),
+        None if !ready => "asking the Mesos agent for the first time".to_owned(),
+        None => {
+            let snapshot = enricher.view().snapshot;
+            let id = snapshot.agent_id().map_or("none", |id| id);
+            format!("{address} answers: agent id {id}, {} containers known", snapshot.containers())
+        }
+    };
+    Part { name: "agent", ready, detail }
+}
+
+fn unix_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(now).unwrap_or(i64::MAX)
+}

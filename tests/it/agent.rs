@@ -1,0 +1,264 @@
+//! The Mesos agent: names for containers, metrics of its own, and all that can be wrong with it.
+
+use crate::support::agent::{Agent, Fault, ID};
+use crate::support::collector::Collector;
+use crate::support::kafka::{Broker, unique};
+use crate::support::record::{Record, Tag};
+use crate::support::{consumer, eventually, ocf, once};
+
+/// A collector that polls a stand-in and has no agent id of its own; record topics are Kafka topics.
+fn start(agent: &Agent, more: &[&str]) -> Collector {
+    let arguments = agent.arguments();
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    arguments.extend(["--kafka-topic-prefix", "", "--agent-id", ""]);
+    arguments.extend(more);
+    Collector::start(Broker::shared().bootstrap(), &arguments)
+}
+
+/// Where the agent's own metrics go, so that tests do not see each other's.
+fn own_topic() -> String {
+    unique("agent")
+}
+
+fn wait_ready(collector: &Collector) {
+    eventually("the agent is ready", || {
+        let ready = collector.get("/-/ready");
+        once(ready.status == 200, || format!("{ready:?}"))
+    });
+}
+
+/// A record as the module sends it.
+fn record(topic: &str, container: &str, number: u32) -> Record {
+    let mut record = Record::numbered(topic, number);
+    record.tags = vec![
+        Tag::new("framework_id", topic),
+        Tag::new("executor_id", &format!("e-{container}")),
+        Tag::new("container_id", container),
+    ];
+    record
+}
+
+fn tags(record: &Record) -> Vec<(&str, &str)> {
+    record.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect()
+}
+
+/// The records of a topic that were sent, not polled.
+fn sent(topic: &str, records: usize) -> Vec<Record> {
+    let broker = Broker::shared().bootstrap();
+    eventually(&format!("{records} sent records in {topic}"), || {
+        let all = consumer::records(&consumer::read(broker, topic, 1));
+        let sent: Vec<Record> =
+            all.into_iter().filter(|record| record.datapoints[0].name == "number").collect();
+        if sent.len() >= records { Ok(sent) } else { Err(format!("{sent:?}")) }
+    })
+}
+
+fn metric(collector: &Collector, series: &str) -> f64 {
+    let page = collector.get("/metrics").body;
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().expect("a number")
+}
+
+#[test]
+fn records_of_known_containers_get_names_and_forged_tags_are_replaced() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-9", &framework, "shop/cart");
+    agent.nest("inner", "c-9");
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    wait_ready(&collector);
+    let forged = record(&framework, "c-9", 1)
+        .with_tag("framework_name", "forged")
+        .with_tag("agent_id", "forged")
+        .with_tag("x", "y");
+    let stranger = Record { tags: vec![Tag::new("framework_name", "mine")], ..record(&framework, "", 3) };
+    collector.send(&ocf::stream(&[
+        record(&framework, "c-9", 0),
+        forged,
+        record(&framework, "inner", 2),
+        stranger,
+    ]));
+    let records = sent(&framework, 4);
+    let ours = [("framework_name", "marathon"), ("application_name", "shop/cart"), ("agent_id", ID)];
+    let own_tags = [("framework_id", framework.as_str()), ("executor_id", "e-c-9"), ("container_id", "c-9")];
+    assert_eq!(tags(&records[0]), [&own_tags[..], &ours].concat());
+    assert_eq!(tags(&records[1]), [&own_tags[..], &[("x", "y")], &ours].concat());
+    assert_eq!(tags(&records[2])[3..], ours);
+    assert_eq!(tags(&records[3]), [("framework_name", "mine"), ours[2]]);
+    assert_eq!(metric(&collector, "metrics_collector_input_tag_clashes_total"), 1.0);
+    let messages = consumer::read(Broker::shared().bootstrap(), &framework, 1);
+    assert_eq!(messages[0].header("agent"), ID);
+    assert_eq!(messages[0].key.as_deref(), Some(ID.as_bytes()));
+}
+
+#[test]
+fn what_the_agent_measures_arrives() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-1", &framework, "shop");
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    let of_agent = &consumer::records(&consumer::read(Broker::shared().bootstrap(), &own, 1))[0];
+    assert_eq!(tags(of_agent), [("agent_id", ID)]);
+    let names: Vec<&str> = of_agent.datapoints.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names, ["dcos.metrics.agent.slave.cpus_total", "dcos.metrics.agent.system.load_1min"]);
+    let of_container = &consumer::records(&consumer::read(Broker::shared().bootstrap(), &framework, 1))[0];
+    assert_eq!(
+        tags(of_container),
+        [
+            ("container_id", "c-1"),
+            ("executor_id", "e-c-1"),
+            ("framework_id", &framework),
+            ("framework_name", "marathon"),
+            ("application_name", "shop"),
+            ("agent_id", ID),
+        ]
+    );
+    let datapoints: Vec<_> =
+        of_container.datapoints.iter().map(|d| (d.name.as_str(), d.time_ms, d.value)).collect();
+    let time = 1_472_647_303_047;
+    assert_eq!(
+        datapoints,
+        [
+            ("dcos.metrics.container.cpus_limit", time, 1.5),
+            ("dcos.metrics.container.mem_rss_bytes", time, 1024.0),
+            ("dcos.metrics.container.net_traffic_control_statistics.bw_limit.drops", time, 3.0),
+        ]
+    );
+    assert_eq!(metric(&collector, "metrics_collector_agent_up"), 1.0);
+}
+
+#[test]
+fn records_of_a_container_that_is_not_named_yet_wait_for_its_name() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let (framework, other) = (unique("framework"), unique("other"));
+    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "60s", "--agent-poll-period", "1h"];
+    let collector = start(&agent, &more);
+    wait_ready(&collector);
+    let plain = Record { tags: Vec::new(), ..record(&other, "", 0) };
+    collector.send(&ocf::stream(&[record(&framework, "late", 0), plain, record(&framework, "late", 1)]));
+    agent.add("late", &framework, "shop");
+    // Nobody else waits for it.
+    assert_eq!(sent(&other, 1).len(), 1);
+    let records = sent(&framework, 2);
+    for (number, record) in (0..).zip(&records) {
+        assert_eq!(record.number(), number);
+        assert_eq!(tags(record)[3..5], [("framework_name", "marathon"), ("application_name", "shop")]);
+    }
+    assert_eq!(metric(&collector, "metrics_collector_input_waited_records_total{outcome=\"known\"}"), 2.0);
+    assert_eq!(metric(&collector, "metrics_collector_input_apart_records"), 0.0);
+}
+
+#[test]
+fn records_of_a_container_that_stays_unknown_go_on_without_its_name() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "100ms", "--agent-poll-period", "1h"];
+    let collector = start(&agent, &more);
+    wait_ready(&collector);
+    let mut sender = collector.sender();
+    sender.send(&ocf::stream(&[record(&framework, "nobody", 0)]));
+    assert_eq!(tags(&sent(&framework, 1)[0])[3..], [("agent_id", ID)]);
+    sender.send(&ocf::block(&[record(&framework, "nobody", 1)]));
+    sent(&framework, 2);
+    // The second did not wait again.
+    assert_eq!(metric(&collector, "metrics_collector_input_waited_records_total{outcome=\"unknown\"}"), 1.0);
+}
+
+#[test]
+fn what_is_set_apart_is_delivered_when_the_collector_stops() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "60s", "--agent-poll-period", "1h"];
+    let collector = start(&agent, &more);
+    wait_ready(&collector);
+    // The early refresh must not come to their rescue.
+    agent.fault("/state", Fault::Hang);
+    collector.send(&ocf::stream(&[record(&framework, "nobody", 0), record(&framework, "nobody", 1)]));
+    eventually("two records are apart", || {
+        let apart = metric(&collector, "metrics_collector_input_apart_records");
+        once(apart >= 2.0, || apart.to_string())
+    });
+    let ended = collector.terminate();
+    assert!(ended.status.success(), "{ended:?}");
+    let numbers: Vec<u32> = sent(&framework, 2).iter().map(Record::number).collect();
+    assert_eq!(numbers, [0, 1]);
+}
+
+#[test]
+fn an_agent_that_hangs_refuses_or_lies_stops_nothing_and_is_named() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-1", &framework, "shop");
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    wait_ready(&collector);
+    let topic = unique("agent-faults");
+    let mut sender = collector.sender();
+    sender.send(&ocf::header(ocf::SCHEMA, Some("null")));
+    for (number, (fault, words)) in (0..).zip([
+        (Fault::Status(401), "it answered 401"),
+        (Fault::Status(403), "it answered 403"),
+        (Fault::Status(500), "it answered 500"),
+        (Fault::Body("<html>".into()), "no JSON"),
+        (Fault::Body("[7]".into()), "not what a Mesos agent says"),
+        (Fault::Hang, "no whole answer within 1s"),
+    ]) {
+        agent.fault("", fault.clone());
+        eventually(&format!("readiness says {words}"), || {
+            let why = collector.why_not_ready("agent");
+            once(why.contains(words), || why.clone())
+        });
+        sender.send(&ocf::block(&[Record::numbered(&topic, number)]));
+        assert_eq!(sent(&topic, number as usize + 1).len(), number as usize + 1);
+        // Names are not forgotten.
+        sender.send(&ocf::block(&[record(&topic, "c-1", 100 + number)]));
+        agent.heal();
+        wait_ready(&collector);
+    }
+    let named = |record: &Record| tags(record).contains(&("application_name", "shop"));
+    assert_eq!(sent(&topic, 12).iter().filter(|record| named(record)).count(), 6);
+    agent.remove("c-1");
+    let before = agent.asked("/state");
+    eventually("the agent is asked again", || once(agent.asked("/state") > before + 1, String::new));
+    sender.send(&ocf::block(&[record(&topic, "c-1", 200)]));
+    assert!(named(sent(&topic, 13).last().unwrap()), "an ended container is remembered");
+}
+
+#[test]
+fn without_an_address_it_starts_and_says_what_to_do() {
+    let collector = Collector::start(
+        Broker::shared().bootstrap(),
+        &["--agent-polling=true", "--agent-ip-command", "/no/such/detect_ip"],
+    );
+    let why = collector.why_not_ready("agent");
+    assert!(why.contains("cannot be run") && why.contains("set agent-ip"), "{why}");
+    collector.send(&ocf::stream(&[Record::numbered(&unique("agent-none"), 0)]));
+    collector.wait_delivered(1);
+}
+
+#[test]
+fn files_stand_for_the_agents_answers() {
+    let data = |name: &str| format!("{}/tests/data/agent/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let own = own_topic();
+    let collector = Collector::start(
+        Broker::shared().bootstrap(),
+        &[
+            "--agent-polling=true",
+            "--agent-id=",
+            "--agent-ip=127.0.0.1",
+            "--agent-port=1",
+            "--agent-poll-period=1h",
+            "--kafka-topic-prefix=",
+            &format!("--agent-metrics-topic={own}"),
+            &format!("--agent-test-state-file={}", data("state-dcos")),
+            &format!("--agent-test-system-file={}", data("metrics-snapshot")),
+            &format!("--agent-test-containers-file={}", data("containers-dcos")),
+        ],
+    );
+    collector.wait_delivered(4);
+    wait_ready(&collector);
+    let messages = consumer::read(Broker::shared().bootstrap(), &own, 1);
+    assert_eq!(
+        tags(&consumer::records(&messages)[0]),
+        [("agent_id", "8b4e6d80-0271-4be0-9f08-0aeff7f0d751-S5")]
+    );
+}

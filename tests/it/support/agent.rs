@@ -1,0 +1,179 @@
+//! A stand-in for the Mesos agent: containers that come and go, and answers that go wrong on demand.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// The agent's id.
+pub(crate) const ID: &str = "stand-in-S0";
+
+/// What the agent does with a request in place of answering.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It answers this.
+    Status(u16),
+    /// It says this, whatever it was asked.
+    Body(String),
+    /// It never answers.
+    Hang,
+}
+
+#[derive(Default)]
+struct Inner {
+    containers: Vec<Container>,
+    nested: Vec<(String, String)>,
+    /// By route; the empty one is for all.
+    faults: Vec<(String, Fault)>,
+    /// Routes that were asked for.
+    asked: Vec<String>,
+}
+
+/// A container of a task of Marathon.
+#[derive(Clone)]
+struct Container {
+    id: String,
+    framework: String,
+    application: String,
+}
+
+/// The stand-in, serving until its process ends.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    address: SocketAddr,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Agent {
+    pub(crate) fn start() -> Agent {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        let agent = Agent { address, inner: Arc::default() };
+        let router = Router::new().fallback(answer).with_state(agent.clone());
+        thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                axum::serve(listener, router).await.expect("axum serves for ever");
+            });
+        });
+        agent
+    }
+
+    /// Arguments of a collector that polls it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let port = self.address.port();
+        ["--agent-polling=true", "--agent-ip=127.0.0.1", "--agent-poll-period=1"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([format!("--agent-port={port}")])
+            .collect()
+    }
+
+    /// A task's container comes. Its framework is called `marathon`.
+    pub(crate) fn add(&self, container: &str, framework: &str, application: &str) {
+        let (id, framework, application) = (container.into(), framework.into(), application.into());
+        self.inner().containers.push(Container { id, framework, application });
+    }
+
+    /// A container inside of another comes.
+    pub(crate) fn nest(&self, container: &str, parent: &str) {
+        self.inner().nested.push((container.into(), parent.into()));
+    }
+
+    /// A container goes.
+    pub(crate) fn remove(&self, container: &str) {
+        self.inner().containers.retain(|known| known.id != container);
+    }
+
+    /// From now on a route goes wrong; the empty route is every one.
+    pub(crate) fn fault(&self, route: &str, fault: Fault) {
+        self.inner().faults.insert(0, (route.into(), fault));
+    }
+
+    /// All is well again.
+    pub(crate) fn heal(&self) {
+        self.inner().faults.clear();
+    }
+
+    /// How often a route was asked for.
+    pub(crate) fn asked(&self, route: &str) -> usize {
+        self.inner().asked.iter().filter(|asked| *asked == route).count()
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics under this lock")
+    }
+}
+
+async fn answer(State(agent): State<Agent>, uri: Uri) -> Response {
+    let route = uri.path().to_owned();
+    let fault = {
+        let mut inner = agent.inner();
+        inner.asked.push(route.clone());
+        inner
+            .faults
+            .iter()
+            .find(|(faulty, _)| faulty.is_empty() || *faulty == route)
+            .map(|(_, fault)| fault.clone())
+    };
+    match fault {
+        Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Body(body)) => return body.into_response(),
+        Some(Fault::Status(status)) => {
+            return (StatusCode::from_u16(status).expect("a status"), "the stand-in refuses").into_response();
+        }
+        None => {}
+    }
+    let inner = agent.inner();
+    let body = match route.as_str() {
+        "/state" => inner.state(),
+        "/containers" => inner.statistics(true),
+        "/monitor/statistics" => inner.statistics(false),
+        "/metrics/snapshot" => json!({"slave/cpus_total": 4.0, "system/load_1min": 0.25}),
+        "/api/v1" => inner.nested(),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    body.to_string().into_response()
+}
+
+impl Inner {
+    fn state(&self) -> Value {
+        let framework = |of: &Container| {
+            json!({"id": of.framework, "name": "marathon", "completed_executors": [], "executors": [{
+                "id": format!("e-{}", of.id), "container": of.id, "source": "", "resources": {"cpus": 1.0},
+                "labels": [{"key": "MARATHON_APP_ID", "value": format!("/{}", of.application)}], "tasks": [],
+            }]})
+        };
+        let frameworks: Vec<Value> = self.containers.iter().map(framework).collect();
+        json!({"version": "1.0.1", "id": ID, "flags": {}, "frameworks": frameworks, "completed_frameworks": []})
+    }
+
+    fn statistics(&self, with_id: bool) -> Value {
+        let one = |of: &Container| {
+            let mut one = json!({
+                "executor_id": format!("e-{}", of.id), "executor_name": "", "framework_id": of.framework, "source": "",
+                "statistics": {"cpus_limit": 1.5, "mem_rss_bytes": 1024, "timestamp": 1_472_647_303.047,
+                    "net_traffic_control_statistics": [{"id": "bw_limit", "drops": 3}]},
+            });
+            if with_id {
+                one["container_id"] = json!(of.id);
+            }
+            one
+        };
+        self.containers.iter().map(one).collect()
+    }
+
+    fn nested(&self) -> Value {
+        let one = |(id, parent): &(String, String)| json!({"container_id": {"value": id, "parent": {"value": parent}}});
+        let containers: Vec<Value> = self.nested.iter().map(one).collect();
+        json!({"type": "GET_CONTAINERS", "get_containers": {"containers": containers}})
+    }
+}
