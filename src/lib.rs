@@ -3,7 +3,9 @@
 //! # Bird's eye
 //! ```text
 //!  TCP, unix socket ─▶ frame ─▶ walk ─▶ enrich ─▶ chunk ─▶ SPOOL ─▶ batch ─▶ Kafka message ─▶ librdkafka ─▶ ack
-//!  (input)             (ocf)            (enrich)  (input)  (spool)  (output::kafka)
+//!  (input)             (ocf)      ▲     (enrich)  (input)  (spool)  (output::kafka)
+//!  Mesos agent, polled ───────────┘
+//!  (input::agent)
 //! ```
 //! Data flows left to right. Left of the spool a connection's task owns its bytes from the socket to the chunk; right of it
 //! each output is alone with its place in the spool. What flows are bytes: records are walked from length to length and
@@ -12,7 +14,7 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
-//! * [`dcos`]: the HTTP client for the Mesos agent. [`mod@sample_producer`]: the second, small program.
+//! * [`dcos`]: the HTTP client, and what the Mesos agent says. [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
 //! * [`config`] and [`cli`]: from flags, environment and file to each stage's settings. [`app`] puts all together.
 //! * [`demo`]: everything in one process, with a Kafka.

@@ -91,6 +91,7 @@ enum At {
 
 /// In the middle of a value that is not entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own of the one that reads")]
 struct Inside {
     takes: bool,
     too_large: bool,
@@ -159,12 +160,11 @@ impl Cutter {
                 self.path.push(Step::Member(Vec::new()));
                 self.at = At::InKey { escaped: false };
             }
-            (At::Colon, b':') => self.at = At::Value,
             (At::Behind, b',') if self.objects.last() == Some(&true) => {
                 self.path.pop();
                 self.at = At::Key;
             }
-            (At::Behind, b',') => self.at = At::Value,
+            (At::Colon, b':') | (At::Behind, b',') => self.at = At::Value,
             (At::Behind, b'}') if self.objects.last() == Some(&true) => {
                 self.path.pop();
                 self.leave(sink);

@@ -7,13 +7,19 @@ use hashbrown::HashMap;
 
 use crate::dcos::agent::{CONTAINERS_MAX, Nested, State};
 
+/// An id, as bytes: records have nothing else.
+pub(super) type Id = Arc<[u8]>;
+
+/// An executor: its framework's id and its own.
+pub(super) type ExecutorKey = (Id, Id);
+
 /// Everything that is known of the agent.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pub(super) agent_id: Option<Arc<str>>,
-    pub(super) frameworks: HashMap<Arc<[u8]>, Remembered<Option<Arc<str>>>>,
-    pub(super) executors: HashMap<(Arc<[u8]>, Arc<[u8]>), Remembered<Belongs>>,
-    pub(super) containers: HashMap<Arc<[u8]>, Remembered<Belongs>>,
+    pub(super) frameworks: HashMap<Id, Remembered<Option<Arc<str>>>>,
+    pub(super) executors: HashMap<ExecutorKey, Remembered<Belongs>>,
+    pub(super) containers: HashMap<Id, Remembered<Belongs>>,
 }
 
 /// Something, and when the agent last named it.
@@ -36,10 +42,9 @@ impl Book {
         if let Some(id) = state.agent_id {
             self.agent_id = Some(id.into());
         }
-        let mut frameworks: Vec<(Arc<[u8]>, Option<Arc<str>>)> = Vec::with_capacity(state.frameworks.len());
+        let mut frameworks: Vec<(Id, Option<Arc<str>>)> = Vec::with_capacity(state.frameworks.len());
         for (id, name) in state.frameworks {
-            let (id, name): (Arc<[u8]>, Option<Arc<str>>) =
-                (id.as_bytes().into(), name.map(|name| (*name).into()));
+            let (id, name): (Id, Option<Arc<str>>) = (id.as_bytes().into(), name.map(|name| (*name).into()));
             let known = self.frameworks.entry(id.clone()).or_insert(Remembered { value: None, seen: now });
             known.seen = now;
             if name.is_some() {

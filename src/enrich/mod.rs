@@ -159,7 +159,7 @@ impl Enricher {
     /// Returns when something is new. Never, where nothing can be.
     pub async fn changed(&mut self) {
         if self.views.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

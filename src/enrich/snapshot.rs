@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
 
-use super::book::{Belongs, Book};
+use super::book::{Belongs, Book, ExecutorKey, Id};
 use super::tags::{Decision, TagSet, Values};
 use super::{Config, TagClash, UnknownTags};
 use crate::ocf::Origin;
@@ -21,9 +21,9 @@ pub struct Snapshot {
     /// Records of a framework that nobody knows.
     strangers: Option<TagSet>,
     sets: Vec<TagSet>,
-    containers: HashMap<Arc<[u8]>, u32>,
-    executors: HashMap<(Arc<[u8]>, Arc<[u8]>), u32>,
-    frameworks: HashMap<Arc<[u8]>, u32>,
+    containers: HashMap<Id, u32>,
+    executors: HashMap<ExecutorKey, u32>,
+    frameworks: HashMap<Id, u32>,
     agent_id: Option<Arc<str>>,
 }
 
@@ -40,8 +40,8 @@ pub struct Ruling<'a> {
 #[derive(Hash)]
 struct Pair<'a>(&'a [u8], &'a [u8]);
 
-impl Equivalent<(Arc<[u8]>, Arc<[u8]>)> for Pair<'_> {
-    fn equivalent(&self, key: &(Arc<[u8]>, Arc<[u8]>)) -> bool {
+impl Equivalent<ExecutorKey> for Pair<'_> {
+    fn equivalent(&self, key: &ExecutorKey) -> bool {
         *self.0 == *key.0 && *self.1 == *key.1
     }
 }
@@ -51,7 +51,7 @@ impl Snapshot {
         let (plain, strangers) =
             (Values::of_strangers(config, book, false), Values::of_strangers(config, book, true));
         let replaces_all = config.tag_clash == TagClash::Collector;
-        let mut sets = Sets { config, agent_id: plain.agent_id, sets: Vec::new(), places: HashMap::new() };
+        let mut sets = Sets { config, agent_id: plain.agent_id, made: Vec::new(), places: HashMap::new() };
         let known = config.tag_clash != TagClash::Sender;
         let containers =
             book.containers.iter().map(|(id, known_as)| (id.clone(), sets.place(&known_as.value, known)));
@@ -67,7 +67,7 @@ impl Snapshot {
         Snapshot {
             plain: Some(TagSet::new(plain, replaces_all)),
             strangers: Some(TagSet::new(strangers, replaces_all)),
-            sets: sets.sets,
+            sets: sets.made,
             containers,
             executors,
             frameworks,
@@ -127,7 +127,7 @@ impl Snapshot {
 struct Sets<'a> {
     config: &'a Config,
     agent_id: Option<&'a str>,
-    sets: Vec<TagSet>,
+    made: Vec<TagSet>,
     places: HashMap<(Belongs, bool), u32>,
 }
 
@@ -141,8 +141,8 @@ impl Sets<'_> {
             application_name: of.application.as_deref().or(self.config.application_name.as_deref()),
             agent_id: self.agent_id,
         };
-        let place = u32::try_from(self.sets.len()).expect("as many as containers, at most");
-        self.sets.push(TagSet::new(values, replaces));
+        let place = u32::try_from(self.made.len()).expect("as many as containers, at most");
+        self.made.push(TagSet::new(values, replaces));
         self.places.insert((of.clone(), replaces), place);
         place
     }

@@ -9,6 +9,7 @@
 //! that are there before it is used. Source of the format: Avro specification 1.12, "Binary Encoding" and "Object
 //! Container Files".
 
+mod added;
 mod codec;
 mod cursor;
 pub mod decode;
@@ -27,6 +28,7 @@ pub(crate) mod testing;
 pub mod varint;
 mod walk;
 
+pub use added::AddedTags;
 pub use codec::{Codec, CodecFault, Decompressor};
 pub use fault::{BlockFault, NoRecord, RecordFault, StreamFault};
 pub use limits::Limits;
@@ -34,4 +36,4 @@ pub use project::{Projected, Projection, Scratch};
 pub use resolve::{Plan, PlanCache, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, SchemaFault, plan};
 pub use schema::{MAGIC, MARKER_BYTES, METRIC_LIST, METRIC_LIST_NAME, Marker};
 pub use stream::{Block, Event, Step, Stream};
-pub use walk::{AddedTags, EncodedTags, Origin, Shape, splice, splice_replacing, spliced_bytes_max, walk};
+pub use walk::{EncodedTags, Origin, Shape, splice, splice_replacing, spliced_bytes_max, walk};

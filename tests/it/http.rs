@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::support::agent::{Agent, Fault};
 use crate::support::collector::Collector;
 use crate::support::http::{self, Answer};
 use crate::support::kafka::{Broker, unique};
@@ -10,8 +11,13 @@ use crate::support::{eventually, ocf, once, record};
 
 /// A collector that has delivered 100 records of a topic, and that topic.
 fn delivered() -> (Collector, String) {
+    delivered_with(&[])
+}
+
+fn delivered_with(more: &[&str]) -> (Collector, String) {
     let topic = unique("http");
-    let collector = Collector::start(Broker::shared().bootstrap(), &["--kafka-topic-prefix", ""]);
+    let arguments = [&["--kafka-topic-prefix", ""], more].concat();
+    let collector = Collector::start(Broker::shared().bootstrap(), &arguments);
     collector.send(&ocf::stream(&record::numbered(&topic, 0..100)));
     collector.wait_delivered(100);
     (collector, topic)
@@ -122,7 +128,12 @@ fn shape_of(page: &str, topic: &str) -> String {
 
 #[test]
 fn the_metrics_page_is_the_golden_one() {
-    let (collector, topic) = delivered();
+    // An agent that is asked, and whose own metrics would come beside those that are counted here.
+    let agent = Agent::start();
+    agent.fault("/containers", Fault::Status(500));
+    agent.fault("/metrics/snapshot", Fault::Status(500));
+    let arguments = agent.arguments();
+    let (collector, topic) = delivered_with(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let page = shape_of(&collector.get("/metrics").body, &topic);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.txt");
     if std::env::var_os("GOLDEN").is_some() {

@@ -39,6 +39,7 @@ pub struct Metrics {
     polls: IntCounterVec,
     last_success: IntGaugeVec,
     containers: IntGauge,
+    records: IntCounter,
     values: IntCounter,
     skipped: IntCounterVec,
 }
@@ -63,6 +64,10 @@ impl Metrics {
             containers: IntGauge::with_opts(opts(
                 "containers",
                 "Containers that are known, ended ones included.",
+            ))?,
+            records: IntCounter::with_opts(opts(
+                "records_total",
+                "Records made of the Mesos agent's answers.",
             ))?,
             values: IntCounter::with_opts(opts(
                 "values_total",
@@ -89,6 +94,7 @@ impl Metrics {
         registry.register(Box::new(metrics.polls.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
         registry.register(Box::new(metrics.containers.clone()))?;
+        registry.register(Box::new(metrics.records.clone()))?;
         registry.register(Box::new(metrics.values.clone()))?;
         registry.register(Box::new(metrics.skipped.clone()))?;
         Ok(metrics)
@@ -110,8 +116,9 @@ impl Metrics {
         self.containers.set(i64::try_from(containers).unwrap_or(i64::MAX));
     }
 
-    /// So many datapoints were made.
-    pub fn made(&self, values: usize) {
+    /// So many records were made, with so many datapoints.
+    pub fn made(&self, records: usize, values: usize) {
+        self.records.inc_by(records as u64);
         self.values.inc_by(values as u64);
     }
 

@@ -321,7 +321,7 @@ impl Agent {
     pub fn note(&self, what: What, ended: Result<(), (Outcome, String)>) {
         let outcome = ended.as_ref().err().map_or(Outcome::Ok, |(outcome, _)| *outcome);
         self.shared.metrics.polled(what, outcome);
-        let news = self.shared.health.lock().expect("no code panics under this lock").note(what, ended);
+        let news = self.noted().note(what, ended);
         match news {
             Some(Told::Failed(why)) => {
                 tracing::warn!(what = what.name(), "the Mesos agent gives no answer to use: {why}");
@@ -334,7 +334,7 @@ impl Agent {
     /// What the last attempts came to.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared.health.lock().expect("no code panics under this lock").clone()
+        self.noted().clone()
     }
 
     /// Where the agent is, as far as is known.
@@ -346,13 +346,11 @@ impl Agent {
 
     async fn base(&self) -> Result<String, Failure> {
         let known = self.host().clone();
-        let host = match known {
-            Some(host) => host,
-            None => {
-                let found = self.shared.config.place.find().await?;
-                self.host().insert(found).clone()
-            }
-        };
+        if let Some(host) = known {
+            return Ok(self.url_of(&host));
+        }
+        let host = self.shared.config.place.find().await?;
+        *self.host() = Some(host.clone());
         Ok(self.url_of(&host))
     }
 
@@ -363,6 +361,10 @@ impl Agent {
         } else {
             format!("{scheme}://{host}:{port}")
         }
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.shared.health.lock().expect("no code panics under this lock")
     }
 
     fn host(&self) -> std::sync::MutexGuard<'_, Option<String>> {

@@ -156,9 +156,9 @@ impl StateSink {
         }
         for (task, application) in tasks.into_iter().zip(of_tasks) {
             // The last status is the newest; all of a task are of one container.
-            let ids =
+            let mut ids =
                 task.statuses.0.into_iter().filter_map(|status| status.0?.container_status.0?.container_id.0);
-            let Some(id) = ids.last().and_then(|id| id.value.some()) else { continue };
+            let Some(id) = ids.next_back().and_then(|id| id.value.some()) else { continue };
             if self.state.containers.len() < CONTAINERS_MAX {
                 self.state.containers.push(Container { executor, id: id.into(), application });
             }
@@ -229,14 +229,15 @@ impl Sink for StateSink {
     fn left(&mut self, path: &[Step]) {
         match path {
             [Step::Member(_)] => self.is_state = true,
-            [_, Step::Item] => match self.id.take() {
-                Some(id) => self.state.frameworks.push((id, self.name.take())),
-                None => {
+            [_, Step::Item] => {
+                if let Some(id) = self.id.take() {
+                    self.state.frameworks.push((id, self.name.take()));
+                } else {
                     self.state.odd += 1;
                     self.state.executors.truncate(self.first.0);
                     self.state.containers.truncate(self.first.1);
                 }
-            },
+            }
             _ => {}
         }
     }

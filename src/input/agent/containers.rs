@@ -16,7 +16,7 @@ pub(super) struct Containers {
     now_ms: i64,
     records: Vec<MetricList>,
     skipped: Vec<(Skipped, u64)>,
-    containers: usize,
+    met: usize,
     is_object: bool,
     ended: bool,
 }
@@ -40,17 +40,17 @@ impl Containers {
             now_ms,
             records: Vec::new(),
             skipped: Vec::new(),
-            containers: 0,
+            met: 0,
             is_object: false,
             ended: false,
         }
     }
 
     fn container(&mut self, piece: &[u8]) -> Result<MetricList, Skipped> {
-        if self.containers >= CONTAINERS_MAX {
+        if self.met >= CONTAINERS_MAX {
             return Err(Skipped::TooMany);
         }
-        self.containers += 1;
+        self.met += 1;
         // Not always UTF-8: the agent cuts an executor's name in the middle of a character.
         let text = String::from_utf8_lossy(piece);
         let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<Fields<'_>>>(&text) else {

@@ -70,7 +70,9 @@ impl Flat {
         match value.get().as_bytes().first() {
             Some(b'{') => match serde_json::from_str::<Members<'_>>(value.get()) {
                 Ok(members) => {
-                    members.0.iter().for_each(|(key, value)| self.below(name, key, value, depth + 1))
+                    for (key, value) in members.0 {
+                        self.below(name, &key, value, depth + 1);
+                    }
                 }
                 Err(_) => self.not_numbers += 1,
             },

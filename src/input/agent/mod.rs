@@ -119,7 +119,8 @@ impl Poller {
         let now_ms = unix_ms().cast_unsigned();
         let (tally, entered) = rules.accept(now_ms, |entry| entry.native(&body, records.len() as u64));
         if entered.is_ok() {
-            self.agent.metrics().made(records.iter().map(|record| record.datapoints.len()).sum());
+            let values = records.iter().map(|record| record.datapoints.len()).sum();
+            self.agent.metrics().made(records.len(), values);
             self.shared.metrics.count(&tally, 0);
         }
         Ok(())
