@@ -1,5 +1,5 @@
 //! A stand-in for the Mesos agent, and the sample producer that polls it: both in a thread of their own, as they are
-//! processes of their own elsewhere.
+//! processes of their own elsewhere. The collector polls it too.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ impl Agent {
             agent_port: address.port(),
             dialect: Dialect::Native,
         };
-        let containers = Containers::new(cast.tasks.clone(), seed);
+        let containers = Containers::new(cast, seed);
         let (stop, stopped) = oneshot::channel();
         let (done, totals) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -88,16 +88,27 @@ impl Agent {
 }
 
 fn router(containers: Containers) -> Router {
-    let answer = async |State(containers): State<Arc<Mutex<Containers>>>| {
-        let mut containers = containers.lock().unwrap_or_else(PoisonError::into_inner);
-        Json(containers.statistics(unix_ms()))
+    type Shared = State<Arc<Mutex<Containers>>>;
+    let ask = |State(containers): Shared, question: fn(&mut Containers) -> Value| {
+        Json(question(&mut containers.lock().unwrap_or_else(PoisonError::into_inner)))
     };
-    Router::new().route(ROUTE, get(answer)).with_state(Arc::new(Mutex::new(containers)))
+    let statistics =
+        async move |state: Shared| ask(state, |containers| containers.statistics(unix_ms(), false));
+    let with_ids = async move |state: Shared| ask(state, |containers| containers.statistics(unix_ms(), true));
+    let state = async move |state: Shared| ask(state, |containers| containers.state());
+    let system = async move |state: Shared| ask(state, Containers::system);
+    Router::new()
+        .route(ROUTE, get(statistics))
+        .route("/containers", get(with_ids))
+        .route("/state", get(state))
+        .route("/metrics/snapshot", get(system))
+        .with_state(Arc::new(Mutex::new(containers)))
 }
 
 /// What the containers have used since their start.
 #[derive(Debug)]
 struct Containers {
+    agent_id: String,
     tasks: Vec<Task>,
     random: Random,
     /// Time of the last look, in milliseconds.
@@ -107,19 +118,45 @@ struct Containers {
 }
 
 impl Containers {
-    fn new(tasks: Vec<Task>, seed: u64) -> Containers {
-        let used = tasks.iter().map(|_| (300.0, 9e9)).collect();
-        Containers { tasks, random: Random::new(seed), last_ms: None, used }
+    fn new(cast: &Cast, seed: u64) -> Containers {
+        let used = cast.tasks.iter().map(|_| (300.0, 9e9)).collect();
+        let (agent_id, tasks) = (cast.agent_id.clone(), cast.tasks.clone());
+        Containers { agent_id, tasks, random: Random::new(seed), last_ms: None, used }
     }
 
-    /// The agent's answer at `now_ms`.
-    fn statistics(&mut self, now_ms: i64) -> Value {
+    /// Whose containers they are.
+    fn state(&self) -> Value {
+        let executor = |task: &Task| {
+            json!({
+                "id": task.executor_id,
+                "container": task.container_id,
+                "labels": [{"key": "MARATHON_APP_ID", "value": format!("/{}", task.name)}],
+            })
+        };
+        let executors: Vec<Value> = self.tasks.iter().map(executor).collect();
+        json!({
+            "id": self.agent_id,
+            "frameworks": [{"id": FRAMEWORK_ID, "name": "marathon", "executors": executors}],
+        })
+    }
+
+    /// The agent's own metrics.
+    fn system(&mut self) -> Value {
+        json!({
+            "slave/cpus_total": 4.0,
+            "slave/tasks_running": self.tasks.len(),
+            "system/load_1min": round(self.random.near(0.8, 0.5)),
+        })
+    }
+
+    /// What they use, at `now_ms`; `with_ids` as at `/containers`.
+    fn statistics(&mut self, now_ms: i64, with_ids: bool) -> Value {
         let passed = seconds((now_ms - self.last_ms.replace(now_ms).unwrap_or(now_ms)).max(0));
         let random = &mut self.random;
         let each = self.tasks.iter().zip(&mut self.used).map(|(task, (cpu, received))| {
             *cpu += random.near(0.4, 0.5) * passed;
             *received += random.near(250e3, 0.5).round() * passed;
-            json!({
+            let mut one = json!({
                 "executor_id": task.executor_id,
                 "executor_name": format!("Command Executor (Task: {})", task.executor_id),
                 "framework_id": FRAMEWORK_ID,
@@ -134,7 +171,11 @@ impl Containers {
                     "net_tx_bytes": (*received * 1.2).round(),
                     "timestamp": seconds(now_ms),
                 },
-            })
+            });
+            if with_ids {
+                one["container_id"] = json!(task.container_id);
+            }
+            one
         });
         each.collect()
     }
@@ -156,9 +197,9 @@ mod tests {
 
     #[test]
     fn the_answer_is_an_agents_and_its_totals_rise_with_time() {
-        let mut containers = Containers::new(Cast::new(1, false).tasks, 1);
+        let mut containers = Containers::new(&Cast::new(1, false), 1);
         let mut read = |now_ms| {
-            let body = containers.statistics(now_ms).to_string();
+            let body = containers.statistics(now_ms, false).to_string();
             Statistics::parse(body.as_bytes(), b"t").unwrap()
         };
         let (first, later) = (read(5_000), read(9_000));

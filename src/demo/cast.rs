@@ -6,6 +6,8 @@ use crate::record::TopicName;
 pub const FRAMEWORK_ID: &str = "7d1c0e52-93a4-4b6f-8f0e-2d5a41c7e9b0-0001";
 /// Record topic of the local service.
 pub const SERVICE_TOPIC: &str = "orders";
+/// Record topic of the agent's own metrics.
+pub const AGENT_TOPIC: &str = "agent";
 /// Record topic of what a visitor sends with the printed line.
 pub const VISITOR_TOPIC: &str = "hello";
 
@@ -66,11 +68,11 @@ impl Cast {
         format!("{}{record_topic}", self.topic_prefix)
     }
 
-    /// Whether one of the two emitters' records go to a Kafka topic.
+    /// Whether records of an emitter or of the agent go to a Kafka topic.
     #[must_use]
     pub fn emits_to(&self, kafka_topic: &str) -> bool {
         let topic = kafka_topic.strip_prefix(self.topic_prefix);
-        topic.is_some_and(|topic| [FRAMEWORK_ID, SERVICE_TOPIC].contains(&topic))
+        topic.is_some_and(|topic| [FRAMEWORK_ID, SERVICE_TOPIC, AGENT_TOPIC].contains(&topic))
     }
 
     /// Whether a Kafka topic is one that we may have written to.

@@ -22,6 +22,8 @@ pub struct Sent {
 pub struct Report {
     /// What the emitters sent.
     pub sent: Vec<Sent>,
+    /// Records that the collector made of the agent's answers.
+    pub polled: u64,
     /// The collector's books for Kafka.
     pub ledger: OutputLedger,
     /// What the sample producer sent, or why it did not run.
@@ -35,9 +37,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Records that came neither from one emitter nor the other: the visitor's.
+    /// Records that came neither from an emitter nor from the agent: the visitor's.
     fn visitors(&self, all: u64) -> u64 {
-        all.saturating_sub(self.sent.iter().map(|sent| *sent.records.as_ref().unwrap_or(&0)).sum())
+        let sent: u64 = self.sent.iter().map(|sent| *sent.records.as_ref().unwrap_or(&0)).sum();
+        all.saturating_sub(sent + self.polled)
     }
 
     /// What is not as it should be, a sentence each.
@@ -45,7 +48,7 @@ impl Report {
     pub fn disagreements(&self) -> Vec<String> {
         let mut found = Vec::new();
         let OutputLedger { accepted, delivered, waiting, lost, .. } = &self.ledger;
-        let mut sum = 0;
+        let mut sum = self.polled;
         for Sent { name, topic, records } in &self.sent {
             let read = self.tally.topic(topic).records;
             match records {
@@ -115,12 +118,21 @@ impl Report {
             known += back;
             lines.push(row(name, [Some(sent), None, None, Some(back)]));
         }
+        if self.polled > 0 {
+            // In the agent's topic and in that of the framework, beside what the module sent.
+            let back = read.saturating_sub(known).min(self.polled);
+            known += back;
+            lines.push(row("agent, polled", [Some(self.polled), None, None, Some(back)]));
+        }
         let visitors = self.visitors(*accepted);
         if visitors > 0 {
             lines.push(row("you", [Some(visitors), None, None, Some(read.saturating_sub(known))]));
         }
         let total: u64 = self.sent.iter().map(|sent| *sent.records.as_ref().unwrap_or(&0)).sum();
-        lines.push(row("all", [Some(total + visitors), Some(*accepted), Some(*delivered), Some(read)]));
+        lines.push(row(
+            "all",
+            [Some(total + self.polled + visitors), Some(*accepted), Some(*delivered), Some(read)],
+        ));
         let (lost, aside): (u64, u64) = (lost.values().sum(), set_aside.values().sum());
         let imbalance = self.ledger.imbalance();
         lines.push(format!("  waiting {waiting}, lost {lost}, set aside {aside}, imbalance {imbalance}"));
@@ -161,12 +173,14 @@ mod tests {
         let mut tally = Tally::default();
         tally.note("m-a", Some(Span { first: 0, records: 8 }), 8);
         tally.note("m-b", Some(Span { first: 0, records: 3 }), 3);
+        tally.note("m-agent", Some(Span { first: 0, records: 4 }), 4);
         tally.note("m-hello", Some(Span { first: 0, records: 1 }), 1);
         tally.note("samples", None, 3);
         let sent = |name, topic: &str, records| Sent { name, topic: topic.to_owned(), records: Ok(records) };
         Report {
             sent: vec![sent("module", "m-a", 8), sent("service", "m-b", 3)],
-            ledger: OutputLedger { accepted: 12, delivered: 12, ..OutputLedger::default() },
+            polled: 4,
+            ledger: OutputLedger { accepted: 16, delivered: 16, ..OutputLedger::default() },
             samples: Ok(Totals { messages: 1, acknowledged: 1, failed: 0 }),
             sample_topic: "samples".to_owned(),
             prefix: "m-",
@@ -182,8 +196,9 @@ mod tests {
                 "  records                       sent  accepted  delivered  read back",
                 "  module                           8                               8",
                 "  service                          3                               3",
+                "  agent, polled                    4                               4",
                 "  you                              1                               1",
-                "  all                             12        12         12         12",
+                "  all                             16        16         16         16",
                 "  waiting 0, lost 0, set aside 0, imbalance 0",
                 "  sample producer, past the collector: 1 message sent, 1 acknowledged, 1 read back",
                 "",
@@ -200,12 +215,12 @@ mod tests {
             (|report| report.sent[0].records = Ok(9), &["module: 9 sent, and only 8 read back from m-a"]),
             (|report| report.sent[1].records = Err("reset".into()), &["service: reset"]),
             (
-                |report| report.ledger.delivered = 13,
-                &["the ledger is off by -1", "13 delivered, and 12 read back"],
+                |report| report.ledger.delivered = 17,
+                &["the ledger is off by -1", "17 delivered, and 16 read back"],
             ),
             (
                 |report| {
-                    report.ledger.accepted = 14;
+                    report.ledger.accepted = 18;
                     report.ledger.waiting = 1;
                     report.ledger.lost = [(LossReason::Shutdown, 1)].into();
                 },
@@ -213,7 +228,7 @@ mod tests {
             ),
             (
                 |report| report.tally.note("m-b", Some(Span { first: 5, records: 1 }), 1),
-                &["12 delivered, and 13 read back", "2 missing by the numbers in the headers"],
+                &["16 delivered, and 17 read back", "2 missing by the numbers in the headers"],
             ),
             (|report| report.tally.unreadable = 1, &["1 message unreadable"]),
             (
@@ -231,7 +246,7 @@ mod tests {
     #[test]
     fn what_a_visitor_sends_under_an_illegal_topic_is_shown_and_no_disagreement() {
         let mut report = report();
-        report.ledger.accepted = 13;
+        report.ledger.accepted = 17;
         report.ledger.set_aside = [(AsideReason::IllegalTopic, 1)].into();
         assert_eq!(report.disagreements(), [""; 0]);
         let lines = report.lines(Style { colours: false });

@@ -1,5 +1,6 @@
 //! Puts everything on the stage, lets it play, and takes it down from left to right.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -79,13 +80,15 @@ impl Kafka {
 ///
 /// # Errors
 /// Brokers that are none.
-pub fn collector_config(cast: &Cast, brokers: &[String]) -> Result<Config, Faults> {
+pub fn collector_config(cast: &Cast, brokers: &[String], agent: SocketAddr) -> Result<Config, Faults> {
     let settings = [
         ("kafka-brokers", brokers.join(",")),
         ("kafka-topic-prefix", cast.topic_prefix.to_owned()),
         ("kafka-produce-period-ms", PRODUCE_PERIOD_MS.to_owned()),
         ("agent-id", cast.agent_id.clone()),
-        ("agent-polling", "false".to_owned()),
+        ("agent-ip", agent.ip().to_string()),
+        ("agent-port", agent.port().to_string()),
+        ("agent-poll-period", POLL_PERIOD.as_secs().to_string()),
         ("listen-endpoint", "127.0.0.1:0".to_owned()),
         ("http-endpoint", "127.0.0.1:0".to_owned()),
         ("log-level", "warn".to_owned()),
@@ -114,10 +117,13 @@ pub async fn play(
     if shared {
         screen.show(&[format!("Asking Kafka at {}", brokers.join(","))]);
     }
-    let config = collector_config(&cast, &brokers).map_err(Failure::Config)?;
+    // Before anybody sends: it begins behind what is there.
     let consumer = Consumer::start(&brokers, cast.clone(), screen.clone())
         .await
         .map_err(|problem| Failure::Kafka { brokers: brokers.join(","), problem })?;
+    let agent = Agent::start(&cast, brokers.clone(), POLL_PERIOD, u64::from_ne_bytes(random()?))
+        .map_err(Failure::Agent)?;
+    let config = collector_config(&cast, &brokers, agent.address).map_err(Failure::Config)?;
 
     let (told, listening) = oneshot::channel();
     let (end_collector, ended) = oneshot::channel();
@@ -126,8 +132,6 @@ pub async fn play(
         ended.await.unwrap_or("the demonstration is gone")
     }));
     let listening = listening.await.map_err(|_| Failure::Collector)?;
-    let agent = Agent::start(&cast, brokers.clone(), POLL_PERIOD, u64::from_ne_bytes(random()?))
-        .map_err(Failure::Agent)?;
     screen.show(&programme(&cast, &brokers, &listening, &agent, random()?, screen.style));
 
     let (stop_emitters, stopped) = watch::channel(false);
@@ -156,6 +160,7 @@ pub async fn play(
     let samples = agent.stop().await;
     _ = end_collector.send("the demonstration ends");
     let ended = collector.await;
+    let polled = polled(&listening.control.metrics());
     let ledger = listening.control.ledger().outputs.remove("kafka").unwrap_or_default();
     let sample_messages = samples.as_ref().map_or(0, |totals| totals.acknowledged as u64);
     let tally = consumer.finish(Target { records: ledger.delivered, sample_messages }, CATCH_UP).await;
@@ -163,7 +168,13 @@ pub async fn play(
         return Err(Failure::Collector);
     }
     let (sample_topic, prefix) = (cast.sample_topic.to_string(), cast.topic_prefix);
-    Ok(Report { sent, ledger, samples, sample_topic, prefix, tally })
+    Ok(Report { sent, polled, ledger, samples, sample_topic, prefix, tally })
+}
+
+/// Records that the collector has made of the agent's answers, as its metrics page has it.
+fn polled(page: &str) -> u64 {
+    let value = page.lines().find_map(|line| line.strip_prefix("metrics_collector_agent_records_total "));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 /// Name, Kafka topic and the emitter itself.
@@ -207,8 +218,9 @@ fn programme(
     vec![
         style.strong("What runs, all in this process:"),
         format!("  Mesos module, 2 containers, each {module} s ─┬─▶ collector ─▶ {kafka} ─▶ this screen"),
-        format!("  local service \"{SERVICE_TOPIC}\", each {service} s ─────┘                ▲"),
-        format!("  stand-in agent, polled each {poll} s ─▶ sample-producer ────┘"),
+        format!("  local service \"{SERVICE_TOPIC}\", each {service} s ─────┤                ▲"),
+        format!("  stand-in agent, polled each {poll} s ──────┘                │"),
+        format!("  the same agent, polled each {poll} s ─▶ sample-producer ────┘"),
         String::new(),
         format!("  collector {input}, {kafka} {brokers}"),
         format!("  agent     http://{agent}{agent_route}"),
