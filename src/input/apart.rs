@@ -274,3 +274,76 @@ async fn sleep_until(deadline: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::{Config, Enricher};
+
+    fn aside(records: &[(&[u8], &[u8])]) -> Aside {
+        let mut aside = Aside::default();
+        for (key, record) in records {
+            aside.push(key, record);
+        }
+        aside
+    }
+
+    /// A view in which nothing is known, and an answer may come.
+    fn view(asked: Option<Instant>, hope: bool) -> View {
+        View { asked, hope, ..Enricher::fixed(&Config::default()).view() }
+    }
+
+    const WAIT: Duration = Duration::from_secs(2);
+
+    #[test]
+    fn the_wait_ends_with_a_later_answer_a_failure_or_its_time_and_is_not_repeated() {
+        let now = Instant::now();
+        let (before, after) = (now.checked_sub(WAIT), now + WAIT / 2);
+        for (asked, hope, at, ends) in [
+            (before, true, after, false),
+            (Some(after), true, after, true),
+            (before, false, after, true),
+            (before, true, now + WAIT, true),
+        ] {
+            let apart = Apart::new(WAIT, 100);
+            assert_eq!(apart.add(aside(&[(b"c", b"1"), (b"c", b"2")]), now), b"");
+            let (due, next) = apart.due(&view(asked, hope), at);
+            assert_eq!((due.len(), next.is_none()), (usize::from(ends), ends), "{asked:?} {hope}");
+            if ends {
+                assert_eq!(due[0].body, b"12");
+                // What comes meanwhile queues behind, and then nobody waits again.
+                assert_eq!(apart.add(aside(&[(b"c", b"3")]), at), b"");
+                assert!(apart.done(due), "there is more");
+                let (more, _) = apart.due(&view(Some(at + WAIT), true), at + WAIT);
+                assert!(!apart.done(more));
+                assert_eq!(apart.place(b"c", 1, &Aside::default()), Place::NotNeeded);
+                assert_eq!((apart.records(), apart.bytes()), (0, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_apart_is_bounded() {
+        let (apart, now) = (Apart::new(WAIT, 10), Instant::now());
+        let some = aside(&[(b"c", b"12345")]);
+        assert_eq!(apart.place(b"c", 5, &some), Place::Free);
+        assert_eq!(apart.place(b"c", 6, &some), Place::None);
+        let apart_keys = Apart::new(WAIT, 1 << 20);
+        for n in 0..KEYS_MAX {
+            assert_eq!(apart_keys.add(aside(&[(n.to_string().as_bytes(), b"x")]), now), b"");
+        }
+        assert_eq!(apart_keys.place(b"one more", 1, &Aside::default()), Place::None);
+        assert_eq!(apart_keys.place(b"7", 1, &Aside::default()), Place::Free);
+        assert_eq!(apart_keys.add(aside(&[(b"one more", b"late")]), now), b"late");
+    }
+
+    #[test]
+    fn containers_that_waited_in_vain_are_remembered_within_bounds() {
+        let mut state = State::default();
+        for n in 0..10 * GENERATION {
+            state.give_up(n.to_string().as_bytes().into());
+        }
+        assert!(state.was_in_vain((10 * GENERATION - 1).to_string().as_bytes()));
+        assert!(state.in_vain.len() + state.in_vain_before.len() <= 2 * GENERATION);
+    }
+}
