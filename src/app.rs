@@ -148,7 +148,8 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         Some(config) => {
             let reader = spool.reader("kafka", true);
             let metrics = kafka::Metrics::register(&registry)?;
-            Some(Kafka::new(config, reader, envelope, incarnation.clone(), metrics))
+            let brokers = kafka::Brokers::fixed(&config.brokers);
+            Some(Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics))
         }
         None => None,
     };

@@ -29,8 +29,8 @@ pub(super) struct Asking {
 /// What helpers in the background tell the task.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The cluster answered, or did not.
-    Probed(Result<(), RDKafkaErrorCode>),
+    /// The cluster answered this producer, or did not.
+    Probed(u64, Result<(), RDKafkaErrorCode>),
     /// Topics were created, or could not be.
     Created(Vec<Created>),
 }
@@ -70,21 +70,24 @@ impl Task {
         if std::mem::replace(&mut self.asking.probing, true) {
             return;
         }
+        let generation = self.generation;
         let has_sent = self.queues.iter().any(|queue| queue.sent_before);
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
             let result = link.probe(has_sent, PROBE_TIME_OUT);
             drop(link);
             // The task has ended: nobody wants to know.
-            _ = tell.blocking_send(Told::Probed(result));
+            _ = tell.blocking_send(Told::Probed(generation, result));
         });
     }
 
     pub(super) fn hear(&mut self, told: Told) {
         match told {
-            Told::Probed(result) => {
+            Told::Probed(generation, result) => {
                 self.asking.probing = false;
                 match result {
+                    // What another producer was told says nothing about this one.
+                    _ if generation != self.generation => self.next_probe = Some(Instant::now()),
                     Ok(()) => self.set_up(),
                     Err(_) if self.board.link() != Link::Up => {
                         self.next_probe = Some(Instant::now() + PROBE_PAUSE);

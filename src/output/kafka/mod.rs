@@ -10,7 +10,8 @@
 //! * One topic's trouble is its own. A topic that does not exist, may not be written or takes only small messages is held,
 //!   asked again, or served in smaller parts, while the others flow; it never has more than a quarter of what may be under
 //!   way, and what is stuck of it does not count against the others.
-//! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second.
+//! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second; when the
+//!   brokers are others than before, a new producer takes over what the old one still held.
 //!
 //! # How it works
 //! One task ([`task`](self)) owns everything. Frames of the spool are put down under their Kafka topic, and stay in the
@@ -30,6 +31,7 @@
 mod admin;
 mod asking;
 mod batch;
+mod brokers;
 mod errors;
 mod lend;
 mod metrics;
@@ -47,6 +49,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use brokers::{Brokers, List};
 pub use metrics::Metrics;
 pub use producer::check;
 pub use settings::{
@@ -76,18 +79,23 @@ pub struct Handle {
 }
 
 impl Kafka {
-    /// An output that reads from `reader`. `envelope` and `incarnation` are the process's.
+    /// An output that reads from `reader` and delivers to `brokers`. `envelope` and `incarnation` are the process's.
     #[must_use]
     pub fn new(
-        config: Config,
+        mut config: Config,
+        mut brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
         metrics: Metrics,
     ) -> Kafka {
+        config.brokers = brokers.now().map_or_else(Vec::new, |list| list.to_vec());
         let board = Arc::new(Board::new(config.brokers.clone(), config.queue_bytes.get()));
         let handle = Handle { board: board.clone() };
-        Kafka { task: task::Task::new(config, reader, envelope, incarnation, board, metrics), handle }
+        Kafka {
+            task: task::Task::new(config, brokers, reader, envelope, incarnation, board, metrics),
+            handle,
+        }
     }
 
     /// For those who ask.

@@ -30,6 +30,7 @@ impl Task {
             Ok(link) => {
                 self.link = Some(link.into());
                 self.replacing = Replacing::No;
+                self.generation += 1;
                 self.metrics.producers.inc();
                 self.next_probe = Some(now);
                 for topic in 0..self.queues.len() {

@@ -12,7 +12,7 @@ use crate::spool::Framing;
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Config {
-    /// Bootstrap brokers, `host:port` each (`kafka-brokers`). Never empty.
+    /// Bootstrap brokers, `host:port` each (`kafka-brokers`); where they are not fixed, the last that were found.
     pub brokers: Vec<String>,
     /// From record topics to Kafka topics.
     pub naming: Naming,

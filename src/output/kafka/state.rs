@@ -52,6 +52,11 @@ impl Board {
         Board(Mutex::new(Notes { status, ..Notes::default() }))
     }
 
+    /// Notes which brokers the output begins with.
+    pub(super) fn set_brokers(&self, brokers: Vec<String>) {
+        self.with(|notes| notes.status.brokers = brokers);
+    }
+
     pub(super) fn link(&self) -> Link {
         self.with(|notes| notes.link)
     }
@@ -124,6 +129,9 @@ impl Board {
         let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
         let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
+            _ if status.brokers.is_empty() => {
+                (false, "no brokers are known yet; records wait in the spool".to_owned())
+            }
             Link::Up if self.with(|notes| notes.is_stuck) => (
                 false,
                 format!("{brokers} has acknowledged nothing for some seconds; records wait in the spool"),

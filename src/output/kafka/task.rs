@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::asking::{Asking, Told};
 use super::batch::Press;
+use super::brokers::Brokers;
 use super::lend::Wired;
 use super::metrics::Metrics;
 use super::notes::NOTES_PAUSE_QUIET;
@@ -43,7 +44,9 @@ const TOLD_MAX: usize = 64;
 
 /// The task's state.
 pub(super) struct Task {
+    /// `brokers` in it are those of the producer, or of the next one.
     pub(super) config: Config,
+    pub(super) brokers: Brokers,
     pub(super) reader: Reader,
     pub(super) board: Arc<Board>,
     pub(super) metrics: Metrics,
@@ -72,6 +75,8 @@ pub(super) struct Task {
     /// The last producer failed for good, and nothing has been acknowledged since. How long until the next one.
     pub(super) failed: bool,
     pub(super) replace_pause: Duration,
+    /// Which producer this is, counted from 1.
+    pub(super) generation: u64,
     /// Topics that are stalled: their bytes under way do not count against the others'.
     pub(super) stalled: usize,
     /// When messages close before they are full, because the spool is.
@@ -90,9 +95,11 @@ pub(super) struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replacing {
     No,
+    /// It gets nothing any more; what is not acknowledged by then is taken back.
+    Flushing(Instant),
     /// It has been purged, and gives everything back.
     Returning,
-    /// A new one is made then.
+    /// A new one is made then, or when brokers are known.
     At(Instant),
 }
 
@@ -106,6 +113,7 @@ pub(super) enum Route {
 impl Task {
     pub(super) fn new(
         config: Config,
+        brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
@@ -117,6 +125,7 @@ impl Task {
         let now = Instant::now();
         Task {
             config,
+            brokers,
             reader,
             board,
             metrics,
@@ -137,6 +146,7 @@ impl Task {
             next_probe: Some(now),
             failed: false,
             replace_pause: REPLACE_PAUSE,
+            generation: 0,
             stalled: 0,
             pressed: false,
             next_notes: None,
@@ -162,6 +172,7 @@ impl Task {
                 more = self.reader.changed(), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
                 Some(told) = self.told.recv() => self.hear(told),
+                () = self.brokers.changed() => self.take_brokers(Instant::now()),
                 () = sleep_until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
@@ -327,10 +338,10 @@ impl Task {
                 self.look_soon(topic);
             }
         }
-        if let Replacing::At(at) = self.replacing
-            && at <= now
-        {
-            self.connect(now);
+        match self.replacing {
+            Replacing::At(at) if at <= now && !self.config.brokers.is_empty() => self.connect(now),
+            Replacing::Flushing(until) if until <= now => self.purge(),
+            _ => {}
         }
         if self.next_probe.is_some_and(|at| at <= now) {
             self.probe();
@@ -348,7 +359,8 @@ impl Task {
     fn next_timer(&self) -> Option<Instant> {
         let topics = self.timers.peek().map(|Reverse((at, _))| *at);
         let replace = match self.replacing {
-            Replacing::At(at) => Some(at),
+            Replacing::At(at) => Some(at).filter(|_| !self.config.brokers.is_empty()),
+            Replacing::Flushing(until) => Some(until),
             Replacing::No | Replacing::Returning => None,
         };
         let timers = [topics, replace, self.next_probe, self.next_notes, self.next_shrink];

@@ -85,6 +85,16 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
+    let brokers = Brokers::fixed(&config.brokers);
+    rig_of(cluster, config, brokers, framing)
+}
+
+fn rig_of(
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    config: Config,
+    brokers: Brokers,
+    framing: Framing,
+) -> Rig {
     let topics_max = if matches!(config.naming, Naming::Single(_)) { 0 } else { 100 };
     let spool = Spool::in_memory(
         spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max },
@@ -93,7 +103,8 @@ fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Confi
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let producers = metrics.producers.clone();
     let envelope = Envelope::new([7; 16]);
-    let kafka = Kafka::new(config, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
+    let kafka =
+        Kafka::new(config, brokers, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
     let (deadline, over) = watch::channel(false);
     let handle = kafka.handle();
     let task = tokio::spawn(kafka.run(over));
@@ -411,6 +422,47 @@ async fn a_producer_that_fails_for_good_is_told_until_something_is_acknowledged(
     rig.delivered(20).await;
     assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
     assert_eq!((rig.producers.get(), rig.read("metrics-a").values.len()), (3, 20));
+}
+
+#[tokio::test]
+async fn it_waits_for_brokers_to_be_found_and_moves_with_them() {
+    let (first, config) = cluster_and_config(|_| {});
+    let (found, known) = watch::channel(None);
+    let lost = Arc::new(tokio::sync::Notify::new());
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let brokers = Brokers::found(known, lost.clone());
+    let mut rig = rig_of(first, config, brokers, framing);
+    let list_of =
+        |cluster: &MockCluster<'_, DefaultProducerContext>| Some(Arc::from([cluster.bootstrap_servers()]));
+    rig.accept("a", 20);
+    rig.until("it says that it knows none", |rig| rig.handle.part().detail.contains("no brokers are known"))
+        .await;
+    found.send(list_of(&rig.cluster)).unwrap();
+    rig.delivered(20).await;
+
+    // While the old ones answer nothing is sent twice.
+    let (second, _) = cluster_and_config(|_| {});
+    rig.accept("a", 20);
+    found.send(list_of(&second)).unwrap();
+    rig.accept("a", 20);
+    rig.delivered(60).await;
+    let read = |cluster: &MockCluster<'_, DefaultProducerContext>| {
+        read(&cluster.bootstrap_servers(), "metrics-a").values
+    };
+    let (before, after) = (read(&rig.cluster), read(&second));
+    assert_eq!([&before[..], &after[..]].concat(), (0..60).collect::<Vec<_>>());
+    assert!(before.len() >= 20 && !after.is_empty());
+    assert_eq!(rig.handle.status().brokers, [second.bootstrap_servers()]);
+
+    // When they are gone that is told, and what they did not acknowledge goes to the next ones.
+    second.broker_down(1).unwrap();
+    rig.accept("a", 20);
+    lost.notified().await;
+    let (third, _) = cluster_and_config(|_| {});
+    found.send(list_of(&third)).unwrap();
+    rig.delivered(80).await;
+    assert_eq!(read(&third), (60..80).collect::<Vec<_>>());
+    assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
 }
 
 #[tokio::test]
