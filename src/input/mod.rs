@@ -10,7 +10,8 @@
 //! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
 //!   have become a few megabytes, however few bytes they were sent in. One read buffer serves all connections; what a connection keeps
 //!   between reads are the bytes of its half-sent block, at most `input-block-bytes-max`, and over all connections
-//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first.
+//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first; one that
+//!   has, only where none of those holds anything.
 //! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
 //!   and records do not end it. What does: a stream that cannot be read at all, a header or block that stays half sent
 //!   for `input-block-timeout`, and want of room while it has sent nothing. It is then reset rather than closed, which
