@@ -326,7 +326,7 @@ impl Entry<'_, '_> {
                 .map_err(|_| BlockFault::BadRecord)?;
             at += projected.consumed;
             match projected.outcome {
-                Ok(_) => {
+                Ok(()) => {
                     let shape = ocf::walk(record, 0).expect("a projection writes whole records");
                     self.add(record, &shape)?;
                 }
