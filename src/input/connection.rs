@@ -261,16 +261,17 @@ impl Connection {
 
     fn log_refusals(&self, tally: &Tally) {
         let peer = self.registration.peer.name();
-        if let Some(fault) = tally.refused_blocks.first()
-            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
-        {
-            let blocks = tally.refused_blocks.len();
-            info!(%peer, reason = fault.name(), blocks, suppressed, "block refused: {fault}; the stream goes on");
+        for (fault, blocks) in &tally.refused_blocks {
+            let reason = fault.name();
+            if let Some(suppressed) = self.shared.may_log(peer, reason) {
+                info!(%peer, reason, blocks, suppressed, "block refused: {fault}; the stream goes on");
+            }
         }
-        if let Some((fault, records)) = tally.refused_records.first()
-            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
-        {
-            info!(%peer, reason = fault.name(), records, suppressed, "record refused: {fault}; the block goes on");
+        for (fault, records) in &tally.refused_records {
+            let reason = fault.name();
+            if let Some(suppressed) = self.shared.may_log(peer, reason) {
+                info!(%peer, reason, records, suppressed, "record refused: {fault}; the block goes on");
+            }
         }
     }
 }

@@ -68,8 +68,9 @@ pub(super) struct Tally {
     pub(super) appended: Appended,
     pub(super) headers: u64,
     pub(super) blocks: u64,
-    pub(super) refused_blocks: Vec<BlockFault>,
-    /// Records in them, as far as they said so and it made sense.
+    /// Blocks that were refused as a whole, by why.
+    pub(super) refused_blocks: Vec<(BlockFault, u64)>,
+    /// Records that were refused one by one, in blocks that were accepted, by why.
     pub(super) refused_records: Vec<(RecordFault, u64)>,
     /// Bytes passed over on the search for a marker.
     pub(super) skipped_bytes: u64,
@@ -85,11 +86,19 @@ impl Tally {
         self.worked_bytes >= TURN_BYTES
     }
 
+    fn refuse_block(&mut self, fault: BlockFault) {
+        add(&mut self.refused_blocks, fault, 1);
+    }
+
     fn refuse_records(&mut self, fault: RecordFault, more: u64) {
-        match self.refused_records.iter_mut().find(|(known, _)| *known == fault) {
-            Some((_, records)) => *records += more,
-            None => self.refused_records.push((fault, more)),
-        }
+        add(&mut self.refused_records, fault, more);
+    }
+}
+
+fn add<F: PartialEq>(sums: &mut Vec<(F, u64)>, fault: F, more: u64) {
+    match sums.iter_mut().find(|(known, _)| *known == fault) {
+        Some((_, sum)) => *sum += more,
+        None => sums.push((fault, more)),
     }
 }
 
@@ -151,7 +160,7 @@ impl Intake {
                 break;
             }
             if is_half_sent {
-                tally.refused_blocks.push(BlockFault::Truncated);
+                tally.refuse_block(BlockFault::Truncated);
             }
             session.stream.give_up_block();
             // A fault means that the stream is over, which it is.
@@ -211,7 +220,7 @@ impl Intake {
                     match event {
                         Event::Header => tally.headers += 1,
                         Event::Block(block) => self.block(&block, tally),
-                        Event::Refused(fault) => tally.refused_blocks.push(fault),
+                        Event::Refused(fault) => tally.refuse_block(fault),
                         Event::Skipped => tally.skipped_bytes += taken as u64,
                     }
                     if tally.is_enough() {
@@ -226,7 +235,7 @@ impl Intake {
     fn block(&mut self, block: &Block<'_>, tally: &mut Tally) {
         let rules = self.rules.clone();
         if rules.would_blow_up(block.records) {
-            tally.refused_blocks.push(BlockFault::DecompressedTooLarge);
+            tally.refuse_block(BlockFault::DecompressedTooLarge);
             return;
         }
         // Moved out for the time of the call, so that it can be read while the rest is written.
@@ -267,7 +276,7 @@ impl Intake {
                     tally.refuse_records(fault, records);
                 }
             }
-            Err(fault) => tally.refused_blocks.push(fault),
+            Err(fault) => tally.refuse_block(fault),
         }
     }
 }

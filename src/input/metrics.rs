@@ -116,8 +116,8 @@ impl Metrics {
         self.records.inc_by(tally.appended.records);
         self.datapoints.inc_by(tally.appended.datapoints);
         self.skipped_bytes.inc_by(tally.skipped_bytes);
-        for fault in &tally.refused_blocks {
-            self.refused_blocks.with_label_values(&[fault.name()]).inc();
+        for (fault, blocks) in &tally.refused_blocks {
+            self.refused_blocks.with_label_values(&[fault.name()]).inc_by(*blocks);
         }
         for (fault, records) in &tally.refused_records {
             self.refused_records.with_label_values(&[fault.name()]).inc_by(*records);

@@ -257,3 +257,25 @@ fn strange_strings_and_numbers_pass_unchanged() {
         assert!(value.windows(part.len()).any(|w| w == part), "{part:?} is not in {value:?}");
     }
 }
+
+#[test]
+fn each_kind_of_refusal_is_logged_with_its_own_number() {
+    let line = Line::start(&["--input-record-tags-max", "2"]);
+    let tagged = Record::numbered(&line.topic, 0).with_tag("a", "").with_tag("b", "");
+    let bad = |records| ocf::raw_block(records, &ocf::bodies(&line.records(1..2)));
+    let blocks = [bad(2), ocf::raw_block(1, &[1]), bad(3), ocf::block(&[tagged.clone(), tagged])].concat();
+    line.collector.send(&[header(), blocks, line.block(2..3)].concat());
+    line.check_arrived(&[2]);
+    let logged = |reason: &str, count: &str| {
+        let lines = line.collector.log();
+        let of_reason = lines.iter().filter_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let fields = if line["fields"].is_object() { line["fields"].clone() } else { line };
+            (fields["reason"] == reason).then(|| fields[count].as_u64())
+        });
+        of_reason.collect::<Vec<_>>()
+    };
+    assert_eq!(logged("count_mismatch", "blocks"), [Some(2)]);
+    assert_eq!(logged("bad_record", "blocks"), [Some(1)]);
+    assert_eq!(logged("too_many_tags", "records"), [Some(2)]);
+}

@@ -38,8 +38,12 @@ fn feed(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Spooled, Tally) {
         let (tally, result) = intake.work(&mut session, n, 0);
         sum.appended.records += tally.appended.records;
         sum.blocks += tally.blocks;
-        sum.refused_blocks.extend(tally.refused_blocks);
-        sum.refused_records.extend(tally.refused_records);
+        for (fault, blocks) in tally.refused_blocks {
+            add(&mut sum.refused_blocks, fault, blocks);
+        }
+        for (fault, records) in tally.refused_records {
+            add(&mut sum.refused_records, fault, records);
+        }
         if result.is_err() {
             break;
         }
@@ -109,7 +113,7 @@ fn a_block_whose_count_lies_is_refused_whole() {
         write_block(&[numbered("t", 2)], PLAIN, &MARKER, &mut bytes);
         let (_, tally) = feed(&bytes, &[READ_BYTES], Limits::default());
         assert_eq!((tally.appended.records, tally.blocks), (1, 1), "count {count}");
-        assert_eq!(tally.refused_blocks, [BlockFault::CountMismatch], "count {count}");
+        assert_eq!(tally.refused_blocks, [(BlockFault::CountMismatch, 1)], "count {count}");
     }
 }
 
@@ -126,6 +130,6 @@ fn a_block_that_tags_would_blow_up_is_refused() {
     bytes.extend(MARKER);
     let limits = Limits { decompressed_bytes: 10_000, ..Limits::default() };
     let (topics, tally) = feed(&bytes, &[READ_BYTES], limits);
-    assert_eq!(tally.refused_blocks, [BlockFault::DecompressedTooLarge]);
+    assert_eq!(tally.refused_blocks, [(BlockFault::DecompressedTooLarge, 1)]);
     assert_eq!(topics, []);
 }
