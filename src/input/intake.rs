@@ -248,10 +248,11 @@ impl Intake {
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };
-        let mut of_block = Tally::default();
+        let (mut of_block, mut shown) = (Tally::default(), Vec::new());
         let result = body.and_then(|body| {
             rules.spool.append(tally.now_ms, |append| {
-                let mut entry = Entry { rules: &rules, append, tally: &mut of_block };
+                let shown = rules.record_log.map(|_| &mut shown);
+                let mut entry = Entry { rules: &rules, append, tally: &mut of_block, shown };
                 match &block.plan {
                     Plan::Native => entry.native(body, block.records),
                     Plan::Project(plan) => {
@@ -275,6 +276,9 @@ impl Intake {
                 for (fault, records) in of_block.refused_records {
                     tally.refuse_records(fault, records);
                 }
+                if let Some(log) = rules.record_log {
+                    log.records(&shown);
+                }
             }
             Err(fault) => tally.refuse_block(fault),
         }
@@ -297,6 +301,8 @@ struct Entry<'a, 'b> {
     append: &'a mut Append<'b>,
     /// Of this block, which may still be refused.
     tally: &'a mut Tally,
+    /// The records, tags added, if they are to be logged once the block is accepted.
+    shown: Option<&'a mut Vec<u8>>,
 }
 
 impl Entry<'_, '_> {
@@ -354,8 +360,8 @@ impl Entry<'_, '_> {
         self.append.record(shape.topic, shape.datapoints, bytes_max, |out| {
             let before = out.len();
             ocf::splice(bytes, shape, &decision.add, out);
-            if let Some(log) = &self.rules.record_log {
-                log.record(&out[before..]);
+            if let Some(shown) = &mut self.shown {
+                shown.extend_from_slice(&out[before..]);
             }
         });
         self.tally.worked_bytes += bytes_max;

@@ -279,3 +279,16 @@ fn each_kind_of_refusal_is_logged_with_its_own_number() {
     assert_eq!(logged("bad_record", "blocks"), [Some(1)]);
     assert_eq!(logged("too_many_tags", "records"), [Some(2)]);
 }
+
+#[test]
+fn the_log_of_records_has_none_of_a_refused_block() {
+    let line = Line::start(&["--record-input-log"]);
+    let refused = ocf::raw_block(3, &ocf::bodies(&line.records(0..2)));
+    line.collector.send(&[header(), refused, line.block(2..4)].concat());
+    line.check_arrived(&[2, 3]);
+    let log = line.collector.log();
+    let logged = log.iter().filter(|line| line.contains("RECORD IN"));
+    let numbers: Vec<bool> =
+        logged.map(|line| line.contains("number=2@") || line.contains("number=3@")).collect();
+    assert_eq!(numbers, [true, true], "{log:#?}");
+}
