@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::intake::{Intake, Session, Tally};
+use super::intake::{Intake, Session};
 use super::listener::Shared;
 use super::pace::Pace;
 use super::registry::{Registration, Shed};
 use super::socket::Socket;
+use super::tally::Tally;
 use crate::ocf::StreamFault;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::record_log::RecordLog;
+use super::tally::Tally;
 use crate::enrich::Enricher;
 use crate::ocf::{
-    self, Block, BlockFault, Codec, Decompressor, Event, Limits, Plan, PlanCache, RecordFault, Scratch, Step,
-    Stream, StreamFault,
+    self, Block, BlockFault, Codec, Decompressor, Event, Limits, Plan, PlanCache, Scratch, Step, Stream,
+    StreamFault,
 };
 use crate::spool::{Append, Appended, Spool};
 
@@ -19,9 +20,6 @@ pub(super) const READ_BYTES: usize = 256 << 10;
 
 /// While a header is incomplete or a marker is searched for, this much is looked at in one go.
 const OPEN_ENDED_STEP: usize = 16 << 10;
-
-/// A turn ends behind the block with which its blocks have become this much. A read of uncompressed blocks never does.
-const TURN_BYTES: usize = 2 << 20;
 
 /// A block's records, tags added, may have this many times `input-decompressed-bytes-max`.
 const SPLICE_FACTOR_MAX: usize = 2;
@@ -57,48 +55,6 @@ impl Session {
     /// Whether the header has come.
     pub(super) fn has_header(&self) -> bool {
         self.stream.has_header()
-    }
-}
-
-/// What came of some bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// When they came, Unix time in milliseconds.
-    pub(super) now_ms: u64,
-    pub(super) appended: Appended,
-    pub(super) headers: u64,
-    pub(super) blocks: u64,
-    /// Blocks that were refused as a whole, by why.
-    pub(super) refused_blocks: Vec<(BlockFault, u64)>,
-    /// Records that were refused one by one, in blocks that were accepted, by why.
-    pub(super) refused_records: Vec<(RecordFault, u64)>,
-    /// Bytes passed over on the search for a marker.
-    pub(super) skipped_bytes: u64,
-    /// Accepted records by enrichment: full, partial, none.
-    pub(super) enrichment: [u64; 3],
-    /// Bytes that were worked on: of records, or of what was made of compressed blocks.
-    worked_bytes: usize,
-}
-
-impl Tally {
-    /// Whether this was enough for one turn.
-    fn is_enough(&self) -> bool {
-        self.worked_bytes >= TURN_BYTES
-    }
-
-    fn refuse_block(&mut self, fault: BlockFault) {
-        add(&mut self.refused_blocks, fault, 1);
-    }
-
-    fn refuse_records(&mut self, fault: RecordFault, more: u64) {
-        add(&mut self.refused_records, fault, more);
-    }
-}
-
-fn add<F: PartialEq>(sums: &mut Vec<(F, u64)>, fault: F, more: u64) {
-    match sums.iter_mut().find(|(known, _)| *known == fault) {
-        Some((_, sum)) => *sum += more,
-        None => sums.push((fault, more)),
     }
 }
 

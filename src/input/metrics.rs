@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::connection::End;
-use super::intake::Tally;
+use super::tally::Tally;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};
 

@@ -28,6 +28,7 @@ mod record_log;
 mod registry;
 mod settings;
 mod socket;
+mod tally;
 
 use std::io;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::enrich;
+use crate::ocf::RecordFault;
 use crate::ocf::testing::{PLAIN, numbered, records, write_block, write_header, write_record};
 use crate::spool::{self, WhenFull};
 
@@ -39,10 +40,10 @@ fn feed(bytes: &[u8], pieces: &[usize], limits: Limits) -> (Spooled, Tally) {
         sum.appended.records += tally.appended.records;
         sum.blocks += tally.blocks;
         for (fault, blocks) in tally.refused_blocks {
-            add(&mut sum.refused_blocks, fault, blocks);
+            (0..blocks).for_each(|_| sum.refuse_block(fault));
         }
         for (fault, records) in tally.refused_records {
-            add(&mut sum.refused_records, fault, records);
+            sum.refuse_records(fault, records);
         }
         if result.is_err() {
             break;
