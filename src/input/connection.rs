@@ -100,8 +100,12 @@ impl Connection {
         debug!(%peer, "connection opened");
         let mut session = Session::default();
         let end = self.read_to_end(&mut session).await;
-        if session.is_partial() && session.has_header() {
-            self.salvage(&mut session, true);
+        while session.is_partial() && session.has_header() {
+            let salvaged = self.salvage(&mut session, true);
+            if salvaged.is_err() || !session.has_more() {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         if !matches!(end, End::Closed | End::Torn) {
             self.socket.reset_on_close();
@@ -134,12 +138,11 @@ impl Connection {
                     },
                     () = pace.tick() => turn = Turn::Tick,
                     () = sleep_until(deadline) => {
-                        // A torn stream may have made us wait for a size that was never meant; then it heals.
                         partial_since = None;
-                        if !session.has_header() || self.salvage(session, false) == 0 {
-                            return End::Timeout(shared.block_timeout);
+                        match self.wait_no_longer(session) {
+                            Some(end) => return end,
+                            None => continue,
                         }
-                        continue;
                     }
                 }
             }
@@ -202,11 +205,26 @@ impl Connection {
         Ok(Received { bytes, progress: tally.blocks > 0 || tally.headers > 0 })
     }
 
+    /// The rest of a header or block did not come in time. Gives the end that this is, if it is one.
+    fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
+        let timeout = End::Timeout(self.shared.block_timeout);
+        if !session.has_header() {
+            return Some(timeout);
+        }
+        // A torn stream may have made us wait for a size that was never meant; then it heals.
+        match self.salvage(session, false) {
+            Ok(0) if !session.has_more() => Some(timeout),
+            Ok(_) => None,
+            Err(fault) => Some(End::Fault(fault)),
+        }
+    }
+
     /// Takes good blocks in that hide in a half-sent one. Says how many there were.
-    fn salvage(&self, session: &mut Session, is_over: bool) -> u64 {
-        let tally = self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms(), is_over));
+    fn salvage(&self, session: &mut Session, is_over: bool) -> Result<u64, StreamFault> {
+        let (tally, result) =
+            self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms(), is_over));
         self.note(session, &tally, 0);
-        tally.blocks
+        result.map(|()| tally.blocks)
     }
 
     /// Counts and logs what came of some bytes.

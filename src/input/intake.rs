@@ -105,28 +105,41 @@ impl Intake {
     }
 
     /// The rest of a half-sent block is not going to come: it is refused, and good blocks behind a torn one's wrong size
-    /// are taken in. The beginning of a block behind those is kept, unless the connection is over.
-    pub(super) fn salvage(&mut self, session: &mut Session, now_ms: u64, is_over: bool) -> Tally {
+    /// are taken in, as many as one turn may have. The beginning of a block behind those is kept, unless the connection
+    /// is over.
+    pub(super) fn salvage(
+        &mut self,
+        session: &mut Session,
+        now_ms: u64,
+        is_over: bool,
+    ) -> (Tally, Result<(), StreamFault>) {
         let mut tally = Tally { now_ms, ..Tally::default() };
         let mut carry = std::mem::take(&mut session.carry);
+        // What the last turn left over may be whole.
+        let mut is_left_over = std::mem::take(&mut session.has_more);
         let mut at = 0;
-        while at < carry.len() {
-            let is_half_sent = session.stream.in_block();
-            if !is_half_sent && !session.stream.is_suspect() || is_half_sent && tally.blocks > 0 && !is_over {
-                break;
+        while at < carry.len() && !tally.is_enough() {
+            if !std::mem::take(&mut is_left_over) {
+                let is_half_sent = session.stream.in_block();
+                if !is_half_sent && !session.stream.is_suspect()
+                    || is_half_sent && tally.blocks > 0 && !is_over
+                {
+                    break;
+                }
+                if is_half_sent {
+                    tally.refuse_block(BlockFault::Truncated);
+                }
+                session.stream.give_up_block();
             }
-            if is_half_sent {
-                tally.refuse_block(BlockFault::Truncated);
+            match self.run(session, &carry[at..], &mut tally) {
+                Ok(taken) => at += taken,
+                Err(fault) => return (tally, Err(fault)),
             }
-            session.stream.give_up_block();
-            // A fault means that the stream is over, which it is.
-            let Ok(taken) = self.run(session, &carry[at..], &mut tally) else { break };
-            at += taken;
         }
+        session.has_more = tally.is_enough() && at < carry.len();
         carry.drain(..at);
-        session.has_more = false;
         session.carry = carry;
-        tally
+        (tally, Ok(()))
     }
 
     fn feed(
