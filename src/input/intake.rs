@@ -56,6 +56,21 @@ impl Session {
     pub(super) fn has_header(&self) -> bool {
         self.stream.has_header()
     }
+
+    /// Carries so much more. Room for it is made as the bytes come, and not for more than the stream wants to see.
+    fn carry(&mut self, bytes: &[u8]) {
+        let len = self.carry.len() + bytes.len();
+        if len > self.carry.capacity() {
+            let room = (2 * self.carry.len()).min(self.need).max(len);
+            self.carry.reserve_exact(room - self.carry.len());
+        }
+        self.carry.extend_from_slice(bytes);
+    }
+
+    /// Carries what was carried before, but for what was taken, and no room besides.
+    fn keep(&mut self, carry: Vec<u8>, taken: usize) {
+        self.carry = if taken == 0 { carry } else { carry[taken..].to_vec() };
+    }
 }
 
 /// What all connections share, and every workbench uses.
@@ -114,7 +129,7 @@ impl Intake {
         is_over: bool,
     ) -> (Tally, Result<(), StreamFault>) {
         let mut tally = Tally { now_ms, ..Tally::default() };
-        let mut carry = std::mem::take(&mut session.carry);
+        let carry = std::mem::take(&mut session.carry);
         // What the last turn left over may be whole.
         let mut is_left_over = std::mem::take(&mut session.has_more);
         let mut at = 0;
@@ -137,8 +152,7 @@ impl Intake {
             }
         }
         session.has_more = tally.is_enough() && at < carry.len();
-        carry.drain(..at);
-        session.carry = carry;
+        session.keep(carry, at);
         (tally, Ok(()))
     }
 
@@ -153,23 +167,20 @@ impl Intake {
             session.has_more = false;
             let least = if session.stream.is_open_ended() { OPEN_ENDED_STEP } else { 1 };
             let wanted = session.need.saturating_sub(session.carry.len()).max(least).min(bytes.len());
-            session.carry.extend_from_slice(&bytes[..wanted]);
+            session.carry(&bytes[..wanted]);
             bytes = &bytes[wanted..];
             if session.carry.len() < session.need {
                 return Ok(());
             }
-            let mut carry = std::mem::take(&mut session.carry);
+            let carry = std::mem::take(&mut session.carry);
             let taken = self.run(session, &carry, tally)?;
-            if taken < carry.len() {
-                carry.drain(..taken);
-                session.carry = carry;
-            }
+            session.keep(carry, taken);
         }
         let mut taken = 0;
         if session.carry.is_empty() && !bytes.is_empty() {
             taken = self.run(session, bytes, tally)?;
         }
-        session.carry.extend_from_slice(&bytes[taken..]);
+        session.carry(&bytes[taken..]);
         session.has_more = tally.is_enough() && !session.carry.is_empty();
         Ok(())
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::enrich;
 use crate::ocf::RecordFault;
-use crate::ocf::testing::{PLAIN, numbered, records, write_block, write_header, write_record};
+use crate::ocf::testing::{PLAIN, numbered, pieces, records, write_block, write_header, write_record};
 use crate::spool::{self, Reader, WhenFull};
 
 const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
@@ -207,11 +207,35 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_header_do_no_harm(noise in proptest::collection::vec(any::<u8>(), 0..2000), piece in 1usize..50) {
-        let mut bytes = Vec::new();
-        write_header(&MARKER, None, &mut bytes);
-        bytes.extend(noise);
-        feed(&bytes, &[piece], Limits::default());
+    fn any_bytes_behind_a_header_do_no_harm(
+        pieces in proptest::collection::vec(pieces(MARKER), 0..40),
+        reads in proptest::collection::vec(1usize..300, 1..10),
+        silent in proptest::collection::vec(any::<bool>(), 1..5),
+    ) {
+        // A header fits just so, a block of two records does, and one of three does not.
+        let limits = Limits { header_bytes: 601, block_bytes: 60, ..Limits::default() };
+        let mut bench = Bench::new(limits.clone());
+        let bytes = [header(None), pieces.concat()].concat();
+        let (mut rest, mut reads, mut silent) = (&bytes[..], reads.iter().cycle(), silent.iter().cycle());
+        while !rest.is_empty() {
+            let (read, behind) = rest.split_at((*reads.next().unwrap()).min(rest.len()));
+            rest = behind;
+            if bench.read(read).is_err() {
+                break;
+            }
+            if bench.session.has_header() && *silent.next().unwrap() {
+                bench.salvage(false);
+            }
+            let most = if bench.session.has_header() {
+                2 * ocf::varint::LONG_BYTES_MAX + limits.block_bytes + MARKER.len()
+            } else {
+                limits.header_bytes + 1
+            };
+            let carried = bench.session.carried();
+            prop_assert!(carried <= most + read.len(), "{carried} bytes are kept, {most} are enough");
+        }
+        let (accepted, refused) = (bench.sum.blocks, bench.sum.refused_blocks.len());
+        prop_assert!(accepted as usize <= pieces.len() && refused <= BlockFault::ALL.len());
     }
 }
 
@@ -310,6 +334,7 @@ fn what_a_wrong_size_has_swallowed_is_salvaged_and_the_next_block_kept() {
     assert_eq!((bench.sum.blocks, bench.sum.appended.records), (2, 4));
     assert_eq!(bench.sum.refused_blocks, [(BlockFault::Truncated, 1)]);
     assert_eq!(bench.sum.skipped_bytes, torn.len() as u64);
+    assert_eq!(bench.session.carried(), half.len(), "of memory as well");
     bench.send(rest);
     assert_eq!((bench.sum.blocks, bench.session.carried()), (3, 0));
     assert_eq!(bench.sum.refused_blocks, [(BlockFault::Truncated, 1)]);
