@@ -212,8 +212,9 @@ impl Connection {
             return Some(timeout);
         }
         // A torn stream may have made us wait for a size that was never meant; then it heals.
+        let was_on_trial = session.is_on_trial();
         match self.salvage(session, false) {
-            Ok(0) if !session.has_more() => Some(timeout),
+            Ok(0) if !was_on_trial && !session.has_more() => Some(timeout),
             Ok(_) => None,
             Err(fault) => Some(End::Fault(fault)),
         }

@@ -57,6 +57,11 @@ impl Session {
         self.stream.has_header()
     }
 
+    /// Whether what has come in part is only taken for a block, because a lost marker was found before it.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.stream.is_suspect()
+    }
+
     /// Carries so much more. Room for it is made as the bytes come, and not for more than the stream wants to see.
     fn carry(&mut self, bytes: &[u8]) {
         let len = self.carry.len() + bytes.len();

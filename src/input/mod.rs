@@ -13,9 +13,9 @@
 //!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first; one that
 //!   has, only where none of those holds anything.
 //! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
-//!   and records do not end it. What does: a stream that cannot be read at all, a header or block that stays half sent
-//!   for `input-block-timeout`, and want of room while it has sent nothing. It is then reset rather than closed, which
-//!   costs the sender one block instead of two.
+//!   and records do not end it, nor does what looks like the beginning of a block behind a torn one. What does: a stream
+//!   that cannot be read at all, a header or block that stays half sent for `input-block-timeout`, and want of room
+//!   while it has sent nothing. It is then reset rather than closed, which costs the sender one block instead of two.
 //! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
 mod connection;

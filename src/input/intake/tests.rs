@@ -420,3 +420,18 @@ fn a_lost_marker_and_silence_are_one_refused_block_and_nothing_is_waited_for() {
     assert_eq!(bench.sum.refused_blocks, [(BlockFault::MarkerLost, 1)]);
     assert_eq!(bench.accepted(), [0.0, 1.0, 6.0, 7.0]);
 }
+
+#[test]
+fn a_block_on_trial_is_given_up_without_a_word() {
+    // As the module tears its stream: one block within another, whose rest looks like the beginning of a third.
+    let mut bench = Bench::new(Limits::default());
+    bench.send(&[&header(None)[..], &torn_block(3), &torn_block(10_000)[..20]].concat());
+    let refused = [(BlockFault::MarkerLost, 1)];
+    assert_eq!((bench.session.is_partial(), bench.session.is_on_trial()), (true, true));
+    assert_eq!(bench.sum.refused_blocks, refused);
+    bench.salvage(false);
+    assert_eq!((bench.session.is_partial(), bench.session.is_on_trial()), (false, false));
+    bench.send(&[block(0..2), block(2..4)].concat());
+    assert_eq!(bench.sum.refused_blocks, refused);
+    assert_eq!(bench.accepted(), [2.0, 3.0]);
+}
