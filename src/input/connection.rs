@@ -159,7 +159,10 @@ impl Connection {
             }
             match self.take_turn(session, turn) {
                 Ok(Received { bytes, progress }) => {
-                    if turn != Turn::More {
+                    if session.is_partial() {
+                        // The rest is on its way, and its time is running.
+                        pace.hurry(&self.socket);
+                    } else if turn != Turn::More {
                         pace.note(bytes, turn == Turn::Tick, &self.socket);
                     }
                     if progress || !session.is_partial() {
