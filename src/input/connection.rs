@@ -21,6 +21,9 @@ use crate::ocf::StreamFault;
 const DRAIN: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
 
+/// After so many bytes of one connection others have their turn.
+const READ_ON_BYTES: usize = 2 << 20;
+
 /// Why a connection ended. The name is the metric label.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
@@ -122,6 +125,7 @@ impl Connection {
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
         let mut partial_since: Option<Instant> = None;
+        let mut read_on = 0;
         loop {
             let mut turn = Turn::More;
             if !session.has_more() {
@@ -159,6 +163,7 @@ impl Connection {
             }
             match self.take_turn(session, turn) {
                 Ok(Received { bytes, progress }) => {
+                    read_on += bytes.unwrap_or(0);
                     if session.is_partial() {
                         // The rest is on its way, and its time is running.
                         pace.hurry(&self.socket);
@@ -172,7 +177,12 @@ impl Connection {
                 Err(end) => return end,
             }
             // A sender that is faster than we are must not keep the thread for itself.
-            tokio::task::consume_budget().await;
+            if session.has_more() || read_on >= READ_ON_BYTES {
+                read_on = 0;
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::consume_budget().await;
+            }
         }
     }
 

@@ -184,3 +184,114 @@ impl Handle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::ocf::testing::{PLAIN, numbered, write_block, write_header, write_record};
+    use crate::ocf::{Limits, varint};
+    use crate::{enrich, spool};
+
+    const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
+
+    /// An input that nothing holds back, and its spool.
+    async fn input(drain: watch::Receiver<bool>) -> (Input, Spool) {
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            connections_max: 10.try_into().unwrap(),
+            block_timeout: Duration::from_secs(60),
+            linger: Duration::ZERO,
+            limits: Limits::default(),
+            record_log: false,
+            hexdump: false,
+        };
+        let spool_config =
+            spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
+        let spool = Spool::in_memory(spool_config, spool::Framing::default());
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let enricher = Enricher::fixed(&enrich::Config::default());
+        (Input::listen(&config, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+    }
+
+    /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.
+    fn large_blocks(blocks: usize) -> Vec<u8> {
+        let mut record = numbered("t", 1);
+        record.tags[0].value = vec![b'v'; 1_000_000];
+        let mut body = Vec::new();
+        (0..4).for_each(|_| write_record(&record, PLAIN, &mut body));
+        let body = zstd::bulk::compress(&body, 3).unwrap();
+        let mut bytes = Vec::new();
+        write_header(&MARKER, Some("zstandard"), &mut bytes);
+        for _ in 0..blocks {
+            varint::write_long(4, &mut bytes);
+            varint::write_bytes(&body, &mut bytes);
+            bytes.extend(MARKER);
+        }
+        bytes
+    }
+
+    /// Lets the other tasks, which are all on this thread, have their turns until
+    /// `so` of the records that were accepted.
+    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
+        while !so(spool.snapshot().accepted) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_behind_each_large_block_of_a_read() {
+        const BLOCKS: usize = 30;
+        let (_stays, drain) = watch::channel(false);
+        let (input, spool) = input(drain).await;
+        let mut sender = TcpStream::connect(input.handle().listen()).await.unwrap();
+        sender.write_all(&large_blocks(BLOCKS)).await.unwrap();
+        let input = tokio::spawn(input.run());
+        let mut before = 0;
+        until(&spool, |accepted| {
+            assert!(accepted <= before + 4, "{before} records were accepted, and then {accepted}");
+            before = accepted;
+            accepted == 4 * BLOCKS as u64
+        })
+        .await;
+        input.abort();
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_sender_never_pauses() {
+        const RECORD_BYTES: usize = 10_000;
+        let (_stays, drain) = watch::channel(false);
+        let (input, spool) = input(drain).await;
+        let mut sender = std::net::TcpStream::connect(input.handle().listen()).unwrap();
+        let mut record = numbered("t", 1);
+        record.tags[0].value = vec![b'v'; RECORD_BYTES];
+        let mut block = Vec::new();
+        write_block(&vec![record; 10], PLAIN, &MARKER, &mut block);
+        let mut header = Vec::new();
+        write_header(&MARKER, None, &mut header);
+        let sender = std::thread::spawn(move || {
+            let mut result = sender.write_all(&header);
+            while result.is_ok() {
+                result = sender.write_all(&block);
+            }
+        });
+        let input = tokio::spawn(input.run());
+        let mut before = 0;
+        until(&spool, |accepted| {
+            let more = (accepted - before) as usize * RECORD_BYTES;
+            assert!(more <= 3 << 20, "{more} bytes of one connection were read on");
+            before = accepted;
+            accepted > 5000
+        })
+        .await;
+        input.abort();
+        _ = input.await;
+        sender.join().unwrap();
+    }
+}
