@@ -3,54 +3,12 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-use crate::support::collector::Collector;
-use crate::support::kafka::{Broker, unique};
+use crate::support::kafka::Broker;
+use crate::support::line::{Line, ended, header, refused};
 use crate::support::ocf::{self, Blocks};
-use crate::support::record::{Record, numbered};
-use crate::support::sender::Sender;
+use crate::support::record::Record;
+use crate::support::sender::{Ending, Sender};
 use crate::support::{consumer, eventually, once};
-
-/// A collector at the shared broker, and a topic of its own.
-struct Line {
-    collector: Collector,
-    topic: String,
-}
-
-impl Line {
-    fn start(more: &[&str]) -> Line {
-        let args = [&["--kafka-topic-prefix", ""], more].concat();
-        Line { collector: Collector::start(Broker::shared().bootstrap(), &args), topic: unique("input") }
-    }
-
-    fn records(&self, numbers: std::ops::Range<u32>) -> Vec<Record> {
-        numbered(&self.topic, numbers)
-    }
-
-    fn block(&self, numbers: std::ops::Range<u32>) -> Vec<u8> {
-        ocf::block(&self.records(numbers))
-    }
-
-    /// Exactly these numbers arrive, in this order.
-    fn check_arrived(&self, expected: &[u32]) {
-        self.collector.wait_accepted(expected.len() as u64);
-        self.collector.wait_delivered(expected.len() as u64);
-        let messages = consumer::read(Broker::shared().bootstrap(), &self.topic, expected.len());
-        let arrived: Vec<u32> = consumer::records(&messages).iter().map(Record::number).collect();
-        assert_eq!(arrived, expected);
-    }
-
-    /// Waits until this counter of the status of the input is what it should be.
-    fn wait_input(&self, counter: &str, expected: u64) {
-        eventually(&format!("input.{counter} is {expected}"), || {
-            let input = self.collector.status()["input"].clone();
-            once(input[counter] == expected, || format!("{input}"))
-        });
-    }
-}
-
-fn header() -> Vec<u8> {
-    ocf::header(ocf::SCHEMA, Some("null"))
-}
 
 #[test]
 fn a_sender_that_is_silent_after_its_header_is_kept_and_served_when_it_speaks() {
@@ -73,19 +31,28 @@ fn a_sender_of_garbage_is_closed_and_counted_and_others_go_on() {
     let line = Line::start(&[]);
     let mut good = line.collector.sender();
     good.send(&header());
-    for garbage in
-        [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 100], &[0xFF; 5000], b"Obj\x02", b"Obj\x01\x03\x80\x80"]
-    {
+    for (garbage, reason, ending) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "not_ocf", Ending::Reset),
+        (&[0; 100], "not_ocf", Ending::Reset),
+        (&[0xFF; 5000], "not_ocf", Ending::Reset),
+        (b"Obj\x02", "not_ocf", Ending::Reset),
+        // Here it is the sender that ends.
+        (b"Obj\x01\x03\x80\x80", "torn", Ending::EndOfStream),
+    ] {
+        let series = ended(reason);
+        let before = line.collector.metric(&series);
         let mut bad = line.collector.sender();
         // It may be closed before it has written all.
         let _ = bad.try_send(garbage);
         bad.half_close_if_open();
-        eventually("the connection is ended", || once(bad.is_closed(), || format!("after {garbage:?}")));
+        assert_eq!(bad.wait_ending(), ending, "after {garbage:?}");
+        line.collector.wait_metric(&series, before + 1);
     }
     good.send(&line.block(0..10));
     line.check_arrived(&(0..10).collect::<Vec<_>>());
-    let closed = line.collector.status()["input"]["closed_connections"].as_u64();
-    assert!(closed >= Some(3), "{closed:?} of five senders of garbage are counted");
+    let counted = ["not_ocf", "torn"].map(|reason| line.collector.metric(&ended(reason)));
+    assert_eq!(counted, [4, 1]);
+    assert_eq!(line.collector.status()["input"]["closed_connections"], 4);
 }
 
 #[test]
@@ -104,8 +71,8 @@ fn a_torn_stream_heals_and_costs_only_the_torn_blocks() {
     // Where the second block's marker ends, whole blocks begin again only after the first one's rest.
     let healed: Vec<u32> = (0..10).chain(210..230).collect();
     line.check_arrived(&healed);
-    let refused = line.collector.status()["input"]["refused_blocks"].as_u64();
-    assert!(refused >= Some(1), "{refused:?} blocks refused");
+    assert_eq!(line.collector.metric(&refused("blocks", "marker_lost")), 1);
+    assert_eq!(line.collector.status()["input"]["refused_blocks"], 1);
     sender.send(&line.block(230..240));
     line.check_arrived(&healed.into_iter().chain(230..240).collect::<Vec<_>>());
     assert!(!sender.is_closed(), "a torn stream is no reason to end a session");

@@ -4,6 +4,7 @@ pub(crate) mod collector;
 pub(crate) mod consumer;
 pub(crate) mod http;
 pub(crate) mod kafka;
+pub(crate) mod line;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
 pub(crate) mod producer;
