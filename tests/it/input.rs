@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-use crate::support::kafka::Broker;
+use crate::support::collector::{AGENT, Collector};
+use crate::support::kafka::{Broker, unique};
 use crate::support::line::{Line, ended, header, refused};
 use crate::support::ocf::{self, Blocks};
-use crate::support::record::Record;
+use crate::support::record::{Datapoint, Record, Tag};
 use crate::support::sender::{Ending, Sender};
 use crate::support::{consumer, eventually, once};
 
@@ -203,6 +204,173 @@ fn xz_is_read() {
         out.write_all(plain).unwrap();
         out.finish().unwrap()
     });
+}
+
+/// Sends one record, written as `schema` says, and compares what arrives.
+fn check_schema(schema: &str, body: &[u8], expected: Record) {
+    let prefix = unique("schema") + "-";
+    let kafka = Broker::shared().bootstrap();
+    let collector = Collector::start(kafka, &["--kafka-topic-prefix", &prefix]);
+    collector.send(&[ocf::header(schema, None), ocf::raw_block(1, body)].concat());
+    collector.wait_delivered(1);
+    let messages = consumer::read(kafka, &(prefix + &expected.topic), 1);
+    assert_eq!(consumer::records(&messages), [expected.with_tag("agent_id", AGENT)]);
+}
+
+/// A record of a tag and two datapoints.
+fn foreign() -> Record {
+    let datapoint = |name: &str, time_ms, value| Datapoint { name: name.to_owned(), time_ms, value };
+    Record {
+        topic: "t".to_owned(),
+        tags: vec![Tag::new("k", "v")],
+        datapoints: vec![datapoint("n", -1, 2.0), datapoint("n", 1_470_000_000_000, 0.5)],
+    }
+}
+
+/// An array of one block.
+fn array(items: &[Vec<u8>]) -> Vec<u8> {
+    [ocf::size(items.len()), items.concat(), vec![0]].concat()
+}
+
+fn tags() -> Vec<u8> {
+    array(&[[ocf::string("k"), ocf::string("v")].concat()])
+}
+
+fn double(value: f64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+#[test]
+fn the_dialect_of_may_2016_is_read() {
+    let schema = r#"{"type":"record","name":"MetricList","namespace":"dcos.metrics","fields":[
+        {"name":"topic","type":"string"},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"Tag","fields":[
+            {"name":"key","type":"string"},{"name":"value","type":"string"}]}}},
+        {"name":"metrics","type":{"type":"array","items":{"type":"record","name":"Metric","fields":[
+            {"name":"name","type":"string"},
+            {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
+                {"name":"time","type":"long"},{"name":"value","type":"double"}]}}}]}}}]}"#;
+    let points =
+        [[ocf::long(-1), double(2.0)].concat(), [ocf::long(1_470_000_000_000), double(0.5)].concat()];
+    let metric = [ocf::string("n"), array(&points)].concat();
+    check_schema(schema, &[ocf::string("t"), tags(), array(&[metric])].concat(), foreign());
+}
+
+#[test]
+fn fields_in_another_order_and_more_of_them_are_read() {
+    let schema = r#"{"type":"record","name":"Mine","fields":[
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"value","type":"double"},{"name":"unit","type":{"type":"enum","name":"U","symbols":["A","B"]}},
+            {"name":"name","type":"string"},{"name":"time_ms","type":"long"}]}}},
+        {"name":"extra","type":{"type":"map","values":"string"}},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"value","type":"string"},{"name":"key","type":"string"}]}}},
+        {"name":"topic","type":"string"}]}"#;
+    let point = |time, value| [double(value), ocf::long(1), ocf::string("n"), ocf::long(time)].concat();
+    let datapoints = array(&[point(-1, 2.0), point(1_470_000_000_000, 0.5)]);
+    let extra = array(&[[ocf::string("a"), ocf::string("b")].concat()]);
+    let tags = array(&[[ocf::string("v"), ocf::string("k")].concat()]);
+    check_schema(schema, &[datapoints, extra, tags, ocf::string("t")].concat(), foreign());
+}
+
+#[test]
+fn unions_with_null_are_read() {
+    let schema = r#"{"type":"record","name":"MetricList","fields":[
+        {"name":"topic","type":["null","string"]},
+        {"name":"tags","type":["null",{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"key","type":"string"},{"name":"value","type":["string","null"]}]}}]},
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"name","type":"string"},{"name":"time_ms","type":["null","long"]},
+            {"name":"value","type":["null","double"]}]}}}]}"#;
+    let point =
+        |time, value| [ocf::string("n"), ocf::long(1), ocf::long(time), ocf::long(1), double(value)].concat();
+    let tags = array(&[[ocf::string("k"), ocf::long(0), ocf::string("v")].concat()]);
+    let datapoints = array(&[point(-1, 2.0), point(1_470_000_000_000, 0.5)]);
+    let body = [ocf::long(1), ocf::string("t"), ocf::long(1), tags, datapoints].concat();
+    check_schema(schema, &body, foreign());
+}
+
+#[test]
+fn smaller_numbers_and_bytes_for_strings_are_read() {
+    let schema = r#"{"type":"record","name":"MetricList","fields":[
+        {"name":"topic","type":"bytes"},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"key","type":"bytes"},{"name":"value","type":"bytes"}]}}},
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"name","type":"bytes"},{"name":"time_ms","type":"int"},{"name":"value","type":"float"}]}}}]}"#;
+    let point = |time, value: f32| [ocf::string("n"), ocf::long(time), value.to_le_bytes().to_vec()].concat();
+    let mut expected = foreign();
+    expected.datapoints[1].time_ms = i64::from(i32::MAX);
+    let datapoints = array(&[point(-1, 2.0), point(i64::from(i32::MAX), 0.5)]);
+    check_schema(schema, &[ocf::string("t"), tags(), datapoints].concat(), expected);
+}
+
+/// Sends this between two good blocks. It is refused for `reason`, and the good ones arrive.
+fn check_limit(args: &[&str], what: &str, reason: &str, refused_block: impl Fn(&Record) -> Vec<u8>) {
+    let line = Line::start(args);
+    let record = Record::numbered(&line.topic, 1);
+    line.collector.send(&[header(), line.block(0..1), refused_block(&record), line.block(2..3)].concat());
+    line.check_arrived(&[0, 2]);
+    assert_eq!(line.collector.metric(&refused(what, reason)), 1, "{what} refused for {reason}");
+}
+
+#[test]
+fn a_block_over_its_limit_is_refused() {
+    let args = ["--input-block-bytes-max", "1KiB", "--input-record-bytes-max", "1KiB"];
+    check_limit(&args, "blocks", "too_large", |record| {
+        ocf::block(&[record.clone().with_tag("long", &"x".repeat(1024))])
+    });
+}
+
+#[test]
+fn a_block_over_its_limit_when_decompressed_is_refused() {
+    let others = ["--input-block-bytes-max", "1KiB", "--input-record-bytes-max", "1KiB"];
+    let line = Line::start(&[&["--input-decompressed-bytes-max", "1KiB"], &others[..]].concat());
+    let packed = |records: &[Record]| {
+        ocf::raw_block(records.len(), &zstd::bulk::compress(&ocf::bodies(records), 3).unwrap())
+    };
+    let long = Record::numbered(&line.topic, 1).with_tag("long", &"x".repeat(1024));
+    let good = packed(&line.records(0..1));
+    line.collector.send(&[ocf::header(ocf::SCHEMA, Some("zstandard")), packed(&[long]), good].concat());
+    line.check_arrived(&[0]);
+    assert_eq!(line.collector.metric(&refused("blocks", "decompressed_too_large")), 1);
+}
+
+#[test]
+fn a_record_over_its_limit_is_refused() {
+    check_limit(&["--input-record-bytes-max", "1KiB"], "records", "too_large", |record| {
+        ocf::block(&[record.clone().with_tag("long", &"x".repeat(1024))])
+    });
+}
+
+#[test]
+fn a_record_with_too_many_tags_is_refused() {
+    check_limit(&["--input-record-tags-max", "2"], "records", "too_many_tags", |record| {
+        ocf::block(&[record.clone().with_tag("a", "").with_tag("b", "")])
+    });
+}
+
+#[test]
+fn a_record_with_too_many_datapoints_is_refused() {
+    check_limit(&["--input-record-datapoints-max", "1"], "records", "too_many_datapoints", |record| {
+        let datapoints = [&record.datapoints[..], &record.datapoints].concat();
+        ocf::block(&[Record { datapoints, ..record.clone() }])
+    });
+}
+
+#[test]
+fn a_header_over_its_limits_ends_its_connection() {
+    let line = Line::start(&["--input-header-bytes-max", "1KiB", "--input-header-entries-max", "2"]);
+    let long = ocf::header(&(ocf::SCHEMA.to_owned() + &" ".repeat(1024)), Some("null"));
+    let many = [&b"Obj\x01"[..], &ocf::long(3)].concat();
+    for (header, reason) in [(long, "header_too_large"), (many, "header_entries")] {
+        let mut sender = line.collector.sender();
+        sender.send(&header);
+        assert_eq!(sender.wait_ending(), Ending::Reset, "{reason}");
+        line.collector.wait_metric(&ended(reason), 1);
+    }
+    line.collector.send(&[header(), line.block(0..1)].concat());
+    line.check_arrived(&[0]);
 }
 
 #[test]
