@@ -17,4 +17,5 @@ mod kafka_errors;
 mod outage;
 mod sample_producer;
 mod security;
+mod sessions;
 mod streams;

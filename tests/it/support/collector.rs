@@ -141,6 +141,14 @@ impl Collector {
         });
     }
 
+    /// Waits until the input is held by a full spool, or is not.
+    pub(crate) fn wait_held(&self, expected: bool) {
+        eventually(&format!("held is {expected}"), || {
+            let status = self.status();
+            once(status["input"]["held"] == expected, || format!("{status}"))
+        });
+    }
+
     /// The sentence of `/-/ready` on one part, once that is not ready.
     pub(crate) fn why_not_ready(&self, part: &str) -> String {
         eventually(&format!("{part} is not ready"), || {
