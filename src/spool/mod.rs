@@ -3,8 +3,9 @@
 //! # What it promises
 //! * A record is accepted when its chunk is appended. From then on the [ledger](Ledger) accounts for it, for each
 //!   output that was there: delivered, waiting, lost for a stated reason, set aside, or not wanted.
-//! * Records have numbers: one within their topic, and a [`Seq`] over all. Both run without gaps, within a topic in the
-//!   order of acceptance, over all in the order in which frames closed, so that a gap at the far end is a loss.
+//! * Records have numbers: one within their topic, and a [`Seq`](crate::record::Seq) over all. Both run without gaps,
+//!   within a topic in the order of acceptance, over all in the order in which frames closed, so that a gap at the far
+//!   end is a loss.
 //! * Appending never waits and never fails. Before a source reads more it asks [`Spool::admit`], which waits while the
 //!   spool is full and something will come of waiting.
 //! * An output that is slow, stuck or gone costs its own records, never another output's.
