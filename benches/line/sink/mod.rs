@@ -6,6 +6,7 @@
 
 mod api;
 mod batch;
+mod numbers;
 mod tally;
 mod walk;
 mod wire;
