@@ -18,6 +18,9 @@ use crate::{proc, send};
 /// are good ones, are delivered too.
 const STALL_MS: u64 = 15_000;
 
+/// How long the hostile sender may take to make its bytes and to connect.
+const HOSTILE_START: Duration = Duration::from_secs(60);
+
 /// How an attack is driven.
 pub(crate) struct Options {
     /// Cases whose name contains this.
@@ -32,6 +35,8 @@ pub(crate) struct Options {
 
 struct Outcome {
     connections: u64,
+    /// How many of them came about.
+    connected: u64,
     resident: u64,
     cpu: Duration,
     hostile: Value,
@@ -78,7 +83,7 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let (connections_text, ms) = (connections.to_string(), lasting.as_millis().to_string());
     let arguments = ["--to", &running.input, "--case", name, "--connections", &connections_text, "--ms", &ms];
     let hostile = Part::role("hostile", &arguments, true)?;
-    hostile.ready()?;
+    let connected = hostile.answer(HOSTILE_START)?["connected"].as_u64().unwrap_or(0);
     let counts = hostile.answer(lasting + Duration::from_secs(30))?;
     drop(hostile);
     // The sender tells when it is done, or that it was thrown out: the totals show which.
@@ -91,7 +96,7 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let ended = running.end()? && finished.get("error").is_none();
     let totals = sink.ask("totals", Duration::from_secs(5))?;
     let sent = plan["datapoints"].as_u64().unwrap_or(0);
-    Ok(Outcome { connections, resident, cpu, hostile: counts, sent, totals, ended })
+    Ok(Outcome { connections, connected, resident, cpu, hostile: counts, sent, totals, ended })
 }
 
 impl Outcome {
@@ -99,28 +104,35 @@ impl Outcome {
         self.totals["distinct"].as_u64().unwrap_or(0)
     }
 
+    fn hostile_count(&self, name: &str) -> u64 {
+        self.hostile[name].as_u64().unwrap_or(0)
+    }
+
     fn good(&self, ceiling: u64) -> bool {
         self.arrived() == self.sent
             && self.ended
+            && self.connected == self.connections
             && self.resident <= ceiling
             && self.totals["unreadable"] == 0
     }
 
     fn print(&self, name: &str, ceiling: u64) {
+        let missing = self.connections - self.connected;
         println!(
-            "{name:<22} {:>6} {:>8.1} {:>6.2} {:>8} {:>8} {:>8.1}  {}{}{}{}",
+            "{name:<22} {:>6} {:>8.1} {:>6.2} {:>8} {:>8} {:>8.1}  {}{}{}{}{}",
             self.connections,
             report::megabytes(self.resident),
             self.cpu.as_secs_f64(),
-            self.hostile["opened"],
-            self.hostile["closed_by_peer"],
-            report::megabytes(self.hostile["bytes"].as_u64().unwrap_or(0)),
+            self.hostile_count("opened"),
+            self.hostile_count("closed_by_peer"),
+            report::megabytes(self.hostile_count("bytes")),
             report::counts(self.sent, self.arrived()),
             match (self.ended, self.resident) {
                 (true, _) => "",
                 (false, 0) => ", DIED",
                 (false, _) => ", DID NOT END CLEANLY",
             },
+            if missing > 0 { format!(", {missing} CONNECTIONS NOT MADE") } else { String::new() },
             if self.resident > ceiling { ", OVER THE CEILING" } else { "" },
             if self.totals["unreadable"] == 0 { "" } else { ", UNREADABLE MESSAGES" },
         );
@@ -130,6 +142,7 @@ impl Outcome {
         json!({
             "case": name,
             "connections": self.connections,
+            "connected": self.connected,
             "peak_resident_bytes": self.resident,
             "cpu_seconds": self.cpu.as_secs_f64(),
             "hostile": self.hostile,
