@@ -2,6 +2,7 @@
 //! every datapoint must arrive.
 
 mod cases;
+mod deflate;
 mod hostile;
 
 use std::io;
