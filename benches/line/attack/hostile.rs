@@ -82,6 +82,8 @@ async fn attack(mut stream: TcpStream, case: &Case, counts: &Counts) -> io::Resu
             let bytes = make(counts.bytes.get());
             stream.write_all(&bytes).await?;
             add(&counts.bytes, bytes.len() as u64);
+            // Making them may take longer than sending them, and the others are to have their turn.
+            tokio::task::yield_now().await;
         },
         Then::Bytewise(make) => loop {
             let bytes = make(counts.bytes.get());
