@@ -210,8 +210,8 @@ impl Line {
             }
             thread::sleep(ASK_EVERY);
         };
-        let (peak, resident_after) = proc::resident(running.part.pid());
-        let ended = running.end()?;
+        let resident_after = proc::resident(running.part.pid()).1;
+        let (ended, peak) = running.end()?;
         let totals = sink.ask("totals", Duration::from_secs(5))?;
         let kafka = &books["outputs"]["kafka"];
         let lost = kafka["lost"].as_object().into_iter().flatten().map(|(_, records)| number(records)).sum();

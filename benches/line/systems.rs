@@ -109,12 +109,14 @@ impl Running {
         serde_json::from_str(body).map_err(|error| io::Error::other(format!("{error}: {answer}")))
     }
 
-    /// Ends it. The collector is to deliver all it has and exit with 0; false: it did not.
-    pub(crate) fn end(mut self) -> io::Result<bool> {
-        match self.system {
-            System::Pump => Ok(true),
-            System::Collector => Ok(self.part.terminate(DRAIN)?.is_some_and(|status| status.success())),
-        }
+    /// Ends it, and gives the highest resident memory of its life. The collector is to deliver all it has and exit with 0;
+    /// false: it did not.
+    pub(crate) fn end(mut self) -> io::Result<(bool, u64)> {
+        let ended = match self.system {
+            System::Pump => true,
+            System::Collector => self.part.terminate(DRAIN)?.is_some_and(|status| status.success()),
+        };
+        Ok((ended, self.part.peak()))
     }
 }
 

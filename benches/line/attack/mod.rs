@@ -6,18 +6,23 @@ mod deflate;
 mod hostile;
 
 use std::io;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::child::Part;
 use crate::report;
-use crate::systems::{self, Setup, System};
+use crate::systems::{self, Running, Setup, System};
 use crate::{proc, send};
 
 /// If nothing of the good sender's arrives for this long, nothing more will. Long: the attack's records, where they
 /// are good ones, are delivered too.
 const STALL_MS: u64 = 15_000;
+
+/// How long the good sender's first records may take, and how many they are: all topics are among them.
+const GOOD_START: Duration = Duration::from_secs(10);
+const FIRST_RECORDS: u64 = 24;
 
 /// How long the hostile sender may take to make its bytes and to connect.
 const HOSTILE_START: Duration = Duration::from_secs(60);
@@ -81,6 +86,7 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let plan = sender.ready()?;
     sink.ask(&System::Collector.expectation(&plan), Duration::from_secs(1))?;
     sender.tell("go")?;
+    wait_for_good_ones(&running)?;
     let (connections_text, ms) = (connections.to_string(), lasting.as_millis().to_string());
     let arguments = ["--to", &running.input, "--case", name, "--connections", &connections_text, "--ms", &ms];
     let hostile = Part::role("hostile", &arguments, true)?;
@@ -92,12 +98,25 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let finished = sender.answer(patience).unwrap_or(Value::Null);
     sink.ask(&format!("await {STALL_MS}"), patience)?;
     let pid = running.part.pid();
-    // Both are zero when it has died.
-    let (resident, cpu) = (proc::resident(pid).0, proc::cpu(pid));
-    let ended = running.end()? && finished.get("error").is_none();
+    // Zero when it has died, as is the memory.
+    let cpu = proc::cpu(pid);
+    let (ended, resident) = running.end()?;
+    let ended = ended && finished.get("error").is_none();
     let totals = sink.ask("totals", Duration::from_secs(5))?;
     let sent = plan["datapoints"].as_u64().unwrap_or(0);
     Ok(Outcome { connections, connected, resident, cpu, hostile: counts, sent, totals, ended })
+}
+
+/// Returns when every topic of the good sender is known. Which topics there may be is decided by who comes first.
+fn wait_for_good_ones(running: &Running) -> io::Result<()> {
+    let until = Instant::now() + GOOD_START;
+    while running.ledger()?["accepted"].as_u64().unwrap_or(0) < FIRST_RECORDS {
+        if Instant::now() > until {
+            return Err(io::Error::other("nothing of the good sender's is accepted"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 impl Outcome {
