@@ -103,12 +103,8 @@ impl Connection {
         debug!(%peer, "connection opened");
         let mut session = Session::default();
         let end = self.read_to_end(&mut session).await;
-        while session.is_partial() && session.has_header() {
-            let salvaged = self.salvage(&mut session, true);
-            if salvaged.is_err() || !session.has_more() {
-                break;
-            }
-            tokio::task::yield_now().await;
+        if session.is_partial() && session.has_header() {
+            self.salvage_rest(&mut session, &end).await;
         }
         if !matches!(end, End::Closed | End::Torn) {
             self.socket.reset_on_close();
@@ -241,6 +237,32 @@ impl Connection {
         result.map(|()| tally.blocks)
     }
 
+    /// The connection is over: takes in what good blocks are left, turn by turn, as the spool has room for them. Where we
+    /// end it, for the sake of others or because we stop, that is one turn if there is room: the sender knows that it was
+    /// cut off.
+    async fn salvage_rest(&self, session: &mut Session, end: &End) {
+        let spool = &self.shared.rules.spool;
+        let may_wait = matches!(end, End::Torn);
+        loop {
+            if !spool.has_room() {
+                if !may_wait {
+                    return;
+                }
+                let mut drain = self.shared.drain.clone();
+                tokio::select! {
+                    biased;
+                    _ = self.registration.shed() => return,
+                    () = super::listener::drained(&mut drain) => return,
+                    () = spool.admit() => {}
+                }
+            }
+            if self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Counts and logs what came of some bytes.
     fn note(&self, session: &Session, tally: &Tally, received: usize) {
         self.shared.metrics.count(tally, received);
@@ -256,8 +278,14 @@ impl Connection {
         let deadline = *self.shared.drain_deadline.get_or_init(|| Instant::now() + DRAIN);
         let mut taken = 0;
         loop {
-            if tokio::time::timeout_at(deadline, self.shared.rules.spool.admit()).await.is_err() {
-                return End::Drain;
+            tokio::select! {
+                biased;
+                shed = self.registration.shed() => return shed.into(),
+                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit()) => {
+                    if admitted.is_err() {
+                        return End::Drain;
+                    }
+                }
             }
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
             match self.take_turn(session, turn) {
