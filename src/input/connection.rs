@@ -146,13 +146,13 @@ impl Connection {
                     }
                 }
             }
-            if !shared.rules.spool.has_room() {
+            if !shared.rules.spool.has_room(session.weight()) {
                 let held = Instant::now();
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
-                    () = shared.rules.spool.admit() => {}
+                    () = shared.rules.spool.admit(session.weight()) => {}
                 }
                 // Only time in which we were ready to read counts against the sender.
                 partial_since = partial_since.map(|since| since + held.elapsed());
@@ -244,7 +244,7 @@ impl Connection {
         let spool = &self.shared.rules.spool;
         let may_wait = matches!(end, End::Torn);
         loop {
-            if !spool.has_room() {
+            if !spool.has_room(session.weight()) {
                 if !may_wait {
                     return;
                 }
@@ -253,7 +253,7 @@ impl Connection {
                     biased;
                     _ = self.registration.shed() => return,
                     () = super::listener::drained(&mut drain) => return,
-                    () = spool.admit() => {}
+                    () = spool.admit(session.weight()) => {}
                 }
             }
             if self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
@@ -281,7 +281,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 shed = self.registration.shed() => return shed.into(),
-                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit()) => {
+                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit(session.weight())) => {
                     if admitted.is_err() {
                         return End::Drain;
                     }

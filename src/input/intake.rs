@@ -13,7 +13,7 @@ use crate::ocf::{
     self, Block, BlockFault, Codec, Decompressor, Event, Limits, Plan, PlanCache, Scratch, Step, Stream,
     StreamFault,
 };
-use crate::spool::{Append, Appended, Spool};
+use crate::spool::{Append, Appended, Spool, Weight};
 
 /// Bytes of one read. Large enough that a busy sender costs few calls, small enough to be worked off in cache.
 pub(super) const READ_BYTES: usize = 256 << 10;
@@ -34,6 +34,8 @@ pub(super) struct Session {
     need: usize,
     /// `carry` has more than the beginning of something: the last turn was long enough.
     has_more: bool,
+    /// The last turn came to as much as one may.
+    is_heavy: bool,
 }
 
 impl Session {
@@ -45,6 +47,11 @@ impl Session {
     /// Whether there is work left from the last turn.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
+    }
+
+    /// What its next turn may come to, as far as one can tell.
+    pub(super) fn weight(&self) -> Weight {
+        if self.is_heavy { Weight::Heavy } else { Weight::Light }
     }
 
     /// Whether something has come only in part. While a marker is searched for, nothing is waited for.
@@ -121,6 +128,7 @@ impl Intake {
         let mut tally = Tally { now_ms, ..Tally::default() };
         let result = self.feed(session, &buffer[..received], &mut tally);
         self.buffer = buffer;
+        session.is_heavy = tally.is_enough();
         (tally, result)
     }
 
@@ -156,6 +164,7 @@ impl Intake {
                 Err(fault) => return (tally, Err(fault)),
             }
         }
+        session.is_heavy = tally.is_enough();
         session.has_more = tally.is_enough() && at < carry.len();
         session.keep(carry, at);
         (tally, Ok(()))

@@ -54,6 +54,7 @@ pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
 pub use reader::{Reader, Returned, Ticket};
+pub use room::Weight;
 pub use settings::{Config, WhenFull};
 pub use tail::OUTPUTS_MAX;
 pub use topics::Topic;
@@ -107,8 +108,9 @@ pub struct Spool {
 struct Shared {
     config: Config,
     state: Mutex<State>,
-    /// Wakes sources that wait for room.
+    /// Wakes sources that wait for room, and heavy ones.
     room: Notify,
+    room_for_heavy: Notify,
 }
 
 impl Spool {
@@ -116,7 +118,9 @@ impl Spool {
     #[must_use]
     pub fn in_memory(config: Config, framing: Framing) -> Spool {
         let state = Mutex::new(State::new(&config, framing));
-        Spool { shared: Arc::new(Shared { config, state, room: Notify::new() }) }
+        Spool {
+            shared: Arc::new(Shared { config, state, room: Notify::new(), room_for_heavy: Notify::new() }),
+        }
     }
 
     /// Accepts what `write` writes, at `now_ms` (Unix time in milliseconds), or, where it gives an error, nothing of it.

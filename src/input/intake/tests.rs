@@ -306,9 +306,9 @@ fn one_turn_is_bounded_however_few_bytes_a_read_has() {
     bench.intake.buffer[..bytes.len()].copy_from_slice(&bytes);
     let (mut received, mut turns) = (bytes.len(), 0);
     loop {
-        if !bench.spool.has_room() {
+        if !bench.spool.has_room(Weight::Light) {
             bench.take(&mut BTreeMap::new());
-            assert!(bench.spool.has_room());
+            assert!(bench.spool.has_room(Weight::Light));
         }
         bench.turn(std::mem::take(&mut received)).unwrap();
         turns += 1;

@@ -248,9 +248,11 @@ impl Task {
         if let Some(route) = self.routes.get(&source.id) {
             return *route;
         }
-        let route = match self.topic_for(source.name.as_ref()) {
+        let route = match self.topic_for(source.name.as_ref(), now) {
             Ok(topic) if self.queues.len() >= self.config.topics_max.get() => {
-                warn!(%topic, "records set aside: more Kafka topics than kafka-topics-max");
+                if let Some(suppressed) = self.log_budget.take("topic limit", now) {
+                    warn!(%topic, suppressed, "records set aside: more Kafka topics than kafka-topics-max");
+                }
                 Route::Aside(AsideReason::TopicLimit)
             }
             Ok(topic) => Route::To(self.add_queue(topic, source, now)),
@@ -260,17 +262,22 @@ impl Task {
         route
     }
 
-    fn topic_for(&self, topic: Option<&RecordTopic>) -> Result<TopicName, AsideReason> {
+    fn topic_for(&mut self, topic: Option<&RecordTopic>, now: Instant) -> Result<TopicName, AsideReason> {
         let prefix = match &self.config.naming {
             Naming::Single(name) => return Ok(name.clone()),
             Naming::Prefix(prefix) => prefix,
         };
         let Some(topic) = topic else {
+            // Once: all of them are one.
             warn!("records set aside: they have more topics than kafka-topics-max");
             return Err(AsideReason::TopicLimit);
         };
         TopicName::with_prefix(prefix, topic).map_err(|error| {
-            warn!(prefix, %topic, "records set aside: no Kafka topic can be called so: {error}");
+            // Each is another topic, and a sender can make up as many as it likes.
+            if let Some(suppressed) = self.log_budget.take("illegal topic", now) {
+                let what = "records set aside: no Kafka topic can be called so";
+                warn!(prefix, %topic, suppressed, "{what}: {error}");
+            }
             AsideReason::IllegalTopic
         })
     }

@@ -513,7 +513,7 @@ async fn records_of_a_held_topic_make_room_in_a_full_spool() {
         rig.accept_sized("b", 40, 25_000);
     }
     rig.until("what waits too long for b has to go", |rig| {
-        rig.spool.has_room() && rig.books().lost.contains_key(&LossReason::SpoolFull)
+        rig.spool.has_room(spool::Weight::Light) && rig.books().lost.contains_key(&LossReason::SpoolFull)
     })
     .await;
     let lost = rig.books().lost[&LossReason::SpoolFull];
