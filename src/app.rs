@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::control::Control;
+use crate::dcos;
 use crate::enrich::Enricher;
 use crate::http;
 use crate::input::{self, Input};
@@ -58,6 +59,8 @@ enum StartError {
     Http(std::net::SocketAddr, #[source] io::Error),
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    NoTls(#[from] dcos::client::NoTls),
     #[error("cannot get random bytes from the system")]
     Random(#[source] getrandom::Error),
 }
@@ -154,6 +157,8 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         None => None,
     };
 
+    let authority = dcos::Authority::new(&config.dcos)?;
+
     let http_metrics = http::Metrics::register(&registry)?;
     let program = Program {
         incarnation,
@@ -163,6 +168,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        authority,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));

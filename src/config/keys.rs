@@ -10,6 +10,7 @@ mod http;
 mod input;
 mod kafka;
 mod kafka_security;
+mod login;
 mod spool;
 
 use std::borrow::Cow;
@@ -89,6 +90,8 @@ pub enum Kind {
     Text,
     /// Text of visible ASCII characters, as in an HTTP header.
     Token,
+    /// The JSON of a service account, or the path of a file with it.
+    Account,
     /// `tracing` directives: a level, or `target=level`, between commas.
     LogFilter,
     /// A path that need not exist.
@@ -109,7 +112,7 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 8] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
@@ -117,6 +120,7 @@ impl Group {
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
+        Group { title: "DC/OS log-in", keys: login::KEYS },
     ];
 }
 
@@ -192,6 +196,7 @@ impl Kind {
             Kind::Milliseconds { .. } => "MS",
             Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
+            Kind::Account => "JSON|PATH",
             Kind::LogFilter => "FILTER",
             Kind::Path => "PATH",
             Kind::File => "FILE",
@@ -246,9 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn the_predecessors_names_are_there() {
+    fn the_names_of_others_are_there() {
         let bare: BTreeSet<_> = Key::all().flat_map(|key| key.bare_environment).copied().collect();
         let expected = [
+            "AUTH_CREDENTIAL",
+            "DCOS_SERVICE_ACCOUNT_CREDENTIAL",
             "KAFKA",
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",

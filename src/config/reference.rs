@@ -67,6 +67,7 @@ fn values(key: &Key) -> String {
         Kind::Milliseconds { .. } => "milliseconds".to_owned(),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Text | Kind::Token => "text".to_owned(),
+        Kind::Account => "JSON or path".to_owned(),
         Kind::LogFilter => "filter".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::File => "file".to_owned(),

@@ -1,11 +1,13 @@
 //! From settings to the stages' types, and the rules between keys.
 
+use std::path::Path;
+
 use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
-use super::{CheckKafka, Config, kafka, secret_file};
+use super::{CheckKafka, Config, kafka, login, secret_file};
 use crate::record::Secret;
 use crate::{enrich, http, input, ocf, spool, telemetry};
 
@@ -23,11 +25,17 @@ pub(super) struct Builder<'a> {
 }
 
 /// Makes the stages' settings. The result is of use only if no fault was added.
-pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &mut Vec<Fault>) -> Config {
+pub(super) fn build(
+    settings: &Settings,
+    sandbox: Option<&Path>,
+    check_kafka: CheckKafka<'_>,
+    faults: &mut Vec<Fault>,
+) -> Config {
     let mut builder = Builder { settings, faults, warnings: Vec::new() };
     let limits = builder.limits();
     let spool = builder.spool();
     let http = builder.http();
+    let dcos = login::build(&mut builder, sandbox);
     let kafka = kafka::build(&mut builder, check_kafka);
     builder.memory();
     builder.endpoints();
@@ -59,6 +67,7 @@ pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &m
         },
         spool,
         kafka,
+        dcos,
         http,
         warnings: builder.warnings,
     }
