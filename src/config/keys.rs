@@ -84,6 +84,13 @@ pub enum Kind {
         /// The longest.
         max: Duration,
     },
+    /// A time with its unit, or bare seconds.
+    Seconds {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
     /// One of some words, in any case.
     Choice(&'static [&'static str]),
     /// Any text without control characters.
@@ -112,7 +119,7 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 9] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
@@ -120,6 +127,7 @@ impl Group {
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
+        Group { title: "Statsd", keys: general::STATSD_KEYS },
         Group { title: "DC/OS log-in", keys: login::KEYS },
     ];
 }
@@ -194,6 +202,7 @@ impl Kind {
             Kind::Size { .. } => "SIZE",
             Kind::Time { .. } => "TIME",
             Kind::Milliseconds { .. } => "MS",
+            Kind::Seconds { .. } => "SECONDS",
             Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
             Kind::Account => "JSON|PATH",
@@ -256,6 +265,11 @@ mod tests {
         let expected = [
             "AUTH_CREDENTIAL",
             "DCOS_SERVICE_ACCOUNT_CREDENTIAL",
+            "GLOBAL_LIMIT_AMOUNT_KBYTES",
+            "GLOBAL_LIMIT_PERIOD",
+            "HTTP_PROFILE",
+            "INPUT_LIMIT_AMOUNT_KBYTES",
+            "INPUT_LIMIT_PERIOD",
             "KAFKA",
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",
@@ -273,6 +287,9 @@ mod tests {
             "RECORD_INPUT_LOG",
             "RECORD_OUTPUT_HEXDUMP",
             "RECORD_OUTPUT_LOG",
+            "STATSD_PERIOD",
+            "STATSD_UDP_HOST",
+            "STATSD_UDP_PORT",
         ];
         assert_eq!(bare, BTreeSet::from(expected));
     }

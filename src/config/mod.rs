@@ -42,6 +42,8 @@ use crate::{dcos, enrich, http, input, output, spool, telemetry};
 pub struct Config {
     /// The log.
     pub telemetry: telemetry::Config,
+    /// Who gets the program's own metrics by statsd; none: nobody.
+    pub statsd: Option<telemetry::StatsdConfig>,
     /// Budget for the buffers of the process, in bytes (`memory-limit`); its code and its allocator come on top. With
     /// the defaults resident memory stays under it in all measured cases but those that the README names under Cost.
     pub memory_limit: usize,
@@ -88,6 +90,7 @@ impl fmt::Debug for Config {
         }
         f.debug_struct("Config")
             .field("telemetry", &self.telemetry)
+            .field("statsd", &self.statsd)
             .field("memory_limit", &self.memory_limit)
             .field("shutdown_grace", &self.shutdown_grace)
             .field("input", &self.input)

@@ -65,6 +65,7 @@ fn values(key: &Key) -> String {
         Kind::Size { .. } => "size".to_owned(),
         Kind::Time { .. } => "time".to_owned(),
         Kind::Milliseconds { .. } => "milliseconds".to_owned(),
+        Kind::Seconds { .. } => "seconds".to_owned(),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Text | Kind::Token => "text".to_owned(),
         Kind::Account => "JSON or path".to_owned(),

@@ -694,3 +694,54 @@ fn certificates_that_are_named_must_be_good_and_those_in_the_sandbox_may_be() {
     let warnings = start().config().warnings;
     assert!(warnings[0].contains("ca-bundle.crt are not used, since it has no certificate"), "{warnings:?}");
 }
+
+#[test]
+fn the_predecessors_throttles_are_off_and_hold_when_they_are_set() {
+    let config = with_brokers().config();
+    assert_eq!((config.input.limit, config.kafka.unwrap().limit), (None, None));
+    let start = with_brokers()
+        .env("INPUT_LIMIT_AMOUNT_KBYTES", "20480")
+        .env("INPUT_LIMIT_PERIOD", "60")
+        .env("GLOBAL_LIMIT_AMOUNT_KBYTES", "40960")
+        .file("global-limit-period = 30\n");
+    let config = start.config();
+    let rate = config.input.limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (20480 << 10, Duration::from_secs(60)));
+    let rate = config.kafka.unwrap().limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (40960 << 10, Duration::from_secs(30)));
+    let expected = [
+        "input-limit-amount-kbytes is 20480: a connection over it is not read",
+        "global-limit-amount-kbytes is 40960: what is over it waits",
+    ];
+    assert!(config.warnings.iter().zip(expected).all(|(line, start)| line.starts_with(start)));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    with_brokers().env("INPUT_LIMIT_PERIOD", "0").check_faults(&[
+        "environment INPUT_LIMIT_PERIOD: input-limit-period = \"0\": expected seconds from 1",
+    ]);
+}
+
+#[test]
+fn statsd_is_off_without_a_host_and_needs_a_port_with_it() {
+    assert_eq!(with_brokers().env("STATSD_UDP_PORT", "8125").config().statsd, None);
+    let start = |host: &str| with_brokers().env("STATSD_UDP_HOST", host).env("STATSD_PERIOD", "7");
+    let config = start("statsd.example.com").env("STATSD_UDP_PORT", "8125").config();
+    let expected = telemetry::StatsdConfig {
+        host: "statsd.example.com".into(),
+        port: 8125,
+        period: Duration::from_secs(7),
+    };
+    assert_eq!(config.statsd, Some(expected));
+    start("fd00::1").env("STATSD_UDP_PORT", "8125").check_faults(&[]);
+    start("a").check_faults(&["statsd-udp-port = \"0\": expected a port"]);
+    for host in ["a:8125", "udp://a", "a b"] {
+        let faults = start(host).env("STATSD_UDP_PORT", "8125").faults();
+        assert!(faults[0].contains("expected a host name or an IP address"), "{faults:?}");
+    }
+}
+
+#[test]
+fn the_retired_profiler_is_warned_about_where_it_is_wanted() {
+    let warnings = |value: &str| with_brokers().env("HTTP_PROFILE", value).config().warnings;
+    assert_eq!(warnings("false"), Vec::<String>::new());
+    assert!(warnings("true")[0].starts_with("http-profile is retired"));
+}

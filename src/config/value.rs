@@ -196,6 +196,18 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
                 )),
             }
         }
+        Kind::Seconds { min, max } => {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let bare = text.parse().ok().filter(|_| digits).map(Duration::from_secs);
+            match bare.or_else(|| parse_time(text)) {
+                Some(time) if (*min..=*max).contains(&time) => Ok(Value::Time(time)),
+                _ => misfit(format!(
+                    "expected seconds from {} to {}, or a time with its unit: ms, s, m or h",
+                    min.as_secs_f64(),
+                    max.as_secs()
+                )),
+            }
+        }
         Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
             None => Err(Misfit { expected: one_of(words), nearest: nearest(text, *words) }),

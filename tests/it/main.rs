@@ -14,6 +14,7 @@ mod harness;
 mod http;
 mod input;
 mod kafka_errors;
+mod limits;
 mod login;
 mod outage;
 mod sample_producer;

@@ -13,8 +13,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "dcos-service-account",
         Kind::Account,
-        "Service account to log in with where the cluster asks for it: the JSON itself, or the path of a file with it. \
-         Not set: requests carry no token. A file is read again when a login is refused. The token goes with TLS to \
+        "Service account to log in with where the cluster asks for it. It is the JSON itself, or the path of a file \
+         with it. Not set: requests carry no token. A file is read again when a login is refused. The token goes with TLS to \
          the login's host, the masters, the agent and names under .mesos and .thisdcos.directory; in clear text to the \
          agent of this machine alone, and to the login's host if its own address is http.",
     )
