@@ -122,7 +122,8 @@ impl Account {
         let key = PKey::private_key_from_pem_passphrase(member(&members, "private_key")?.as_bytes(), b"");
         let key = key.ok().filter(|key| key.rsa().is_ok()).ok_or(BadAccount::Key)?;
         let endpoint = Url::parse(member(&members, "login_endpoint")?).map_err(|_| BadAccount::Endpoint)?;
-        if !["http", "https"].contains(&endpoint.scheme()) || !endpoint.username().is_empty() {
+        let has_login = !endpoint.username().is_empty() || endpoint.password().is_some();
+        if !["http", "https"].contains(&endpoint.scheme()) || has_login {
             return Err(BadAccount::Endpoint);
         }
         Ok(Account { uid, key, endpoint, text: text.clone() })
@@ -212,6 +213,7 @@ mod tests {
             (with("login_endpoint", json!("hush")), BadAccount::Endpoint),
             (with("login_endpoint", json!("ftp://hush/")), BadAccount::Endpoint),
             (with("login_endpoint", json!("https://a:hush@b/")), BadAccount::Endpoint),
+            (with("login_endpoint", json!("https://:hush@b/")), BadAccount::Endpoint),
         ] {
             let error = Source::of(&text).read().unwrap_err();
             assert_eq!(error, expected, "{text}");

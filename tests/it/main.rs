@@ -16,6 +16,7 @@ mod input;
 mod kafka_errors;
 mod limits;
 mod login;
+mod migrating;
 mod outage;
 mod sample_producer;
 mod security;
