@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::control::Control;
+use crate::dcos;
 use crate::enrich::Enricher;
 use crate::http;
 use crate::input::{self, Input};
@@ -32,11 +33,14 @@ use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
-use crate::telemetry::{build_info, chain, process};
+use crate::telemetry::{Statsd, build_info, chain, process};
 use stages::Program;
 
 /// How long the input may take to end. It bounds itself to less; this stands behind it.
 const INPUT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last numbers may take to go out by statsd.
+const STATSD_GRACE: Duration = Duration::from_millis(500);
 
 /// What a caller wants to know once everything listens.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ enum StartError {
     Http(std::net::SocketAddr, #[source] io::Error),
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    NoTls(#[from] dcos::client::NoTls),
     #[error("cannot get random bytes from the system")]
     Random(#[source] getrandom::Error),
 }
@@ -114,6 +120,7 @@ struct Running {
     input: JoinHandle<()>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
     http: JoinHandle<()>,
+    statsd: Option<JoinHandle<()>>,
     drain: watch::Sender<bool>,
     deadline: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
@@ -154,7 +161,10 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         None => None,
     };
 
+    let authority = dcos::Authority::new(&config.dcos)?;
+
     let http_metrics = http::Metrics::register(&registry)?;
+    let statsd = config.statsd.map(|config| Statsd::new(config, registry.clone()));
     let program = Program {
         incarnation,
         started: std::time::SystemTime::now(),
@@ -163,12 +173,13 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        authority,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
     let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
     let (end_http, ended) = watch::channel(false);
-    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended));
+    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
     Ok(Running {
         listening,
@@ -176,6 +187,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
         http: tokio::spawn(server),
+        statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
         drain,
         deadline,
         end_http,
@@ -192,6 +204,7 @@ impl Running {
             ended = &mut self.input => died("input", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
             ended = &mut self.http => died("http", &ended),
+            ended = join(self.statsd.as_mut()) => died("statsd", &ended),
         };
         // Receivers that are gone have ended already; that is what is wanted.
         _ = self.drain.send(true);
@@ -225,6 +238,10 @@ impl Running {
         _ = self.end_http.send(true);
         if !self.http.is_finished() {
             _ = self.http.await;
+        }
+        if let Some(statsd) = self.statsd.take().filter(|statsd| !statsd.is_finished()) {
+            // Whoever cannot be told the last numbers by then is not told.
+            _ = tokio::time::timeout(STATSD_GRACE, statsd).await;
         }
         let ledger = self.spool.ledger();
         info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::Registry;
 
 use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
+use crate::dcos::Authority;
 use crate::input;
 use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
@@ -21,6 +22,7 @@ pub(super) struct Program {
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) authority: Authority,
     pub(super) http: SocketAddr,
 }
 
@@ -65,6 +67,8 @@ impl Stages for Program {
             Part { name: "spool", ready: !spool.drops, detail },
         ];
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
+        let login = self.authority.status();
+        parts.extend(login.map(|login| Part { name: "login", ready: login.ready, detail: login.detail }));
         parts
     }
 

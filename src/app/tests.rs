@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{Sources, load};
 use crate::ocf::encode::file;
 use crate::record::{Datapoint, MetricList};
+use crate::telemetry::statsd;
 
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -78,4 +79,30 @@ async fn an_end_that_was_asked_for_is_a_success() {
     assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
     let kafka = &spool.ledger().outputs["kafka"];
     assert_eq!((kafka.delivered, kafka.waiting), (1, 0), "{kafka:?}");
+}
+
+#[tokio::test]
+async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
+    let registry = Registry::new();
+    _ = input::Metrics::register(&registry).unwrap();
+    _ = kafka::Metrics::register(&registry).unwrap();
+    let config = spool::Config { memory_bytes: 1 << 20, when_full: spool::WhenFull::Auto, topics_max: 1 };
+    let spool = Spool::in_memory(config, Framing::default());
+    let _reader = spool.reader("kafka", true);
+    registry.register(Box::new(spool::Collected::new(spool))).unwrap();
+    let families = registry.gather();
+    for source in statsd::ROWS.iter().flat_map(|row| row.sources) {
+        // It has no series before the first message.
+        if source.family == "metrics_collector_kafka_topic_records_total" {
+            continue;
+        }
+        let family = families.iter().find(|family| family.name() == source.family);
+        let family = family.unwrap_or_else(|| panic!("{}", source.family));
+        let Some((label, values)) = source.only else { continue };
+        for value in values {
+            let pairs = family.get_metric().iter().flat_map(prometheus::proto::Metric::get_label);
+            let mut known = pairs.filter(|pair| pair.name() == label);
+            assert!(known.any(|pair| pair.value() == *value), "{} {value}", source.family);
+        }
+    }
 }

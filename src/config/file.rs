@@ -137,7 +137,10 @@ impl Reader<'_> {
 
 /// The value as text, if it has a TOML type that the kind may have.
 fn raw(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Raw, String> {
-    let number = matches!(kind, Kind::Integer { .. } | Kind::Size { .. } | Kind::Milliseconds { .. });
+    let number = matches!(
+        kind,
+        Kind::Integer { .. } | Kind::Size { .. } | Kind::Milliseconds { .. } | Kind::Seconds { .. }
+    );
     let text = !matches!(kind, Kind::Bool | Kind::Integer { .. });
     let list = matches!(kind, Kind::Brokers | Kind::Properties);
     let wrong = |found: &str| {
@@ -146,6 +149,7 @@ fn raw(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Raw, String> {
             Kind::Integer { .. } => "a whole number, without quotes",
             Kind::Size { .. } => "a size: a text such as \"64MiB\", or a number of bytes",
             Kind::Milliseconds { .. } => "a time: a number of milliseconds, or a text such as \"15s\"",
+            Kind::Seconds { .. } => "a time: a number of seconds, or a text such as \"15s\"",
             Kind::Time { .. } => "a time: a text such as \"15s\"",
             Kind::Brokers | Kind::Properties => "a text or a list of texts",
             _ => "a text in quotes",

@@ -37,6 +37,11 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
         key: if settings.word("kafka-key") == "none" { kafka::Key::None } else { kafka::Key::Agent },
         agent_id: settings.owned("agent-id"),
         queue_bytes: settings.nonzero("kafka-queue-max"),
+        limit: builder.rate(
+            "global-limit-amount-kbytes",
+            "global-limit-period",
+            "what is over it waits in the spool; the Go collector dropped it",
+        ),
         topics_max: settings.nonzero("kafka-topics-max"),
         create_topics: builder.create_topics(),
         security: kafka_security::build(builder),

@@ -10,6 +10,7 @@ mod http;
 mod input;
 mod kafka;
 mod kafka_security;
+mod login;
 mod spool;
 
 use std::borrow::Cow;
@@ -83,12 +84,21 @@ pub enum Kind {
         /// The longest.
         max: Duration,
     },
+    /// A time with its unit, or bare seconds.
+    Seconds {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
     /// One of some words, in any case.
     Choice(&'static [&'static str]),
     /// Any text without control characters.
     Text,
     /// Text of visible ASCII characters, as in an HTTP header.
     Token,
+    /// The JSON of a service account, or the path of a file with it.
+    Account,
     /// `tracing` directives: a level, or `target=level`, between commas.
     LogFilter,
     /// A path that need not exist.
@@ -109,7 +119,7 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 9] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
@@ -117,6 +127,8 @@ impl Group {
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
+        Group { title: "Statsd", keys: general::STATSD_KEYS },
+        Group { title: "DC/OS log-in", keys: login::KEYS },
     ];
 }
 
@@ -190,8 +202,10 @@ impl Kind {
             Kind::Size { .. } => "SIZE",
             Kind::Time { .. } => "TIME",
             Kind::Milliseconds { .. } => "MS",
+            Kind::Seconds { .. } => "SECONDS",
             Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
+            Kind::Account => "JSON|PATH",
             Kind::LogFilter => "FILTER",
             Kind::Path => "PATH",
             Kind::File => "FILE",
@@ -246,9 +260,16 @@ mod tests {
     }
 
     #[test]
-    fn the_predecessors_names_are_there() {
+    fn the_names_of_others_are_there() {
         let bare: BTreeSet<_> = Key::all().flat_map(|key| key.bare_environment).copied().collect();
         let expected = [
+            "AUTH_CREDENTIAL",
+            "DCOS_SERVICE_ACCOUNT_CREDENTIAL",
+            "GLOBAL_LIMIT_AMOUNT_KBYTES",
+            "GLOBAL_LIMIT_PERIOD",
+            "HTTP_PROFILE",
+            "INPUT_LIMIT_AMOUNT_KBYTES",
+            "INPUT_LIMIT_PERIOD",
             "KAFKA",
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",
@@ -266,6 +287,9 @@ mod tests {
             "RECORD_INPUT_LOG",
             "RECORD_OUTPUT_HEXDUMP",
             "RECORD_OUTPUT_LOG",
+            "STATSD_PERIOD",
+            "STATSD_UDP_HOST",
+            "STATSD_UDP_PORT",
         ];
         assert_eq!(bare, BTreeSet::from(expected));
     }

@@ -10,6 +10,7 @@ mod file;
 mod kafka;
 mod kafka_security;
 mod keys;
+mod login;
 mod print;
 mod reference;
 mod secret_file;
@@ -34,13 +35,15 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
-use crate::{enrich, http, input, output, spool, telemetry};
+use crate::{dcos, enrich, http, input, output, spool, telemetry};
 
 /// The settings of every stage.
 #[derive(Clone)]
 pub struct Config {
     /// The log.
     pub telemetry: telemetry::Config,
+    /// Who gets the program's own metrics by statsd; none: nobody.
+    pub statsd: Option<telemetry::StatsdConfig>,
     /// Budget for the buffers of the process, in bytes (`memory-limit`); its code and its allocator come on top. With
     /// the defaults resident memory stays under it in all measured cases but those that the README names under Cost.
     pub memory_limit: usize,
@@ -54,6 +57,8 @@ pub struct Config {
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
     pub kafka: Option<output::kafka::Config>,
+    /// Whom to trust at the cluster, and how to log in there.
+    pub dcos: dcos::Config,
     /// The HTTP server.
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
@@ -63,7 +68,8 @@ pub struct Config {
 /// Says what is wrong with the Kafka settings in the eyes of the Kafka client, a line each.
 pub type CheckKafka<'a> = &'a dyn Fn(&output::kafka::Config) -> Vec<String>;
 
-/// Reads `sources` and checks all of it. Files that keys name are looked at; nothing else outside is touched.
+/// Reads `sources` and checks all of it. Files that keys name are looked at, and the usual places of the cluster's
+/// certificates; nothing else outside is touched.
 ///
 /// # Errors
 /// Every fault there is.
@@ -71,7 +77,7 @@ pub fn load(sources: &Sources, check_kafka: CheckKafka<'_>) -> Result<(Config, S
     let mut faults = Vec::new();
     let mut settings = source::read(sources, &mut faults);
     kafka::settle_compression(&mut settings);
-    let config = stages::build(&settings, check_kafka, &mut faults);
+    let config = stages::build(&settings, sources.sandbox().as_deref(), check_kafka, &mut faults);
     if faults.is_empty() { Ok((config, settings)) } else { Err(Faults(faults)) }
 }
 
@@ -84,12 +90,14 @@ impl fmt::Debug for Config {
         }
         f.debug_struct("Config")
             .field("telemetry", &self.telemetry)
+            .field("statsd", &self.statsd)
             .field("memory_limit", &self.memory_limit)
             .field("shutdown_grace", &self.shutdown_grace)
             .field("input", &self.input)
             .field("enrich", &self.enrich)
             .field("spool", &self.spool)
             .field("kafka", &kafka)
+            .field("dcos", &self.dcos)
             .field("http", &self.http)
             .field("warnings", &self.warnings)
             .finish()

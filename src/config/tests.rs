@@ -610,3 +610,138 @@ fn json_has_value_origin_and_default_of_every_key() {
     assert_eq!(json["memory-limit"]["default"], "64MiB");
     assert_eq!(json["http-token"]["secret"], true);
 }
+
+/// The JSON of a service account.
+fn account(endpoint: &str) -> String {
+    dcos::testing::secret(endpoint)
+}
+
+#[test]
+fn a_service_account_is_read_from_the_environment_and_from_files() {
+    let good = account("https://master.mesos/acs/api/v1/auth/login");
+    let (start, path) = with_brokers().beside("sa.json", &good);
+    let path = path.to_str().unwrap().to_owned();
+    let uid = |start: &Start| start.config().dcos.account.unwrap().1.uid().to_owned();
+    let start = start.flag("iam-config-path", &path);
+    assert_eq!(uid(&start), "sa");
+    for text in [&good, &path, &format!("file://{path}")] {
+        let other = with_brokers().env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", text);
+        assert_eq!(uid(&other), "sa");
+        assert_eq!(other.config().warnings, Vec::<String>::new());
+    }
+    let start = with_brokers().env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account("http://leader.mesos/login"));
+    assert!(start.config().warnings[0].contains("logs in at http://leader.mesos/login"));
+}
+
+#[test]
+fn a_bad_service_account_is_named_with_its_place_and_not_shown() {
+    let key = "DCOS_SERVICE_ACCOUNT_CREDENTIAL";
+    let begin = "environment DCOS_SERVICE_ACCOUNT_CREDENTIAL: dcos-service-account = \"<hidden>\": expected a \
+                 service account in JSON, but ";
+    for (text, expected) in [
+        ("{\"uid\": sesame}", "it is no JSON, see line 1, column 9"),
+        ("{\"scheme\": \"sesame\"}", "its member \"scheme\" is not RS256"),
+        ("sesame", "it cannot be read: No such file"),
+    ] {
+        let start = with_brokers().env(key, text);
+        start.check_faults(&[&format!("{begin}{expected}")]);
+        assert!(!start.faults()[0].contains("sesame"));
+    }
+    let (start, path) = with_brokers().beside("sa.json", "{}");
+    start.flag("iam-config-path", path.to_str().unwrap()).check_faults(&[
+        "flag --iam-config-path: iam-config-path = \"sa.json\": expected a service account in JSON, but sa.json: its \
+         member \"scheme\" is missing",
+    ]);
+    let (start, path) = with_brokers().env(key, "{}").beside("sa.json", "{}");
+    start.flag("iam-config-path", path.to_str().unwrap()).check_faults(&["flag --iam-config-path: "]);
+}
+
+#[test]
+fn nothing_of_a_login_is_shown() {
+    let start = with_brokers()
+        .env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account("https://master.mesos/login"))
+        .env("AUTH_CREDENTIAL", "sesame")
+        .flag("dcos-auth-hosts", "proxy, http://*.mesos");
+    let (config, settings) = start.load().ok().unwrap();
+    let shown = format!("{config:?} {} {}", to_toml(&settings), to_json(&settings));
+    assert!(!shown.contains("sesame") && !shown.contains("PRIVATE"), "{shown}");
+    assert_eq!(config.dcos.hosts.len(), 2);
+}
+
+#[test]
+fn token_hosts_must_be_hosts_and_of_use() {
+    let account = account("https://master.mesos/login");
+    // Without a folder of its own the fault's text would lose its slashes.
+    let start = |hosts: &str| with_brokers().flag("dcos-auth-hosts", hosts).beside("unused", "").0;
+    start("a").check_faults(&["flag --dcos-auth-hosts: dcos-auth-hosts = \"a\": has no effect without"]);
+    start("a,b:1,ftp://c").env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account).check_faults(&[
+        "flag --dcos-auth-hosts: dcos-auth-hosts = \"a,b:1,ftp://c\": expected host, *.domain, http://host or \
+         http://*.domain, without port and path, but there is [\"b:1\", \"ftp://c\"]",
+    ]);
+}
+
+#[test]
+fn certificates_that_are_named_must_be_good_and_those_in_the_sandbox_may_be() {
+    let (start, path) = with_brokers().beside("ca.crt", "nonsense");
+    start.flag("dcos-ca", path.to_str().unwrap()).check_faults(&[
+        "flag --dcos-ca: dcos-ca = \"ca.crt\": expected a PEM file of certificates, but it has no certificate",
+    ]);
+    let sandbox = tempfile::tempdir().unwrap();
+    let start = || with_brokers().env("MESOS_SANDBOX", sandbox.path().to_str().unwrap());
+    assert_eq!(start().config().warnings, Vec::<String>::new());
+    std::fs::create_dir(sandbox.path().join(".ssl")).unwrap();
+    std::fs::write(sandbox.path().join(".ssl/ca-bundle.crt"), "nonsense").unwrap();
+    let warnings = start().config().warnings;
+    assert!(warnings[0].contains("ca-bundle.crt are not used, since it has no certificate"), "{warnings:?}");
+}
+
+#[test]
+fn the_predecessors_throttles_are_off_and_hold_when_they_are_set() {
+    let config = with_brokers().config();
+    assert_eq!((config.input.limit, config.kafka.unwrap().limit), (None, None));
+    let start = with_brokers()
+        .env("INPUT_LIMIT_AMOUNT_KBYTES", "20480")
+        .env("INPUT_LIMIT_PERIOD", "60")
+        .env("GLOBAL_LIMIT_AMOUNT_KBYTES", "40960")
+        .file("global-limit-period = 30\n");
+    let config = start.config();
+    let rate = config.input.limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (20480 << 10, Duration::from_secs(60)));
+    let rate = config.kafka.unwrap().limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (40960 << 10, Duration::from_secs(30)));
+    let expected = [
+        "input-limit-amount-kbytes is 20480: a connection over it is not read",
+        "global-limit-amount-kbytes is 40960: what is over it waits",
+    ];
+    assert!(config.warnings.iter().zip(expected).all(|(line, start)| line.starts_with(start)));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    with_brokers().env("INPUT_LIMIT_PERIOD", "0").check_faults(&[
+        "environment INPUT_LIMIT_PERIOD: input-limit-period = \"0\": expected seconds from 1",
+    ]);
+}
+
+#[test]
+fn statsd_is_off_without_a_host_and_needs_a_port_with_it() {
+    assert_eq!(with_brokers().env("STATSD_UDP_PORT", "8125").config().statsd, None);
+    let start = |host: &str| with_brokers().env("STATSD_UDP_HOST", host).env("STATSD_PERIOD", "7");
+    let config = start("statsd.example.com").env("STATSD_UDP_PORT", "8125").config();
+    let expected = telemetry::StatsdConfig {
+        host: "statsd.example.com".into(),
+        port: 8125,
+        period: Duration::from_secs(7),
+    };
+    assert_eq!(config.statsd, Some(expected));
+    start("fd00::1").env("STATSD_UDP_PORT", "8125").check_faults(&[]);
+    start("a").check_faults(&["statsd-udp-port = \"0\": expected a port"]);
+    for host in ["a:8125", "udp://a", "a b"] {
+        let faults = start(host).env("STATSD_UDP_PORT", "8125").faults();
+        assert!(faults[0].contains("expected a host name or an IP address"), "{faults:?}");
+    }
+}
+
+#[test]
+fn the_retired_profiler_is_warned_about_where_it_is_wanted() {
+    let warnings = |value: &str| with_brokers().env("HTTP_PROFILE", value).config().warnings;
+    assert_eq!(warnings("false"), Vec::<String>::new());
+    assert!(warnings("true")[0].starts_with("http-profile is retired"));
+}

@@ -18,6 +18,10 @@ const NOT_HIDDEN: &str = "expected the secret itself, not what print-config show
 /// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "<hidden>";
 
+/// Longest token or service account; the largest of the latter have a key of some kilobytes.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
+const ACCOUNT_BYTES_MAX: usize = 64 << 10;
+
 /// Longest text, so that what ends up in tags and headers stays small.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -192,6 +196,18 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
                 )),
             }
         }
+        Kind::Seconds { min, max } => {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let bare = text.parse().ok().filter(|_| digits).map(Duration::from_secs);
+            match bare.or_else(|| parse_time(text)) {
+                Some(time) if (*min..=*max).contains(&time) => Ok(Value::Time(time)),
+                _ => misfit(format!(
+                    "expected seconds from {} to {}, or a time with its unit: ms, s, m or h",
+                    min.as_secs_f64(),
+                    max.as_secs()
+                )),
+            }
+        }
         Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
             None => Err(Misfit { expected: one_of(words), nearest: nearest(text, *words) }),
@@ -201,18 +217,21 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             _ if text.chars().any(char::is_control) => misfit("expected no control characters"),
             _ => Ok(Value::Text(text.to_owned())),
         },
-        Kind::Token if text.len() <= TEXT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic()) => {
+        Kind::Token if text.len() <= TOKEN_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Value::Text(text.to_owned()))
         }
         Kind::Token => {
-            misfit(format!("expected at most {TEXT_BYTES_MAX} visible ASCII characters, no blanks"))
+            misfit(format!("expected at most {TOKEN_BYTES_MAX} visible ASCII characters, no blanks"))
+        }
+        Kind::Account if text.len() > ACCOUNT_BYTES_MAX || text.contains('\0') => {
+            misfit(format!("expected JSON or a path, at most {ACCOUNT_BYTES_MAX} bytes"))
         }
         Kind::LogFilter => match check_filter(text) {
             Ok(()) => Ok(Value::Text(text.to_owned())),
             Err(expected) => misfit(expected),
         },
         Kind::Path | Kind::File if text.contains('\0') => misfit("expected a path"),
-        Kind::Path | Kind::File => Ok(Value::Text(text.to_owned())),
+        Kind::Path | Kind::File | Kind::Account => Ok(Value::Text(text.to_owned())),
         Kind::Endpoint => match parse_endpoint(text) {
             Some(address) => Ok(Value::Endpoint(address)),
             None => {

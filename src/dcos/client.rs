@@ -1,13 +1,18 @@
 //! The one HTTP client. Whoever answers is not trusted with our time or our memory.
 //!
 //! It connects to the host that it is told and to no other: no proxy from the environment, no redirect is followed.
+//! With an [`Authority`] a request carries a token where that may go; answered 401, it is made once more with another.
 //! No connection is kept between requests: they are seldom, and a kept one is often found closed by the other side.
 
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
+
+use super::authority::{Authority, Grant};
+use crate::record::Secret;
 
 /// What an answer may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ impl Default for Limits {
 /// Why there is no answer. The text says what to do next; the cause below it is the `source`.
 #[derive(Debug)]
 pub struct Error {
+    /// How it was asked for.
+    pub method: Method,
     /// What was asked for, without a user name or password.
     pub url: String,
     /// What went wrong.
@@ -37,7 +44,7 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GET {}: {}", self.url, self.problem)
+        write!(f, "{} {}: {}", self.method, self.url, self.problem)
     }
 }
 
@@ -61,10 +68,12 @@ pub enum Problem {
     #[error("no whole answer within {}s; check its load and the network", .0.as_secs_f64())]
     TimedOut(Duration),
     /// An answer other than 2xx.
-    #[error("it answered {status}{}{}", advice(*.status), in_brackets(.said))]
+    #[error("it answered {status}{}{note}{}", advice(*.status), in_brackets(.said))]
     Status {
         /// The status.
         status: StatusCode,
+        /// Of a 401: what became of the token.
+        note: String,
         /// The first bytes of the body, as text.
         said: String,
     },
@@ -82,7 +91,21 @@ impl Error {
     /// Whether there is nothing of that name where we asked.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.problem, Problem::Status { status: StatusCode::NOT_FOUND, .. })
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// The status, if that is what is wrong with the answer.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.problem {
+            Problem::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether it was understood and refused.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.status().is_some_and(|status| status.is_client_error())
     }
 }
 
@@ -96,14 +119,40 @@ pub struct NoTls(#[source] reqwest::Error);
 pub struct Client {
     http: reqwest::Client,
     limits: Limits,
+    authority: Option<Authority>,
+}
+
+/// What is asked.
+struct Request {
+    method: Method,
+    url: Url,
+    json: Option<Vec<u8>>,
+    /// An answer that quotes the question is not to be shown.
+    is_secret: bool,
 }
 
 impl Client {
-    /// A client with these limits.
+    /// A client with these limits, which trusts the system's authorities and has no token.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
     pub fn new(limits: Limits) -> Result<Client, NoTls> {
+        Client::build(limits, &[], None)
+    }
+
+    /// A client for the cluster's own APIs: it trusts the cluster's authorities as well, and has tokens for its hosts.
+    ///
+    /// # Errors
+    /// [`NoTls`] where OpenSSL cannot be set up.
+    pub fn for_cluster(limits: Limits, authority: &Authority) -> Result<Client, NoTls> {
+        Client::build(limits, authority.certificates(), Some(authority.clone()))
+    }
+
+    pub(super) fn build(
+        limits: Limits,
+        certificates: &[Certificate],
+        authority: Option<Authority>,
+    ) -> Result<Client, NoTls> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("metrics-collector/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
@@ -111,9 +160,10 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0)
+            .tls_certs_merge(certificates.iter().cloned())
             .build()
             .map_err(NoTls)?;
-        Ok(Client { http, limits })
+        Ok(Client { http, limits, authority })
     }
 
     /// The body of a 2xx answer to `GET url`.
@@ -121,18 +171,68 @@ impl Client {
     /// # Errors
     /// [`Error`] where there is no such answer within the limits.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, Error> {
-        let Ok(parsed) = Url::parse(url) else {
-            return Err(Error { url: url.to_owned(), problem: Problem::Address });
-        };
-        let shown = without_login(parsed.clone());
-        self.body(parsed).await.map_err(|problem| Error { url: shown, problem })
+        self.ask(Method::GET, url, None, false).await
     }
 
-    async fn body(&self, url: Url) -> Result<Vec<u8>, Problem> {
-        let mut response = self.http.get(url).send().await.map_err(|error| self.problem(error))?;
+    /// The body of a 2xx answer to `POST url` with this JSON. Refused with 401 it may be sent twice.
+    ///
+    /// # Errors
+    /// [`Error`] where there is no such answer within the limits.
+    pub async fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.ask(Method::POST, url, Some(body), false).await
+    }
+
+    /// The same for a body with a secret in it: what an error's answer says is not shown.
+    pub(super) async fn post_secret(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.ask(Method::POST, url, Some(body), true).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        json: Option<Vec<u8>>,
+        is_secret: bool,
+    ) -> Result<Vec<u8>, Error> {
+        let Ok(parsed) = Url::parse(url) else {
+            return Err(Error { method, url: url.to_owned(), problem: Problem::Address });
+        };
+        let request = Request { method: method.clone(), url: parsed, json, is_secret };
+        self.with_token(&request).await.map_err(|problem| {
+            let url = without_login(request.url);
+            Error { method, url, problem }
+        })
+    }
+
+    /// Asks with the token that may go there; if that is refused, once more with another.
+    async fn with_token(&self, request: &Request) -> Result<Vec<u8>, Problem> {
+        let Some(authority) = &self.authority else { return self.exchange(request, &Grant::Nothing).await };
+        let grant = authority.grant(&request.url).await;
+        let answer = self.exchange(request, &grant).await;
+        if !matches!(answer, Err(Problem::Status { status: StatusCode::UNAUTHORIZED, .. })) {
+            return answer;
+        }
+        match authority.replace(&request.url, &grant).await {
+            Some(other) => self.exchange(request, &other).await,
+            None => answer,
+        }
+    }
+
+    async fn exchange(&self, request: &Request, grant: &Grant) -> Result<Vec<u8>, Problem> {
+        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        if let Some(json) = &request.json {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(json.clone());
+        }
+        if let Some(header) = grant.token().and_then(header) {
+            builder = builder.header(AUTHORIZATION, header);
+        }
+        let mut response = builder.send().await.map_err(|error| self.problem(error))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(Problem::Status { status, said: first_words(&mut response).await });
+            let said = without(grant.token(), first_words(&mut response).await);
+            let said = if request.is_secret { String::new() } else { said };
+            let note = if status == StatusCode::UNAUTHORIZED { grant.note() } else { String::new() };
+            return Err(Problem::Status { status, note, said });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.problem(error))? {
@@ -156,6 +256,29 @@ impl Client {
             Problem::Broken(error)
         }
     }
+}
+
+/// The header that DC/OS wants. Marked, so that nobody shows it.
+fn header(token: &Secret) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("token={}", token.expose())).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+/// `text`, unless it gives the beginning of the token back, as those do that show a request which they refuse.
+fn without(token: Option<&Secret>, text: String) -> String {
+    const TELLING_CHARS: usize = 12;
+    let shows = |token: &Secret| {
+        let token = token.expose();
+        text.contains(token.get(..TELLING_CHARS).unwrap_or(token))
+    };
+    if token.is_some_and(shows) { String::new() } else { text }
+}
+
+/// `error` and what stands behind it, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn without_login(mut url: Url) -> String {

@@ -41,3 +41,14 @@ pub(crate) fn closed_port() -> (TcpSocket, String) {
     let address = socket.local_addr().expect("an address");
     (socket, format!("http://{address}"))
 }
+
+/// The secret of a service account with a key of its own, as DC/OS writes it.
+pub(crate) fn secret(login_endpoint: &str) -> String {
+    let key = openssl::rsa::Rsa::generate(2048).and_then(openssl::pkey::PKey::from_rsa).expect("a key");
+    let pem = key.private_key_to_pem_pkcs8().expect("a PEM file");
+    let private_key = String::from_utf8(pem).expect("PEM is text");
+    serde_json::json!({
+        "scheme": "RS256", "uid": "sa", "private_key": private_key, "login_endpoint": login_endpoint,
+    })
+    .to_string()
+}

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::intake::{Intake, Session};
+use super::allowance::Allowance;
+use super::intake::{Intake, READ_BYTES, Session};
 use super::listener::Shared;
 use super::pace::Pace;
 use super::registry::{Registration, Shed};
@@ -120,6 +121,7 @@ impl Connection {
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
+        let mut allowance = Allowance::new(shared.limit);
         let mut partial_since: Option<Instant> = None;
         let mut read_on = 0;
         loop {
@@ -157,8 +159,22 @@ impl Connection {
                 // Only time in which we were ready to read counts against the sender.
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
-            match self.take_turn(session, turn) {
+            if turn != Turn::More
+                && let Some(until) = allowance.pause()
+            {
+                self.log_pause(until);
+                let held = Instant::now();
+                tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    () = tokio::time::sleep_until(until.into()) => {}
+                }
+                partial_since = partial_since.map(|since| since + held.elapsed());
+            }
+            match self.take_turn(session, turn, allowance.bytes()) {
                 Ok(Received { bytes, progress }) => {
+                    allowance.took(bytes.unwrap_or(0));
                     read_on += bytes.unwrap_or(0);
                     if session.is_partial() {
                         // The rest is on its way, and its time is running.
@@ -182,20 +198,22 @@ impl Connection {
         }
     }
 
-    /// One read, or what the last one left over, and the work on it.
-    fn take_turn(&self, session: &mut Session, turn: Turn) -> Result<Received, End> {
-        self.shared.workbenches.with(|intake| self.take_turn_with(session, turn, intake))
+    /// One read of at most so many bytes, or what the last one left over, and the work on it.
+    fn take_turn(&self, session: &mut Session, turn: Turn, bytes_max: usize) -> Result<Received, End> {
+        self.shared.workbenches.with(|intake| self.take_turn_with(session, turn, bytes_max, intake))
     }
 
     fn take_turn_with(
         &self,
         session: &mut Session,
         turn: Turn,
+        bytes_max: usize,
         intake: &mut Intake,
     ) -> Result<Received, End> {
+        let buffer = &mut intake.buffer[..bytes_max.min(READ_BYTES)];
         let bytes = match turn {
-            Turn::Announced => self.socket.try_read(&mut intake.buffer).map_err(End::Io)?,
-            Turn::Tick => self.socket.read_now(&mut intake.buffer).map_err(End::Io)?,
+            Turn::Announced => self.socket.try_read(buffer).map_err(End::Io)?,
+            Turn::Tick => self.socket.read_now(buffer).map_err(End::Io)?,
             Turn::More => Some(0),
         };
         let received = match bytes {
@@ -288,7 +306,7 @@ impl Connection {
                 }
             }
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
-            match self.take_turn(session, turn) {
+            match self.take_turn(session, turn, READ_BYTES) {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
                 Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
                 Ok(Received { bytes: None, .. }) => {
@@ -317,6 +335,15 @@ impl Connection {
         } else if let Some(suppressed) = self.shared.may_log(peer, reason) {
             let error = crate::telemetry::chain(end);
             info!(%peer, reason, suppressed, "connection reset: {error}");
+        }
+    }
+
+    fn log_pause(&self, until: std::time::Instant) {
+        self.shared.metrics.paused();
+        let peer = self.registration.peer.name();
+        if let Some(suppressed) = self.shared.may_log(peer, "limit") {
+            let pause = until.saturating_duration_since(std::time::Instant::now());
+            info!(%peer, suppressed, "connection held for {pause:.1?}: it is over input-limit-amount-kbytes");
         }
     }
 

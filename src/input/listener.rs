@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::pace::Ticker;
 use super::registry::{PeerName, Registry};
 use super::socket::Socket;
+use crate::record::Rate;
 use crate::telemetry::LogBudget;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) workbenches: Workbenches,
     pub(super) block_timeout: Duration,
     pub(super) ticker: Ticker,
+    /// What each connection may bring.
+    pub(super) limit: Option<Rate>,
     pub(super) hexdump: bool,
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,

@@ -22,6 +22,7 @@ pub struct Metrics {
     refused_blocks: IntCounterVec,
     refused_records: IntCounterVec,
     skipped_bytes: IntCounter,
+    limit_pauses: IntCounter,
     enriched: IntCounterVec,
     /// In the order of [`Enrichment::ALL`]: counted for every read, so not looked up each time.
     enriched_by: [IntCounter; 3],
@@ -58,6 +59,10 @@ impl Metrics {
                 "skipped_bytes_total",
                 "Bytes passed over on the search for a lost marker.",
             )?,
+            limit_pauses: counter(
+                "limit_pauses_total",
+                "Times that a connection was not read for a while because of input-limit-amount-kbytes.",
+            )?,
             enriched_by: Enrichment::ALL.map(|enrichment| enriched.with_label_values(&[enrichment.name()])),
             enriched,
         };
@@ -72,6 +77,7 @@ impl Metrics {
             &metrics.records,
             &metrics.datapoints,
             &metrics.skipped_bytes,
+            &metrics.limit_pauses,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -102,6 +108,10 @@ impl Metrics {
     pub(super) fn ended(&self, reason: &str) {
         self.ended.with_label_values(&[reason]).inc();
         self.connections.dec();
+    }
+
+    pub(super) fn paused(&self) {
+        self.limit_pauses.inc();
     }
 
     pub(super) fn accept_failed(&self) {

@@ -4,7 +4,8 @@
 //! * It reads promptly. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
 //!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
 //!   no other connection. A few kilobytes on a quiet connection may wait for `input-linger`, in a socket that has room
-//!   for many times as much.
+//!   for many times as much. Where `input-limit-amount-kbytes` is set, a connection over it is not read for a while; it
+//!   alone waits, and nothing of it is dropped here.
 //! * A record is accepted when its block has come whole, its marker is in place, and its count and size agree; it is in
 //!   the spool at once. A torn or bad block is refused as a whole, and the stream goes on behind it.
 //! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
@@ -18,6 +19,7 @@
 //!   while it has sent nothing. It is then reset rather than closed, which costs the sender one block instead of two.
 //! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
+mod allowance;
 mod connection;
 mod intake;
 mod listener;
@@ -126,6 +128,7 @@ impl Input {
             rules,
             block_timeout: config.block_timeout,
             ticker: Ticker::new(config.linger),
+            limit: config.limit,
             hexdump: config.hexdump,
             drain,
             drain_deadline: OnceLock::new(),
@@ -208,6 +211,7 @@ mod tests {
             connections_max: 10.try_into().unwrap(),
             block_timeout: Duration::from_secs(60),
             linger: Duration::ZERO,
+            limit: None,
             limits: Limits::default(),
             record_log: false,
             hexdump: false,

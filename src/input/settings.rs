@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ocf;
+use crate::record::Rate;
 
 /// Settings of the TCP and unix socket input.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub block_timeout: Duration,
     /// How long what a sender writes now and then may wait in its socket (`input-linger`); zero: not at all.
     pub linger: Duration,
+    /// Bytes that each connection may bring in a period (`input-limit-...`); none: as many as it likes.
+    pub limit: Option<Rate>,
     /// Bounds on each stream (`input-...-max`).
     pub limits: ocf::Limits,
     /// Log every record that is accepted, decoded (`record-input-log`).

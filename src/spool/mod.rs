@@ -26,7 +26,7 @@
 //! By `spool-full`. `hold`: sources wait. `drop-oldest`: the oldest frames go, counted for each output that still needed
 //! them. `auto`: sources wait as long as an output that may hold the input (Kafka; never a partner) has
 //! confirmed something in the last five seconds; else, or if the oldest frame's topic is one that the output has
-//! reported as stalled, the oldest goes. Frames that no holding output needs go first in every mode.
+//! reported as stalled, the oldest goes. Of an output that pauses on purpose the pause counts as well. Frames that no holding output needs go first in every mode.
 //!
 //! # What is lost when
 //! A crash costs what is waiting, since memory is all there is; so does a shutdown whose grace is over.

@@ -294,6 +294,11 @@ impl State {
         }
     }
 
+    pub(super) fn expect_pause(&mut self, id: usize, until: Instant) {
+        let output = self.output(id);
+        output.progress = output.progress.max(until);
+    }
+
     /// Drops the oldest frame, counted for each output that needed it: of those in the list, and if there are none of
     /// those that grow. Says whether there was one.
     pub(super) fn drop_oldest(&mut self, reason: LossReason) -> bool {

@@ -437,6 +437,20 @@ async fn auto_waits_while_there_is_progress_and_drops_when_there_is_none() {
 }
 
 #[tokio::test]
+async fn auto_waits_through_a_pause_that_an_output_makes_on_purpose() {
+    let spool = spool(4 * FRAME, WhenFull::Auto);
+    let reader = spool.reader("a", true);
+    for _ in 0..4 {
+        append(&spool, "t", 1, 1000);
+    }
+    let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+    reader.expect_pause(at(60));
+    assert!(matches!(spool.shared.admission(Weight::Light, at(62)), room::Admission::Wait(Some(_))));
+    assert_eq!(spool.shared.admission(Weight::Light, at(66)), room::Admission::Go);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
+}
+
+#[tokio::test]
 async fn auto_does_not_wait_for_a_stalled_topic() {
     let spool = spool(4 * FRAME, WhenFull::Auto);
     let reader = spool.reader("a", true);

@@ -95,6 +95,23 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("250ms"),
     Key::new(
+        "input-limit-amount-kbytes",
+        Kind::Integer { min: 0, max: i32::MAX as u64 },
+        "KiB that a connection may bring in each input-limit-period. 0: as many as it likes. A connection over it is \
+         not read until its time has come, and nothing of it is dropped here (the Go collector dropped); its sender \
+         may drop what it cannot write, as the Mesos module does. Of use against a sender that floods.",
+    )
+    .or("0")
+    .env(&["INPUT_LIMIT_AMOUNT_KBYTES"]),
+    Key::new(
+        "input-limit-period",
+        Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
+        "Time of input-limit-amount-kbytes, in seconds. A time with a unit, as 60s, is accepted too. No effect while \
+         that is 0.",
+    )
+    .or("60")
+    .env(&["INPUT_LIMIT_PERIOD"]),
+    Key::new(
         "record-input-log",
         Kind::Bool,
         "Log every accepted record, decoded. For a look at what a sender sends, never for production: it slows the \

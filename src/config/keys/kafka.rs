@@ -108,6 +108,23 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("16MiB"),
     Key::new(
+        "global-limit-amount-kbytes",
+        Kind::Integer { min: 0, max: i32::MAX as u64 },
+        "KiB of messages, before compression, that are sent to Kafka in each global-limit-period. 0: all there are. \
+         What is over it waits in the spool (the Go collector dropped it), and a full spool holds the input. The end of \
+         the process does not wait for it. Of use where a slow line is shared with others.",
+    )
+    .or("0")
+    .env(&["GLOBAL_LIMIT_AMOUNT_KBYTES"]),
+    Key::new(
+        "global-limit-period",
+        Kind::Seconds { min: Duration::from_secs(1), max: DAY },
+        "Time of global-limit-amount-kbytes, in seconds. A time with a unit, as 60s, is accepted too. No effect while \
+         that is 0.",
+    )
+    .or("60")
+    .env(&["GLOBAL_LIMIT_PERIOD"]),
+    Key::new(
         "kafka-create-topics",
         Kind::Bool,
         "Create missing topics through Kafka's admin interface. false leaves it to the brokers' automatic creation, \

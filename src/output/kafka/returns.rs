@@ -57,6 +57,7 @@ impl Task {
             let pause = if self.failed { self.replace_pause } else { Duration::ZERO };
             self.replacing = Replacing::At(now + pause);
             self.link = None;
+            self.metrics.producers_ended.inc();
             // Its end blocks.
             tokio::task::spawn_blocking(move || drop(link));
         }
@@ -206,7 +207,11 @@ impl Task {
 
     fn troubled(&mut self, code: Code, reason: &str) {
         self.note_error(code, reason);
-        match trouble(code) {
+        let trouble = trouble(code);
+        if !matches!(trouble, Trouble::Passing | Trouble::Fatal) {
+            self.metrics.connection_failures.inc();
+        }
+        match trouble {
             Trouble::Passing => {}
             Trouble::Broker => self.board.set_cause(reason, false),
             Trouble::Credentials | Trouble::Unreachable => {
@@ -326,6 +331,7 @@ impl Task {
             }
         }
         self.link = None;
+        self.metrics.producers_ended.inc();
         // Its end blocks for a moment.
         _ = tokio::task::spawn_blocking(move || drop(link)).await;
     }

@@ -51,7 +51,7 @@ impl Task {
             // All topics are looked at when there is a producer again.
             return;
         }
-        if !self.has_permit(topic) {
+        if self.is_over_limit(now) || !self.has_permit(topic) {
             let queue = &mut self.queues[topic];
             if !std::mem::replace(&mut queue.starved, true) {
                 self.starved.push(topic);
@@ -87,6 +87,28 @@ impl Task {
             }
         }
         self.look_soon(topic);
+    }
+
+    /// Whether nothing may be sent for a while. The end of the process does not wait for it: what is not sent then is
+    /// lost.
+    fn is_over_limit(&mut self, now: Instant) -> bool {
+        let Some(until) = self.budget.as_ref().filter(|_| !self.draining).and_then(|b| b.wait_for(1, now))
+        else {
+            return false;
+        };
+        if self.paused_until.replace(until).is_none() {
+            self.metrics.limit_pauses.inc();
+            // It is we who wait, so that a full spool has to wait with us.
+            self.reader.expect_pause(until);
+            if let Some(suppressed) = self.log_budget.take("limit", now) {
+                let pause = until.saturating_duration_since(now);
+                info!(
+                    suppressed,
+                    "nothing is sent for {pause:.1?}: it would be over global-limit-amount-kbytes"
+                );
+            }
+        }
+        true
     }
 
     fn has_permit(&self, topic: usize) -> bool {
@@ -133,6 +155,9 @@ impl Task {
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
             Ok(()) => {
                 queue.sent(records, bytes, now);
+                if let Some(budget) = &mut self.budget {
+                    budget.take(bytes as u64, now);
+                }
                 self.in_flight_messages += 1;
                 self.in_flight_bytes += bytes;
                 self.count_in_flight();

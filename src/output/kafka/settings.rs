@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::output::message::{Envelope, ROOM_BEHIND};
-use crate::record::{Secret, TopicName};
+use crate::record::{Rate, Secret, TopicName};
 use crate::spool::Framing;
 
 /// Settings of the Kafka output.
@@ -28,6 +28,8 @@ pub struct Config {
     pub agent_id: Option<String>,
     /// Payload bytes given to librdkafka and not yet acknowledged (`kafka-queue-max`).
     pub queue_bytes: NonZeroUsize,
+    /// Bytes of messages, over all topics, that may be sent in a period (`global-limit-...`); none: all there are.
+    pub limit: Option<Rate>,
     /// Kafka topics at most; records of further ones are set aside (`kafka-topics-max`).
     pub topics_max: NonZeroUsize,
     /// Create missing topics through the admin API (`kafka-create-topics`).

@@ -24,7 +24,7 @@ use super::queue::{Due, Flow, HoldReason, Queue};
 use super::settings::{Config, Naming};
 use super::state::Board;
 use crate::output::message::Envelope;
-use crate::record::{RecordTopic, TopicName};
+use crate::record::{Budget, RecordTopic, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
 
@@ -66,6 +66,9 @@ pub(super) struct Task {
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     pub(super) in_flight_messages: usize,
     pub(super) in_flight_bytes: usize,
+    /// What `global-limit-...` leaves, and until when nothing is sent because of it.
+    pub(super) budget: Option<Budget>,
+    pub(super) paused_until: Option<Instant>,
     told: mpsc::Receiver<Told>,
     pub(super) tell: mpsc::Sender<Told>,
     /// What the helpers in the background do.
@@ -83,7 +86,7 @@ pub(super) struct Task {
     pressed: bool,
     pub(super) next_notes: Option<Instant>,
     pub(super) next_shrink: Option<Instant>,
-    draining: bool,
+    pub(super) draining: bool,
     /// Where the grid of due times begins.
     epoch: Instant,
     pub(super) incarnation: String,
@@ -124,6 +127,8 @@ impl Task {
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let now = Instant::now();
         Task {
+            budget: config.limit.map(|rate| Budget::new(rate, now)),
+            paused_until: None,
             config,
             brokers,
             reader,
@@ -350,6 +355,10 @@ impl Task {
             Replacing::Flushing(until) if until <= now => self.purge(),
             _ => {}
         }
+        if self.paused_until.is_some_and(|at| at <= now) {
+            self.paused_until = None;
+            self.look_at_starved();
+        }
         if self.next_probe.is_some_and(|at| at <= now) {
             self.probe();
         }
@@ -370,8 +379,8 @@ impl Task {
             Replacing::Flushing(until) => Some(until),
             Replacing::No | Replacing::Returning => None,
         };
-        let timers = [topics, replace, self.next_probe, self.next_notes, self.next_shrink];
-        timers.into_iter().flatten().min()
+        let others = [self.next_probe, self.next_notes, self.next_shrink, self.paused_until];
+        others.into_iter().chain([topics, replace]).flatten().min()
     }
 }
 

@@ -56,6 +56,7 @@ fn config(brokers: String) -> Config {
         key: Key::Agent,
         agent_id: Some("agent-1".into()),
         queue_bytes: NonZeroUsize::new(1 << 20).unwrap(),
+        limit: None,
         topics_max: NonZeroUsize::new(3).unwrap(),
         create_topics: None,
         security: Security::default(),
@@ -233,6 +234,22 @@ async fn records_arrive_in_order_with_key_and_headers() {
     assert_eq!(expected_first, 26);
     let (books, undelivered) = rig.close().await;
     assert_eq!((books.delivered, undelivered), (26, vec![]));
+}
+
+#[tokio::test]
+async fn what_is_over_the_limit_waits_for_its_time() {
+    let mut rig = rig(|config| {
+        let bytes = std::num::NonZeroU64::new(4000).unwrap();
+        config.limit = Some(crate::record::Rate { bytes, period: Duration::from_secs(1) });
+    });
+    let begun = Instant::now();
+    for _ in 0..6 {
+        rig.accept_sized("a", 10, 300);
+    }
+    rig.delivered(60).await;
+    // Six messages of about 4 kB: the first is in the budget, each of the others waits for the one before.
+    assert!(begun.elapsed() > Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(rig.read("metrics-a").values, (0..60).collect::<Vec<_>>());
 }
 
 #[tokio::test]

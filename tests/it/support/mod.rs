@@ -3,6 +3,7 @@
 pub(crate) mod collector;
 pub(crate) mod consumer;
 pub(crate) mod http;
+pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
 pub(crate) mod ocf;
@@ -11,6 +12,7 @@ pub(crate) mod producer;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod sender;
+pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};
 use std::thread;
