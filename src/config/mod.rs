@@ -25,7 +25,6 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-pub use address::{Brokers, parse_brokers};
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};
@@ -34,6 +33,7 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
+pub use crate::record::{Brokers, parse_brokers};
 use crate::{enrich, http, input, output, spool, telemetry};
 
 /// The settings of every stage.

@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::Brokers;
 use super::fault::Origin;
 use super::keys::Key;
 use super::value::Value;
+use crate::record::Brokers;
 
 /// The value of one key.
 #[derive(Clone)]

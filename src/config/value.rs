@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::address::{Brokers, parse_brokers, parse_endpoint};
+use super::address::parse_endpoint;
 use super::fault::nearest;
 use super::keys::{Key, Kind};
 use super::units::{format_size, format_time, parse_bool, parse_size, parse_time};
-use crate::record::{TOPIC_LENGTH_MAX, TopicName};
+use crate::record::{Brokers, TOPIC_LENGTH_MAX, TopicName, parse_brokers};
 use crate::telemetry::check_filter;
 
 /// What is expected where that stands in place of a secret.
