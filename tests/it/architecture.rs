@@ -23,7 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("control", &["record", "spool"]),
     ("http", &["control", "record", "telemetry"]),
     // The key table makes each stage's settings.
-    ("config", &["enrich", "http", "input", "ocf", "output", "record", "spool", "telemetry"]),
+    ("config", &["dcos", "enrich", "http", "input", "ocf", "output", "record", "spool", "telemetry"]),
 ];
 
 /// Rooms that put the others together; they may name any, but for those listed.
