@@ -1,10 +1,11 @@
 //! The assembler: makes every channel, spawns every task, and joins them in order.
 //!
 //! Tasks end from left to right. The drain signal goes to the input alone; when it has ended the spool is closed; when the
-//! outputs have emptied it, or the grace is over, they end; and the HTTP server, which tells how far that is, ends
+//! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server, which tells how far that is, ends
 //! last. A task that ends before it was asked to ends the process, after the same drain.
 
 mod descriptors;
+mod looking;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use tracing::{error, info, warn};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::control::Control;
+use crate::dcos::client::NoTls;
+use crate::dcos::discovery::Watch;
 use crate::enrich::Enricher;
 use crate::http;
 use crate::input::{self, Input};
@@ -60,6 +63,8 @@ enum StartError {
     Metrics(#[from] prometheus::Error),
     #[error("cannot get random bytes from the system")]
     Random(#[source] getrandom::Error),
+    #[error("cannot look for the Kafka brokers of a framework")]
+    Discovery(#[from] NoTls),
 }
 
 /// Runs the collector until a signal ends it, and says where it listens in one line of JSON on standard output.
@@ -113,9 +118,11 @@ struct Running {
     spool: Spool,
     input: JoinHandle<()>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
+    discovery: Option<JoinHandle<()>>,
     http: JoinHandle<()>,
     drain: watch::Sender<bool>,
     deadline: watch::Sender<bool>,
+    end_discovery: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
 }
 
@@ -143,12 +150,20 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
+    let discovery = match config.discovery {
+        Some(of) => Some(looking::watch(of, config.discovery_period, config.data_dir.as_deref())?),
+        None => None,
+    };
+    let found = discovery.as_ref().map(Watch::handle);
     let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
     let kafka = match config.kafka {
         Some(config) => {
             let reader = spool.reader("kafka", true);
             let metrics = kafka::Metrics::register(&registry)?;
-            let brokers = kafka::Brokers::fixed(&config.brokers);
+            let brokers = match &found {
+                Some(found) => kafka::Brokers::found(found.brokers(), found.alarm()),
+                None => kafka::Brokers::fixed(&config.brokers),
+            };
             Some(Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics))
         }
         None => None,
@@ -163,10 +178,12 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        discovery: found,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
     let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
+    let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
     let server = http::serve(http_listener, config.http, control, http_metrics, given(ended));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
@@ -175,9 +192,11 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         spool,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
+        discovery: discovery.map(|discovery| tokio::spawn(discovery.run(discovery_ended))),
         http: tokio::spawn(server),
         drain,
         deadline,
+        end_discovery,
         end_http,
     })
 }
@@ -191,6 +210,7 @@ impl Running {
             }
             ended = &mut self.input => died("input", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
+            ended = join(self.discovery.as_mut()) => died("discovery", &ended),
             ended = &mut self.http => died("http", &ended),
         };
         // Receivers that are gone have ended already; that is what is wanted.
@@ -221,6 +241,11 @@ impl Running {
                 }
                 failed => died |= failed_while_draining("kafka", &failed),
             }
+        }
+        // Until here the output may have waited for brokers.
+        _ = self.end_discovery.send(true);
+        if let Some(discovery) = self.discovery.take().filter(|discovery| !discovery.is_finished()) {
+            died |= failed_while_draining("discovery", &discovery.await);
         }
         _ = self.end_http.send(true);
         if !self.http.is_finished() {

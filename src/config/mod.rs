@@ -5,6 +5,7 @@
 //! alone and checks nothing again.
 
 mod address;
+mod dcos;
 mod fault;
 mod file;
 mod kafka;
@@ -23,8 +24,10 @@ mod value;
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};
@@ -33,6 +36,7 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
+use crate::dcos::discovery;
 pub use crate::record::{Brokers, parse_brokers};
 use crate::{enrich, http, input, output, spool, telemetry};
 
@@ -54,6 +58,12 @@ pub struct Config {
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
     pub kafka: Option<output::kafka::Config>,
+    /// Where the brokers are looked for; none where they are named, or with `--kafka=false`.
+    pub discovery: Option<discovery::Config>,
+    /// Time after which they are looked for again (`kafka-discovery-period`).
+    pub discovery_period: Duration,
+    /// Folder for what is to outlive the process (`data-dir`).
+    pub data_dir: Option<PathBuf>,
     /// The HTTP server.
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
@@ -90,6 +100,9 @@ impl fmt::Debug for Config {
             .field("enrich", &self.enrich)
             .field("spool", &self.spool)
             .field("kafka", &kafka)
+            .field("discovery", &self.discovery)
+            .field("discovery_period", &self.discovery_period)
+            .field("data_dir", &self.data_dir)
             .field("http", &self.http)
             .field("warnings", &self.warnings)
             .finish()

@@ -5,7 +5,7 @@ use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
-use super::{CheckKafka, Config, kafka, secret_file};
+use super::{CheckKafka, Config, dcos, kafka, secret_file};
 use crate::record::Secret;
 use crate::{enrich, http, input, ocf, spool, telemetry};
 
@@ -59,6 +59,9 @@ pub(super) fn build(settings: &Settings, check_kafka: CheckKafka<'_>, faults: &m
         },
         spool,
         kafka,
+        discovery: dcos::build(settings),
+        discovery_period: settings.time("kafka-discovery-period"),
+        data_dir: settings.path("data-dir"),
         http,
         warnings: builder.warnings,
     }

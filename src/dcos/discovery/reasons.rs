@@ -94,7 +94,7 @@ impl NotFound {
             ),
             Cause::Unknown => format!(
                 "the cluster knows no framework \"{framework}\"; install Kafka, or set kafka-framework to the name of \
-                 its service, or kafka-brokers"
+                 its service, or, outside DC/OS, kafka-brokers"
             ),
             Cause::Silent => format!(
                 "the scheduler of the framework \"{framework}\" does not tell its brokers; see its log, or set \
@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn each_way_is_named_with_its_reason_in_one_line() {
         let text = not_found(false, &[Cause::Unknown, Cause::Failed]).to_string();
-        assert!(text.ends_with("or kafka-brokers (dns-srv: unknown; scheduler-vip: failed)"), "{text}");
+        assert!(
+            text.ends_with("outside DC/OS, kafka-brokers (dns-srv: unknown; scheduler-vip: failed)"),
+            "{text}"
+        );
         let long = Miss::failed(format!("a\nb{}", "x".repeat(1000)));
         assert!(long.text.starts_with("a bx") && long.text.len() == SHOWN_CHARS + 3, "{long:?}");
     }
