@@ -170,7 +170,7 @@ fn a_start_without_dns_has_the_brokers_of_the_last_run() {
 
 #[test]
 fn where_nobody_is_readiness_says_in_one_line_what_to_do() {
-    let collector = looking(&[]);
+    let collector = looking(&["--shutdown-grace", "1s"]);
     let expected = "nobody tells the brokers of the framework \"kafka\"; check this host's DNS and network, or name the \
                     brokers with kafka-brokers";
     assert_eq!(wait_not_ready(&collector, "nobody tells"), expected);
@@ -180,9 +180,14 @@ fn where_nobody_is_readiness_says_in_one_line_what_to_do() {
     for way in ["dns-srv: ", "scheduler-vip: ", "admin-router: ", "marathon: ", "mesos-dns: "] {
         assert!(error.contains(way) && !error.contains('\n'), "{way} in {error}");
     }
-    // What comes meanwhile is kept, and the end is not held up.
+    // What comes meanwhile is accounted for, and the end is not held up.
     collector.send(&ocf::stream(&record::numbered("kept", 0..1)));
     collector.wait_accepted(1);
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0));
+    let told = |words: &str| ended.log.iter().filter(|line| line.contains(words)).count();
+    assert_eq!(told("not delivered within the shutdown grace"), 1, "{ended:#?}");
+    assert_eq!(told("no Kafka brokers found"), 1, "asked again and again, and told once: {ended:#?}");
 }
 
 #[test]

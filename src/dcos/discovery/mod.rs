@@ -23,7 +23,7 @@
 //!   tried for each way.
 //! * **Slow**: each request has [`Limits`] of its own and each way 15 s in all, then the next has its turn.
 //! * **Gone**: asked again after 1 s, then twice as long each time up to 60 s, while nothing is known; each period, or
-//!   each minute if that is shorter, once something is. All brokers failing asks at once, but not within 10 s of the last time.
+//!   each minute if that is shorter, once something is. A data directory that does not answer is left alone after 5 s. All brokers failing asks at once, but not within 10 s of the last time.
 //! * **Lied to**: names and addresses out of answers are parsed before they are put into an address; redirects are not
 //!   followed; nothing secret is sent. Whoever can forge DNS in the cluster can send our records elsewhere: against that
 //!   there is TLS to the brokers.

@@ -107,6 +107,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::dcos::discovery::{BrokerAddress, FrameworkName};
 
@@ -162,6 +164,25 @@ mod tests {
             assert!(store.read().unwrap().is_none(), "it is said once");
             store.write(&list(&["b:2"])).unwrap();
             assert_eq!(store.read().unwrap(), Some(list(&["b:2"])));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_content_gives_a_good_list_or_none(content in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..100),
+            "[a-z0-9:,\\[\\]\" ]{0,40}".prop_map(|brokers| format!(
+                r#"{{"framework":"kafka","tls":false,"address":"dns","brokers":[{brokers}]}}"#
+            ).into_bytes()),
+        ]) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(FILE), content).unwrap();
+            if let Ok(Some(brokers)) = Store::new(folder.path(), &config("kafka")).read() {
+                prop_assert!(!brokers.is_empty());
+                for broker in brokers {
+                    prop_assert_eq!(parse_broker(&broker), Ok(broker));
+                }
+            }
         }
     }
 

@@ -18,6 +18,9 @@ const LOG_PERIOD: Duration = Duration::from_secs(300);
 /// The kinds, and the data directory's.
 const LOG_KINDS: usize = 8;
 
+/// How long the data directory may take. What is on it is never worth standing still for.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Keeps asking. The task owns its state; others have a [`Handle`].
 pub struct Watch {
     discovery: Discovery,
@@ -138,15 +141,14 @@ impl Watch {
     /// Publishes the list of the last run.
     async fn recall(&mut self) {
         let Some(store) = self.store.clone() else { return };
-        let read = tokio::task::spawn_blocking(move || store.read()).await;
-        match read {
-            Ok(Ok(Some(brokers))) => {
+        match at_the_disk(move || store.read()).await {
+            Some(Ok(Some(brokers))) => {
                 info!(brokers = brokers.join(","), "beginning with the Kafka brokers of the last run");
                 self.publish(brokers.into(), Kept::File);
             }
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => warn!("{}", chain(&error)),
-            Err(_) => warn!("the brokers of the last run cannot be read; starting without"),
+            Some(Ok(None)) => {}
+            Some(Err(error)) => warn!("{}", chain(&error)),
+            None => warn!("data-dir does not answer; starting without the brokers of the last run"),
         }
     }
 
@@ -186,11 +188,10 @@ impl Watch {
     /// Writes the list down for the next run.
     async fn keep(&mut self, brokers: Arc<[String]>) {
         let Some(store) = self.store.clone() else { return };
-        let written = tokio::task::spawn_blocking(move || store.write(&brokers)).await;
-        let error = match written {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it was broken off".to_owned(),
+        let error = match at_the_disk(move || store.write(&brokers)).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "it does not answer".to_owned(),
         };
         if let Some(suppressed) = self.log.take("data-dir", std::time::Instant::now()) {
             warn!(suppressed, "cannot keep the Kafka brokers for the next start in data-dir: {error}");
@@ -209,6 +210,11 @@ impl Watch {
         });
         if known { Outcome::Kept } else { Outcome::Nothing }
     }
+}
+
+/// Does `work` on a thread that may wait; none where it takes too long.
+async fn at_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::time::timeout(DISK_PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 
 /// Whether both lists have the same brokers. Schedulers list them in any order.
