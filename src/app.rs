@@ -1,10 +1,11 @@
 //! The assembler: makes every channel, spawns every task, and joins them in order.
 //!
 //! Tasks end from left to right. The drain signal goes to the input alone; when it has ended the spool is closed; when the
-//! outputs have emptied it, or the grace is over, they end; and the HTTP server, which tells how far that is, ends
+//! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server, which tells how far that is, ends
 //! last. A task that ends before it was asked to ends the process, after the same drain.
 
 mod descriptors;
+mod looking;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::cli::exit;
 use crate::config::Config;
 use crate::control::Control;
 use crate::dcos;
+use crate::dcos::discovery::Watch;
 use crate::enrich::Enricher;
 use crate::http;
 use crate::input::{self, Input};
@@ -119,10 +121,12 @@ struct Running {
     spool: Spool,
     input: JoinHandle<()>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
+    discovery: Option<JoinHandle<()>>,
     http: JoinHandle<()>,
     statsd: Option<JoinHandle<()>>,
     drain: watch::Sender<bool>,
     deadline: watch::Sender<bool>,
+    end_discovery: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
 }
 
@@ -150,18 +154,27 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
+    let authority = dcos::Authority::new(&config.dcos)?;
+    let discovery = match config.discovery {
+        Some(of) => {
+            Some(looking::watch(of, config.discovery_period, config.data_dir.as_deref(), &authority)?)
+        }
+        None => None,
+    };
+    let found = discovery.as_ref().map(Watch::handle);
     let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
     let kafka = match config.kafka {
         Some(config) => {
             let reader = spool.reader("kafka", true);
             let metrics = kafka::Metrics::register(&registry)?;
-            let brokers = kafka::Brokers::fixed(&config.brokers);
+            let brokers = match &found {
+                Some(found) => kafka::Brokers::found(found.brokers(), found.alarm()),
+                None => kafka::Brokers::fixed(&config.brokers),
+            };
             Some(Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics))
         }
         None => None,
     };
-
-    let authority = dcos::Authority::new(&config.dcos)?;
 
     let http_metrics = http::Metrics::register(&registry)?;
     let statsd = config.statsd.map(|config| Statsd::new(config, registry.clone()));
@@ -174,10 +187,12 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
         authority,
+        discovery: found,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
     let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
+    let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
     let server = http::serve(http_listener, config.http, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
@@ -186,10 +201,12 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         spool,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
+        discovery: discovery.map(|discovery| tokio::spawn(discovery.run(discovery_ended))),
         http: tokio::spawn(server),
         statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
         drain,
         deadline,
+        end_discovery,
         end_http,
     })
 }
@@ -203,6 +220,7 @@ impl Running {
             }
             ended = &mut self.input => died("input", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
+            ended = join(self.discovery.as_mut()) => died("discovery", &ended),
             ended = &mut self.http => died("http", &ended),
             ended = join(self.statsd.as_mut()) => died("statsd", &ended),
         };
@@ -234,6 +252,11 @@ impl Running {
                 }
                 failed => died |= failed_while_draining("kafka", &failed),
             }
+        }
+        // Until here the output may have waited for brokers.
+        _ = self.end_discovery.send(true);
+        if let Some(discovery) = self.discovery.take().filter(|discovery| !discovery.is_finished()) {
+            died |= failed_while_draining("discovery", &discovery.await);
         }
         _ = self.end_http.send(true);
         if !self.http.is_finished() {

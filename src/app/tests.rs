@@ -16,13 +16,16 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// A collector on free ports that sends to `brokers` and leaves messages open for longer than a test lasts.
 async fn started(brokers: &str) -> Running {
+    started_with(&[("kafka-brokers", brokers)]).await
+}
+
+async fn started_with(more: &[(&'static str, &str)]) -> Running {
     let flags = [
-        ("kafka-brokers", brokers),
         ("kafka-produce-period-ms", "1h"),
         ("listen-endpoint", "127.0.0.1:0"),
         ("http-endpoint", "127.0.0.1:0"),
     ];
-    let flags = flags.map(|(key, value)| (key, value.into())).into();
+    let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let (config, _) = load(&Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
     start(config).await.unwrap()
 }
@@ -67,6 +70,15 @@ async fn the_output_that_ends_early_ends_the_process() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;
     running.kafka.as_ref().unwrap().abort();
+    assert_eq!(running.until(pending(), GRACE).await, ExitCode::from(exit::TASK_DIED));
+}
+
+#[tokio::test]
+async fn the_look_for_brokers_that_ends_early_ends_the_process() {
+    let nobody = "http://127.0.0.1:1";
+    let running =
+        started_with(&[("kafka-scheduler-url", nobody), ("kafka-discovery", "scheduler-vip")]).await;
+    running.discovery.as_ref().unwrap().abort();
     assert_eq!(running.until(pending(), GRACE).await, ExitCode::from(exit::TASK_DIED));
 }
 

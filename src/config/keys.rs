@@ -5,6 +5,7 @@
 //! capitals, in the environment (`METRICS_COLLECTOR_KAFKA_BROKERS`). Names that the Go collector of 2016 had in the
 //! environment are accepted bare as well (`KAFKA_BROKERS`).
 
+mod dcos;
 mod general;
 mod http;
 mod input;
@@ -107,7 +108,13 @@ pub enum Kind {
     File,
     /// `address:port` to listen on.
     Endpoint,
-    /// `host:port` between commas.
+    /// IP address and port of a DNS server.
+    DnsServer,
+    /// `http` or `https` address without a login.
+    Url,
+    /// Name of a framework, maybe in folders.
+    Framework,
+    /// `host:port` between commas, or `@` and the file that has them.
     Brokers,
     /// A legal Kafka topic name.
     TopicName,
@@ -119,13 +126,14 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 9] = [
+    pub const ALL: [Group; 10] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
         Group { title: "Spool", keys: spool::KEYS },
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
+        Group { title: "DC/OS", keys: dcos::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
         Group { title: "Statsd", keys: general::STATSD_KEYS },
         Group { title: "DC/OS log-in", keys: login::KEYS },
@@ -210,6 +218,9 @@ impl Kind {
             Kind::Path => "PATH",
             Kind::File => "FILE",
             Kind::Endpoint => "ADDRESS:PORT",
+            Kind::DnsServer => "IP[:PORT]",
+            Kind::Url => "URL",
+            Kind::Framework => "NAME",
             Kind::Brokers => "HOST:PORT,...",
             Kind::TopicName => "TOPIC",
             Kind::TopicPrefix => "PREFIX",
@@ -274,6 +285,7 @@ mod tests {
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",
             "KAFKA_FLUSH_MS",
+            "KAFKA_FRAMEWORK",
             "KAFKA_PRODUCE_COUNT",
             "KAFKA_PRODUCE_KBYTES",
             "KAFKA_PRODUCE_PERIOD_MS",

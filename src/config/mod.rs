@@ -5,6 +5,7 @@
 //! alone and checks nothing again.
 
 mod address;
+mod discovery;
 mod fault;
 mod file;
 mod kafka;
@@ -24,9 +25,10 @@ mod value;
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use address::{Brokers, parse_brokers};
+pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};
@@ -35,6 +37,7 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
+pub use crate::record::{Brokers, parse_brokers};
 use crate::{dcos, enrich, http, input, output, spool, telemetry};
 
 /// The settings of every stage.
@@ -59,6 +62,12 @@ pub struct Config {
     pub kafka: Option<output::kafka::Config>,
     /// Whom to trust at the cluster, and how to log in there.
     pub dcos: dcos::Config,
+    /// Where the brokers are looked for; none where they are named, or with `--kafka=false`.
+    pub discovery: Option<dcos::discovery::Config>,
+    /// Time after which they are looked for again (`kafka-discovery-period`).
+    pub discovery_period: Duration,
+    /// Folder for what is to outlive the process (`data-dir`).
+    pub data_dir: Option<PathBuf>,
     /// The HTTP server.
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
@@ -98,6 +107,9 @@ impl fmt::Debug for Config {
             .field("spool", &self.spool)
             .field("kafka", &kafka)
             .field("dcos", &self.dcos)
+            .field("discovery", &self.discovery)
+            .field("discovery_period", &self.discovery_period)
+            .field("data_dir", &self.data_dir)
             .field("http", &self.http)
             .field("warnings", &self.warnings)
             .finish()

@@ -8,7 +8,7 @@ use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
-use super::{CheckKafka, Config, kafka, login, secret_file};
+use super::{CheckKafka, Config, discovery, kafka, login, secret_file};
 use crate::record::{Rate, Secret};
 use crate::{enrich, http, input, ocf, spool, telemetry};
 
@@ -81,6 +81,9 @@ pub(super) fn build(
         spool,
         kafka,
         dcos,
+        discovery: discovery::build(settings),
+        discovery_period: settings.time("kafka-discovery-period"),
+        data_dir: settings.path("data-dir"),
         http,
         warnings: builder.warnings,
     }

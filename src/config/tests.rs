@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::dcos::BaseUrl;
+use crate::dcos::discovery as looked_for;
+use crate::dcos::discovery::{BrokerAddress, FrameworkName, Way};
 use crate::output::kafka::{Compression, MESSAGE_BYTES_MAX, Naming, SaslMechanism};
 
 /// What a test starts the program with.
@@ -167,8 +170,65 @@ fn every_fault_of_every_source_is_told_at_once() {
         "environment KAFKA_PRODUCE_COUNT: kafka-produce-count = \"abc\": expected a whole number",
         "mc.toml:2: log-format: expected a text in quotes, but it is a whole number",
         "mc.toml:4: spool-full = \"drop\": expected auto, drop-oldest or hold",
-        "kafka-brokers: not set; give --kafka-brokers",
     ]);
+}
+
+#[test]
+fn brokers_are_looked_for_where_none_are_named() {
+    let config = start().config();
+    assert!(config.kafka.unwrap().brokers.is_empty());
+    assert_eq!(config.discovery, Some(looked_for::Config::of(FrameworkName::parse("kafka").unwrap())));
+    assert_eq!((config.discovery_period, config.data_dir), (Duration::from_secs(300), None));
+    for named in [with_brokers(), start().flag("kafka", "false")] {
+        assert_eq!(named.flag("kafka-framework", "other").config().discovery, None);
+    }
+}
+
+#[test]
+fn the_look_for_brokers_has_its_keys() {
+    let start = start()
+        .env("KAFKA_FRAMEWORK", "/prod/kafka")
+        .flag("kafka-discovery", "marathon")
+        .flag("kafka-discovery-period", "90s")
+        .flag("kafka-broker-address", "vip")
+        .flag("kafka-scheduler-url", "http://s:1")
+        .flag("dns-server", "127.0.0.1:15053")
+        .flag("admin-router-url", "https://a/")
+        .flag("marathon-url", "http://m:8080")
+        .flag("mesos-dns-url", "http://d:8123")
+        .flag("data-dir", "/var/lib/x");
+    let config = start.config();
+    let url = |text| BaseUrl::parse(text).unwrap();
+    let expected = looked_for::Config {
+        framework: FrameworkName::parse("prod/kafka").unwrap(),
+        pinned: Some(Way::Marathon),
+        address: BrokerAddress::Vip,
+        tls: false,
+        dns_server: Some(([127, 0, 0, 1], 15053).into()),
+        scheduler: Some(url("http://s:1")),
+        admin_router: url("https://a"),
+        marathon: url("http://m:8080"),
+        mesos_dns: url("http://d:8123"),
+    };
+    assert_eq!(config.discovery, Some(expected));
+    assert_eq!(config.discovery_period, Duration::from_secs(90));
+    assert_eq!(config.data_dir.as_deref(), Some(Path::new("/var/lib/x")));
+}
+
+#[test]
+fn the_endpoint_with_tls_is_asked_for_where_brokers_are_spoken_to_with_tls() {
+    for (protocol, tls) in
+        [("plaintext", false), ("ssl", true), ("sasl_plaintext", false), ("sasl_ssl", true)]
+    {
+        let mut start = start().flag("kafka-security-protocol", protocol);
+        if protocol.starts_with("sasl") {
+            start = start
+                .flag("kafka-sasl-username", "u")
+                .flag("kafka-sasl-password", "p")
+                .flag("kafka-sasl-mechanism", "PLAIN");
+        }
+        assert_eq!(start.config().discovery.unwrap().tls, tls, "{protocol}");
+    }
 }
 
 #[test]
@@ -499,7 +559,7 @@ fn the_kafka_clients_faults_come_with_the_others_and_without_secrets() {
     let check = |kafka: &output::kafka::Config| vec![format!("kafka-property no: {}", kafka.properties[0].1)];
     let faults = load(&start.sources, &check).err().unwrap().to_string();
     assert!(faults.contains("flag --kafka-property: kafka-property no: <hidden>"), "{faults}");
-    assert!(faults.contains("log-format") && faults.contains("kafka-brokers: not set"), "{faults}");
+    assert!(faults.contains("log-format"), "{faults}");
 }
 
 #[test]
@@ -554,11 +614,14 @@ fn secrets_are_in_no_output() {
             .file("sesame = 1 kafka-sasl-password = sesame\n\"sasl\" = \"sesame\" \"sesame\"\n")
             .flag("http-token", "\u{e9}sesame"),
     ];
-    for (i, start) in bad.iter().enumerate() {
+    let n_bad = bad.len();
+    for (i, start) in bad.into_iter().enumerate() {
+        // Some have no fault of their own.
+        let start = start.flag("kafka-key", "x");
         let faults = start.load().err().unwrap();
         let text = faults.to_string().replace("\"sesame\"; did", "");
         // A key that nobody knows is named, so the last case has its name in the text once.
-        let last = i + 1 == bad.len();
+        let last = i + 1 == n_bad;
         let allowed = usize::from(last && text.contains("there is no key \"sesame\""));
         assert!(text.matches(SECRET).count() <= allowed, "{i}: {text}");
         assert!(format!("{faults:?}").matches(SECRET).count() <= allowed, "{i}: {faults:?}");

@@ -2,7 +2,9 @@
 
 mod account;
 mod authority;
+pub mod base_url;
 pub mod client;
+pub mod discovery;
 mod jwt;
 mod login;
 mod settings;
@@ -13,5 +15,6 @@ mod tokens;
 
 pub use account::{Account, BadAccount, Source};
 pub use authority::{Authority, LoginStatus};
+pub use base_url::BaseUrl;
 pub use client::{Client, Limits};
 pub use settings::{Authorities, Config, HOST_CA, SANDBOX_CA, TokenHost};

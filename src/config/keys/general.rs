@@ -13,6 +13,12 @@ pub(super) const KEYS: &[Key] = &[
          stand in the file.",
     ),
     Key::new(
+        "data-dir",
+        Kind::Path,
+        "Folder for what is to outlive the process. It is made where it is missing. The brokers that were found last are \
+         kept there, so that a start needs no DNS. Not set: nothing is kept. Each collector of a host needs one of its own.",
+    ),
+    Key::new(
         "memory-limit",
         Kind::Size { min: 16 * MIB, max: 1 << 40 },
         "Budget for the buffers of the process; its code and its allocator come on top. With the defaults resident \

@@ -18,9 +18,10 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-brokers",
         Kind::Brokers,
-        "Kafka brokers to begin with, host:port between commas. Must be set unless kafka is false. Two or three \
+        "Kafka brokers to begin with, host:port between commas. Not set: those of kafka-framework are found. Two or three \
          of a cluster are enough, the others are found through them; the port is 9092 where none is given, and an IPv6 \
-         address stands in brackets. Empty and repeated entries are passed over with a warning.",
+         address stands in brackets. @/path/to/file reads them from a file, between commas or on lines of their own, once \
+         at the start. Empty and repeated entries are passed over with a warning.",
     )
     .env(&["KAFKA_BROKERS"]),
     Key::new(

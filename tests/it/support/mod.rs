@@ -6,12 +6,15 @@ pub(crate) mod http;
 pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
+pub(crate) mod mesos_dns;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
 pub(crate) mod producer;
 pub(crate) mod random;
 pub(crate) mod record;
+pub(crate) mod scheduler;
 pub(crate) mod sender;
+pub(crate) mod serve;
 pub(crate) mod tls;
 
 use std::path::{Path, PathBuf};
