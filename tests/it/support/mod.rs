@@ -5,11 +5,13 @@ pub(crate) mod consumer;
 pub(crate) mod http;
 pub(crate) mod kafka;
 pub(crate) mod line;
+pub(crate) mod load;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
 pub(crate) mod producer;
 pub(crate) mod random;
 pub(crate) mod record;
+pub(crate) mod segment;
 pub(crate) mod sender;
 
 use std::path::{Path, PathBuf};
