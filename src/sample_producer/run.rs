@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use rdkafka::error::KafkaError;
-
 use super::args::Settings;
 use super::files::ChunkFiles;
+use super::link::Link;
 use super::poll::{NoAddress, Poller, agent_address, encode};
-use super::send::{self, Sender, Totals};
+use super::send::{self, Totals};
 use crate::dcos::client::NoTls;
 use crate::dcos::statistics::Source;
 use crate::dcos::{Client, Limits};
@@ -56,9 +55,6 @@ pub enum StartError {
     /// No place for files.
     #[error("cannot write files to the working directory")]
     Directory(#[source] io::Error),
-    /// No Kafka client.
-    #[error("cannot set up the Kafka producer")]
-    Kafka(#[from] KafkaError),
 }
 
 /// Runs until `stop` is done. It is heard at any time: a command or poll under way is left, and only acknowledgements
@@ -81,7 +77,7 @@ pub async fn run(
     };
     loop {
         let turn = async {
-            // It waits for the agent alone: what has been answered is on its way as a whole before a stop is heard.
+            // It waits for the brokers and the agent first: what has been answered is on its way as a whole before a stop is heard.
             round(&mut poller, &mut outputs).await;
             // A closed screen is no reason to stop.
             let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
@@ -93,7 +89,7 @@ pub async fn run(
             () = turn => {}
         }
     }
-    let totals = outputs.sender.map(|sender| sender.finish(patience.grace));
+    let totals = outputs.link.map(|link| link.finish(patience.grace));
     if let Some(totals) = totals {
         let _ = writeln!(screen, "Sent {totals}");
     }
@@ -104,7 +100,7 @@ pub async fn run(
 struct Outputs {
     dialect: Dialect,
     verbose: bool,
-    sender: Option<Sender>,
+    link: Option<Link>,
     files: Option<ChunkFiles>,
 }
 
@@ -118,9 +114,9 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
     for line in &settings.brokers.passed_over {
         tracing::warn!("brokers: {line}");
     }
-    let sender = (!settings.brokers.list.is_empty()).then(|| {
+    let link = (!settings.brokers.list.is_empty()).then(|| {
         tracing::info!("sending to topic {} at {}", settings.topic, settings.brokers.list.join(","));
-        Sender::new(send::Config {
+        Link::new(send::Config {
             brokers: settings.brokers.list.clone(),
             topic: settings.topic.clone(),
             verbose: settings.verbose,
@@ -130,7 +126,7 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
     let outputs = Outputs {
         dialect: settings.dialect,
         verbose: settings.verbose,
-        sender: sender.transpose()?,
+        link,
         files: files.transpose().map_err(StartError::Directory)?,
     };
     Ok((poller, outputs))
@@ -138,6 +134,9 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
 
 /// One poll, and its files on their way.
 async fn round(poller: &mut Poller, outputs: &mut Outputs) {
+    if let Some(link) = &mut outputs.link {
+        link.open().await;
+    }
     let statistics = match poller.poll().await {
         Ok(statistics) => statistics,
         Err(failure) => {
@@ -178,8 +177,8 @@ impl Outputs {
                     Err(error) => tracing::warn!("cannot write a file, this poll is not in one: {error}"),
                 }
             }
-            if let Some(sender) = &self.sender {
-                sender.send(&file);
+            if let Some(link) = &mut self.link {
+                link.send(&file);
             }
         }
     }

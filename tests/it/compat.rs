@@ -12,6 +12,7 @@ use crate::support::collector::Collector;
 use crate::support::consumer;
 use crate::support::kafka::OwnBroker;
 use crate::support::load::{Finally, load};
+use crate::support::producer::{Agent, Producer};
 use crate::support::{eventually, ocf, once, record, segment};
 
 /// Releases that are tried where `COMPAT_VERSIONS` names none: the oldest, which needs most, and one that keeps no headers.
@@ -85,6 +86,8 @@ fn check(version: &str) -> String {
     collector.send(&ocf::stream(&record::numbered("a", 0..20)));
     collector.wait_delivered(20);
 
+    check_sample_producer(version, &broker);
+
     let sent = under_load(&collector, topic, 0, || {
         wait_more(&collector, "delivered");
         broker.stop();
@@ -127,6 +130,20 @@ fn check(version: &str) -> String {
         expected.compression,
         if expected.off.is_empty() { "nothing".to_owned() } else { expected.off.join(", ") }
     )
+}
+
+/// The other program of this repository has the same brokers before it.
+fn check_sample_producer(version: &str, broker: &OwnBroker) {
+    let agent = Agent::start(Some(include_str!("../data/monitor_statistics.json")));
+    let args = [&agent.args()[..], &["-brokers".to_owned(), broker.bootstrap().to_owned()]].concat();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let producer = Producer::start(&args, &[]);
+    consumer::read_of(version, broker.bootstrap(), "sample_metrics", 3);
+    let ended = producer.terminate();
+    assert!(
+        ended.screen.ends_with("1 messages: 1 acknowledged, 0 failed, 0 without an answer\n"),
+        "{ended:#?}"
+    );
 }
 
 #[test]

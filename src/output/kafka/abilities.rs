@@ -65,6 +65,11 @@ const OLD: Abilities = Abilities {
     zstd: false,
 };
 
+/// What makes librdkafka speak to brokers before 0.10. Both are needed, and with younger brokers harm. It warns that they
+/// will go one day; nobody but us can do something about that.
+pub(super) const FOR_OLD: [(&str, &str); 2] =
+    [("api.version.request", "false"), ("broker.version.fallback", "0.9.0.1")];
+
 /// What the operator may say that brokers are (`kafka-broker-version`). The first leaves it to them.
 pub const PINS: [&str; 11] = ["auto", "0.9", "0.10", "0.11", "1.0", "1.1", "2.0", "2.1", "2.4", "2.8", "4.0"];
 
@@ -121,6 +126,12 @@ pub enum Unreadable {
     /// A part of Kafka that keeps no messages.
     #[error("whoever answers takes no messages")]
     NoBroker,
+}
+
+impl Default for Abilities {
+    fn default() -> Abilities {
+        Abilities::CURRENT
+    }
 }
 
 impl Abilities {
@@ -188,6 +199,12 @@ impl Abilities {
         note(!self.headers, Lack::Headers);
         note(!self.zstd && config.compression == Compression::Zstd, Lack::Zstd);
         lacks
+    }
+
+    /// The properties of librdkafka without which it does not speak to them.
+    #[must_use]
+    pub fn protocol(&self) -> &'static [(&'static str, &'static str)] {
+        if self.answers { &[] } else { &FOR_OLD }
     }
 
     /// The compression to use.

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
-use super::abilities::Abilities;
+use super::abilities::{Abilities, FOR_OLD};
 use super::batch::Batch;
 use super::lend::Wired;
 use super::sending::STALLED_SHARE;
@@ -83,10 +83,6 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     }
 }
 
-/// What makes librdkafka speak to brokers before 0.10. Both are needed, and with younger brokers harm. It warns that they
-/// will go one day; nobody but us can do something about that.
-const FOR_OLD: [(&str, &str); 2] = [("api.version.request", "false"), ("broker.version.fallback", "0.9.0.1")];
-
 /// A producer of these settings, for brokers that can do this.
 ///
 /// # Errors
@@ -141,10 +137,8 @@ pub(super) fn client_config(config: &Config, abilities: &Abilities) -> ClientCon
     set("client.rack", "-");
     set("log.connection.close", "false");
     set_security(config, &mut set);
-    if !abilities.answers {
-        for (name, value) in FOR_OLD {
-            set(name, value);
-        }
+    for (name, value) in abilities.protocol() {
+        set(name, value);
     }
     if config.verbose {
         set("debug", "broker,topic,msg");
