@@ -178,6 +178,8 @@ pub struct KafkaStatus {
     pub brokers: Vec<String>,
     /// `connecting`, `up`, `down`.
     pub state: &'static str,
+    /// What the brokers are; absent until one has said it.
+    pub broker: Option<BrokerStatus>,
     /// The last thing that went wrong, and when (Unix seconds).
     pub last_error: Option<(u64, String)>,
     /// Unix time of the last acknowledgement, in milliseconds.
@@ -209,6 +211,17 @@ pub struct DiscoveryStatus {
     pub last_error: Option<(u64, String)>,
     /// Unix time at which somebody is asked next, in seconds; none while somebody is.
     pub next_seconds: Option<u64>,
+}
+
+/// What the Kafka brokers are, and what is not used because of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BrokerStatus {
+    /// The oldest Kafka that can do as much as the broker that was asked; `unknown` where it was only assumed.
+    pub version: &'static str,
+    /// `broker`, `kafka-broker-version`, or `assumed` where a broker could not be asked.
+    pub known_by: &'static str,
+    /// `version_negotiation`, `idempotence`, `headers`, `zstd`: switched off, because the brokers lack it.
+    pub off: Vec<&'static str>,
 }
 
 /// One Kafka topic.

@@ -8,7 +8,9 @@ use super::settings::{Setting, Settings};
 use super::stages::Builder;
 use super::value::{HIDDEN, Value, is_secret};
 use super::{CheckKafka, kafka_security};
-use crate::output::kafka::{self, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic};
+use crate::output::kafka::{
+    self, Abilities, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic,
+};
 use crate::record::{Secret, TopicName};
 
 /// Lets the Go collector's switch decide on the compression where nothing else does.
@@ -30,6 +32,7 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
     let settings = builder.settings;
     let config = Config {
         brokers: builder.brokers(),
+        broker_version: Abilities::pinned(settings.word("kafka-broker-version")),
         naming: naming(builder),
         batch: batch(builder),
         compression: builder.compression(),

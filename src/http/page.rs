@@ -106,6 +106,9 @@ fn spool(html: &mut String, spool: &SpoolStatus) -> fmt::Result {
 fn kafka(html: &mut String, kafka: &KafkaStatus) -> fmt::Result {
     row(html, "State", kafka.state)?;
     row(html, "Brokers", kafka.brokers.join(", "))?;
+    if let Some(broker) = kafka.broker.as_ref().filter(|broker| !broker.off.is_empty()) {
+        row(html, "Off, for Kafka", format_args!("{}: {}", broker.version, broker.off.join(", ")))?;
+    }
     let (messages, bytes) = (kafka.in_flight_messages, kafka.in_flight_bytes);
     row(
         html,

@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use rdkafka::error::KafkaError;
-
 use super::args::Settings;
 use super::files::ChunkFiles;
+use super::link::Link;
 use super::poll::{NoAddress, Poller, agent_address, encode};
-use super::send::{self, Sender, Totals};
+use super::send::{self, Totals};
 use crate::dcos::client::NoTls;
 use crate::dcos::discovery::Discovery;
 use crate::dcos::statistics::Source;
@@ -57,9 +56,6 @@ pub enum StartError {
     /// No place for files.
     #[error("cannot write files to the working directory")]
     Directory(#[source] io::Error),
-    /// No Kafka client.
-    #[error("cannot set up the Kafka producer")]
-    Kafka(#[from] KafkaError),
 }
 
 /// Runs until `stop` is done. It is heard at any time: a command or poll under way is left, and only acknowledgements
@@ -82,7 +78,7 @@ pub async fn run(
     };
     loop {
         let turn = async {
-            // It waits for the agent alone: what has been answered is on its way as a whole before a stop is heard.
+            // It waits for the brokers and the agent first: what has been answered is on its way as a whole before a stop is heard.
             round(&mut poller, &mut outputs).await;
             // A closed screen is no reason to stop.
             let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
@@ -95,7 +91,7 @@ pub async fn run(
         }
     }
     let totals = match outputs.kafka {
-        Kafka::Sends(sender) => Some(sender.finish(patience.grace)),
+        Kafka::Sends(link) => Some(link.finish(patience.grace)),
         Kafka::Off | Kafka::Looks(..) => None,
     };
     if let Some(totals) = totals {
@@ -116,7 +112,7 @@ struct Outputs {
 enum Kafka {
     /// Nothing is sent.
     Off,
-    Sends(Sender),
+    Sends(Link),
     /// The brokers are not found yet; the configuration lacks them alone.
     Looks(Box<Discovery>, send::Config),
 }
@@ -142,7 +138,7 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
             Kafka::Looks(Box::new(Discovery::new(of, Client::new(crate::dcos::discovery::LIMITS)?)), config)
         }
         None if config.brokers.is_empty() => Kafka::Off,
-        None => Kafka::Sends(sender(config)?),
+        None => Kafka::Sends(link(config)),
     };
     let outputs = Outputs {
         dialect: settings.dialect,
@@ -153,14 +149,17 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
     Ok((poller, outputs))
 }
 
-fn sender(config: send::Config) -> Result<Sender, KafkaError> {
+fn link(config: send::Config) -> Link {
     tracing::info!("sending to topic {} at {}", config.topic, config.brokers.join(","));
-    Sender::new(config)
+    Link::new(config)
 }
 
 /// One poll, and its files on their way.
 async fn round(poller: &mut Poller, outputs: &mut Outputs) {
     outputs.kafka.look().await;
+    if let Kafka::Sends(link) = &mut outputs.kafka {
+        link.open().await;
+    }
     let statistics = match poller.poll().await {
         Ok(statistics) => statistics,
         Err(failure) => {
@@ -191,10 +190,7 @@ impl Kafka {
             Ok(found) => {
                 tracing::info!("found the brokers by {}: {}", found.way, found.said);
                 let config = send::Config { brokers: found.brokers.to_vec(), ..config.clone() };
-                match sender(config) {
-                    Ok(sender) => *self = Kafka::Sends(sender),
-                    Err(error) => tracing::warn!("cannot set up the Kafka producer: {error}"),
-                }
+                *self = Kafka::Sends(link(config));
             }
             Err(not_found) => tracing::warn!("{not_found}; they are looked for again at the next period"),
         }
@@ -220,8 +216,8 @@ impl Outputs {
                     Err(error) => tracing::warn!("cannot write a file, this poll is not in one: {error}"),
                 }
             }
-            if let Kafka::Sends(sender) = &self.kafka {
-                sender.send(&file);
+            if let Kafka::Sends(link) = &mut self.kafka {
+                link.send(&file);
             }
         }
     }

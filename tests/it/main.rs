@@ -10,6 +10,7 @@ mod support;
 
 mod architecture;
 mod cli;
+mod compat;
 mod discovery;
 mod harness;
 mod http;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Key, Kind, MIB};
+use crate::output::kafka::PINS;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -24,6 +25,16 @@ pub(super) const KEYS: &[Key] = &[
          at the start. Empty and repeated entries are passed over with a warning.",
     )
     .env(&["KAFKA_BROKERS"]),
+    Key::new(
+        "kafka-broker-version",
+        Kind::Choice(&PINS),
+        "Version of the Kafka brokers; auto asks them before it connects. What they lack is done without: below 0.11 \
+         idempotence and message headers, below 2.1 zstd, in whose place snappy is used, below 0.10 all that is newer. \
+         The log says so once, and /v1/status has it. Where brokers cannot be asked, give the highest of the values \
+         that is not above any broker's. One above the brokers' makes the client fail, one below costs what they could \
+         do, and brokers from 4.0 on take nothing of a client for 0.9. Leave it auto.",
+    )
+    .or("auto"),
     Key::new(
         "kafka-topic-prefix",
         Kind::TopicPrefix,
@@ -74,8 +85,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-compression",
         Kind::Choice(&["none", "snappy", "lz4", "zstd", "gzip"]),
-        "Compression of messages. The consumers of the Go collector's time cannot read zstd, and brokers before 2.1 \
-         store it plain. none costs the least CPU here and the most network.",
+        "Compression of messages. The consumers of the Go collector's time cannot read zstd, and with brokers before \
+         2.1 snappy takes its place. none costs the least CPU here and the most network.",
     )
     .or("snappy"),
     Key::new(

@@ -8,6 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
 use super::admin::{self, Created};
+use super::probe::{Found, NoAnswer};
 use super::queue::{Flow, HoldReason};
 use super::state::Link;
 use super::task::Task;
@@ -29,6 +30,8 @@ pub(super) struct Asking {
 /// What helpers in the background tell the task.
 #[derive(Debug)]
 pub(super) enum Told {
+    /// A broker said what it can do, or none did. Answers the question of this number.
+    Asked(u64, Result<Found, NoAnswer>),
     /// The cluster answered this producer, or did not.
     Probed(u64, Result<(), RDKafkaErrorCode>),
     /// Topics were created, or could not be.
@@ -57,7 +60,7 @@ impl Task {
         let topics = std::mem::take(&mut self.asking.to_create);
         let topics = topics.into_iter().map(|topic| (topic, self.queues[topic].name.clone())).collect();
         let tell = self.tell.clone();
-        admin::create(&self.config, topics, shape, move |created| {
+        admin::create(&self.config, &self.fit.abilities, topics, shape, move |created| {
             // The task has ended: nobody needs the topics any more.
             _ = tell.blocking_send(Told::Created(created));
         });
@@ -71,10 +74,10 @@ impl Task {
             return;
         }
         let generation = self.generation;
-        let has_sent = self.queues.iter().any(|queue| queue.sent_before);
+        let of_topics = !self.fit.abilities.cluster_id || self.queues.iter().any(|queue| queue.sent_before);
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
-            let result = link.probe(has_sent, PROBE_TIME_OUT);
+            let result = link.probe(of_topics, PROBE_TIME_OUT);
             drop(link);
             // The task has ended: nobody wants to know.
             _ = tell.blocking_send(Told::Probed(generation, result));
@@ -83,6 +86,7 @@ impl Task {
 
     pub(super) fn hear(&mut self, told: Told) {
         match told {
+            Told::Asked(question, answer) => self.hear_of_brokers(question, answer, Instant::now()),
             Told::Probed(generation, result) => {
                 self.asking.probing = false;
                 match result {

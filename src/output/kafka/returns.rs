@@ -231,7 +231,7 @@ impl Task {
         }
     }
 
-    fn set_down(&mut self) {
+    pub(super) fn set_down(&mut self) {
         self.board.set_link(Link::Down);
         self.metrics.up.set(0);
     }
@@ -278,7 +278,7 @@ impl Task {
         self.board.set_brokers(self.config.brokers.clone());
         if self.replacing != Replacing::No {
             // The next producer begins with them, at once.
-            if let Replacing::At(_) = self.replacing {
+            if let Replacing::At(_) | Replacing::Asking = self.replacing {
                 self.replacing = Replacing::At(now);
             }
             return;

@@ -25,8 +25,8 @@ pub(super) const STALLED_SHARE: usize = 2;
 
 impl Task {
     /// Makes a producer.
-    pub(super) fn connect(&mut self, now: Instant) {
-        match connect(&self.config, self.wake.clone()) {
+    pub(super) fn make(&mut self, now: Instant) {
+        match connect(&self.config, &self.fit.abilities, self.wake.clone()) {
             Ok(link) => {
                 self.link = Some(link.into());
                 self.replacing = Replacing::No;
@@ -142,14 +142,16 @@ impl Task {
             Key::None => None,
         };
         let (first, count) = (batch.first.to_string(), batch.records.to_string());
-        let mut headers = vec![
-            Header { name: c"format", value: super::FORMAT.as_bytes() },
-            Header { name: c"incarnation", value: self.incarnation.as_bytes() },
-            Header { name: c"first", value: first.as_bytes() },
-            Header { name: c"records", value: count.as_bytes() },
-        ];
-        if let Some(agent) = &self.config.agent_id {
-            headers.push(Header { name: c"agent", value: agent.as_bytes() });
+        let mut headers = Vec::new();
+        if self.fit.abilities.headers {
+            headers.extend([
+                Header { name: c"format", value: super::FORMAT.as_bytes() },
+                Header { name: c"incarnation", value: self.incarnation.as_bytes() },
+                Header { name: c"first", value: first.as_bytes() },
+                Header { name: c"records", value: count.as_bytes() },
+            ]);
+            let agent = self.config.agent_id.as_ref();
+            headers.extend(agent.map(|agent| Header { name: c"agent", value: agent.as_bytes() }));
         }
         let link = self.link.as_ref().expect("looked at before");
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {

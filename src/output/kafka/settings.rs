@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::abilities::Abilities;
 use crate::output::message::{Envelope, ROOM_BEHIND};
 use crate::record::{Rate, Secret, TopicName};
 use crate::spool::Framing;
@@ -14,6 +15,8 @@ use crate::spool::Framing;
 pub struct Config {
     /// Bootstrap brokers, `host:port` each (`kafka-brokers`); where they are not fixed, the last that were found.
     pub brokers: Vec<String>,
+    /// What the brokers are, where the operator says it; none: they are asked (`kafka-broker-version`).
+    pub broker_version: Option<Abilities>,
     /// From record topics to Kafka topics.
     pub naming: Naming,
     /// When a message is closed.

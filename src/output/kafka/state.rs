@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
-use crate::control::{KafkaStatus, Part, TopicStatus};
+use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
 
 /// Topics that a status lists.
 const TOPICS_LISTED: usize = 50;
@@ -83,6 +83,11 @@ impl Board {
         });
     }
 
+    /// Notes what the brokers are.
+    pub(super) fn set_broker(&self, broker: BrokerStatus) {
+        self.with(|notes| notes.status.broker = Some(broker));
+    }
+
     /// Notes what went wrong.
     pub(super) fn set_error(&self, error: String) {
         self.with(|notes| notes.status.last_error = Some((unix_ms() / 1000, error)));
@@ -145,7 +150,13 @@ impl Board {
                 let cause = self
                     .with(|notes| notes.cause.clone())
                     .map_or_else(String::new, |cause| format!(": {cause}"));
-                (false, format!("{waits} {brokers}{cause}; records wait in the spool, retrying"))
+                let pinned = match &status.broker {
+                    Some(BrokerStatus { version, known_by: "kafka-broker-version", .. }) => format!(
+                        "; kafka-broker-version says {version}: unless that is what the brokers are, set it to auto"
+                    ),
+                    _ => String::new(),
+                };
+                (false, format!("{waits} {brokers}{cause}{pinned}; records wait in the spool, retrying"))
             }
         };
         Part { name: "kafka", ready, detail }

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::asking::{Asking, Told};
 use super::batch::Press;
 use super::brokers::Brokers;
+use super::fit::Fit;
 use super::lend::Wired;
 use super::metrics::Metrics;
 use super::notes::NOTES_PAUSE_QUIET;
@@ -55,6 +56,7 @@ pub(super) struct Task {
     /// None while a producer is replaced.
     pub(super) link: Option<Arc<Wired<Context>>>,
     pub(super) replacing: Replacing,
+    pub(super) fit: Fit,
     pub(super) press: Press,
     pub(super) queues: Vec<Queue>,
     /// By id of the record topic.
@@ -104,6 +106,8 @@ pub(super) enum Replacing {
     Returning,
     /// A new one is made then, or when brokers are known.
     At(Instant),
+    /// A new one is made when a broker has said what it can do.
+    Asking,
 }
 
 /// Where a record topic's records go.
@@ -137,6 +141,7 @@ impl Task {
             wake: Arc::new(Notify::new()),
             link: None,
             replacing: Replacing::At(now),
+            fit: Fit::default(),
             press,
             queues: Vec::new(),
             routes: HashMap::new(),
@@ -377,7 +382,7 @@ impl Task {
         let replace = match self.replacing {
             Replacing::At(at) => Some(at).filter(|_| !self.config.brokers.is_empty()),
             Replacing::Flushing(until) => Some(until),
-            Replacing::No | Replacing::Returning => None,
+            Replacing::No | Replacing::Returning | Replacing::Asking => None,
         };
         let others = [self.next_probe, self.next_notes, self.next_shrink, self.paused_until];
         others.into_iter().chain([topics, replace]).flatten().min()

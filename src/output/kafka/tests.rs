@@ -42,9 +42,10 @@ struct Read {
 /// Key, headers and size of a message.
 type Received = (Option<Vec<u8>>, BTreeMap<String, String>, usize);
 
-fn config(brokers: String) -> Config {
+fn config(brokers: &str) -> Config {
     Config {
-        brokers: vec![brokers],
+        brokers: brokers.split(',').map(str::to_owned).collect(),
+        broker_version: None,
         naming: Naming::Prefix("metrics-".into()),
         batch: BatchLimits {
             records: NonZeroU32::new(10).unwrap(),
@@ -74,7 +75,7 @@ fn cluster_and_config(
     for topic in ["metrics-a", "metrics-b"] {
         cluster.create_topic(topic, 1, 1).unwrap();
     }
-    let mut config = config(cluster.bootstrap_servers());
+    let mut config = config(&cluster.bootstrap_servers());
     change(&mut config);
     (cluster, config)
 }
@@ -546,7 +547,7 @@ async fn one_broker_of_several_that_is_gone_is_no_outage_for_the_others() {
         cluster.create_topic(topic, 1, 1).unwrap();
         cluster.partition_leader(topic, 0, Some(leader)).unwrap();
     }
-    let config = config(cluster.bootstrap_servers());
+    let config = config(&cluster.bootstrap_servers());
     let framing = config.framing(&Envelope::new([7; 16]));
     let mut rig = rig_with(cluster, config, framing);
     rig.accept("a", 5);
@@ -617,6 +618,8 @@ async fn closing_sends_what_waits_without_waiting_for_its_age() {
 #[tokio::test]
 async fn the_end_of_the_grace_names_what_was_not_delivered() {
     let mut rig = rig(|_| {});
+    rig.accept("a", 1);
+    rig.delivered(1).await;
     rig.cluster.broker_down(1).unwrap();
     rig.accept("a", 30);
     rig.until("it is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
@@ -633,7 +636,7 @@ async fn many_short_topics_of_old_brokers_are_delivered_to() {
         [c"a", c"b", c"c", c"d", c"e", c"f", c"g", c"h", c"i", c"j", c"k", c"l"];
     for version in [1, 2, 4, 5, 7, 9] {
         let old = lend::OldMock::new(version, &NAMES);
-        let mut config = config(old.brokers());
+        let mut config = config(&old.brokers());
         config.naming = Naming::Prefix(String::new());
         config.topics_max = NonZeroUsize::new(100).unwrap();
         let framing = config.framing(&Envelope::new([7; 16]));
@@ -646,10 +649,61 @@ async fn many_short_topics_of_old_brokers_are_delivered_to() {
     }
 }
 
+/// A mock of brokers that have neither idempotence nor zstd. Messages without headers it cannot store; that is left to
+/// the real brokers.
+fn poor_mock() -> lend::OldMock {
+    lend::OldMock::with(&[(0, 0, 6), (22, -1, -1)], &[c"metrics-a"])
+}
+
+#[tokio::test]
+async fn what_brokers_lack_is_switched_off_and_told() {
+    let old = poor_mock();
+    let mut config = config(&old.brokers());
+    config.compression = Compression::Zstd;
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
+    rig.accept("a", 25);
+    rig.delivered(25).await;
+    assert_eq!(read(&old.brokers(), "metrics-a").values, (0..25).collect::<Vec<_>>());
+    let broker = rig.handle.status().broker.unwrap();
+    assert_eq!((broker.version, broker.known_by), ("2.0", "broker"));
+    assert_eq!(broker.off, ["idempotence", "zstd"]);
+}
+
+#[tokio::test]
+async fn a_version_that_brokers_are_not_is_named_where_nothing_goes() {
+    let old = poor_mock();
+    let mut config = config(&old.brokers());
+    config.broker_version = Abilities::pinned("0.11");
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
+    rig.accept("a", 5);
+    rig.until("the cause and the key are named", |rig| {
+        let detail = rig.handle.part().detail;
+        detail.contains("Idempotent producer not supported")
+            && detail.contains("kafka-broker-version says 0.11")
+    })
+    .await;
+    assert_eq!(rig.books().waiting, 5);
+    assert_eq!(rig.handle.status().broker.unwrap().known_by, "kafka-broker-version");
+}
+
+#[tokio::test]
+async fn brokers_that_do_not_answer_yet_are_named() {
+    let mut rig = rig(|config| config.brokers = vec!["127.0.0.1:1".into()]);
+    rig.accept("a", 5);
+    rig.until("it says whom it asks", |rig| {
+        let detail = rig.handle.part().detail;
+        detail.contains("127.0.0.1:1: Connection refused") && detail.contains("records wait in the spool")
+    })
+    .await;
+    assert_eq!((rig.books().waiting, rig.producers.get()), (5, 0));
+}
+
 #[test]
 fn settings_are_held_against_librdkafka() {
     let faults = |name: &str, value: &str| {
-        let mut config = config("127.0.0.1:1".into());
+        let mut config = config("127.0.0.1:1");
         config.properties = vec![(name.into(), value.into())];
         check(&config)
     };
