@@ -44,7 +44,7 @@ const FLAGS: [(&str, &str); 34] = [
 ];
 
 /// Those that arrive with other work. One that has arrived leaves this list, and its row in the page tells what it does.
-const TO_COME: [&str; 9] = [
+const TO_COME: [&str; 8] = [
     "agent-ip-command",
     "agent-metrics-topic",
     "agent-poll-period",
@@ -53,7 +53,6 @@ const TO_COME: [&str; 9] = [
     "agent-test-containers-file",
     "agent-test-state-file",
     "agent-test-system-file",
-    "kafka-framework",
 ];
 
 fn variable(flag: &str) -> String {
