@@ -1,10 +1,11 @@
 //! The assembler: makes every channel, spawns every task, and joins them in order.
 //!
 //! Tasks end from left to right. The drain signal goes to the input alone; when it has ended the spool is closed; when the
-//! outputs have emptied it, or the grace is over, they end; and the HTTP server, which tells how far that is, ends
+//! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server, which tells how far that is, ends
 //! last. A task that ends before it was asked to ends the process, after the same drain.
 
 mod descriptors;
+mod looking;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,10 @@ use tracing::{error, info, warn};
 use crate::cli::exit;
 use crate::config::{AgentConfig, Config};
 use crate::control::Control;
-use crate::dcos;
 use crate::dcos::agent::Agent;
-use crate::enrich::{Directory, Enricher};
+use crate::dcos::discovery::Watch;
+use crate::dcos::{self, Authority};
+use crate::enrich::{self, Directory, Enricher};
 use crate::http;
 use crate::input::{self, Input};
 use crate::ocf::Marker;
@@ -34,11 +36,14 @@ use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
-use crate::telemetry::{build_info, chain, process};
+use crate::telemetry::{Statsd, build_info, chain, process};
 use stages::Program;
 
 /// How long the input may take to end. It bounds itself to less; this stands behind it.
 const INPUT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last numbers may take to go out by statsd.
+const STATSD_GRACE: Duration = Duration::from_millis(500);
 
 /// What a caller wants to know once everything listens.
 #[derive(Clone, Debug)]
@@ -58,10 +63,10 @@ enum StartError {
     Input(#[from] input::ListenError),
     #[error("cannot listen on {0} (http-endpoint)")]
     Http(std::net::SocketAddr, #[source] io::Error),
-    #[error("cannot ask the Mesos agent")]
-    Client(#[from] dcos::client::NoTls),
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    NoTls(#[from] dcos::client::NoTls),
     #[error("cannot get random bytes from the system")]
     Random(#[source] getrandom::Error),
 }
@@ -118,9 +123,12 @@ struct Running {
     input: JoinHandle<()>,
     agent: Option<JoinHandle<()>>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
+    discovery: Option<JoinHandle<()>>,
     http: JoinHandle<()>,
+    statsd: Option<JoinHandle<()>>,
     drain: watch::Sender<bool>,
     deadline: watch::Sender<bool>,
+    end_discovery: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
 }
 
@@ -137,14 +145,8 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
 
     let (drain, drained) = watch::channel(false);
-    let (enricher, asked) = match config.agent {
-        Some(AgentConfig { agent, topic }) => {
-            let agent = Agent::new(agent, dcos::agent::Metrics::register(&registry)?)?;
-            let (directory, enricher, id) = Directory::new(config.enrich, agent.clone());
-            (enricher, Some((agent, topic, directory, id)))
-        }
-        None => (Enricher::fixed(&config.enrich), None),
-    };
+    let authority = Authority::new(&config.dcos)?;
+    let (enricher, asked) = naming(config.agent, config.enrich, &authority, &registry)?;
     let input_metrics = input::Metrics::register(&registry)?;
     let input = Input::listen(
         &config.input,
@@ -161,14 +163,25 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
+    let discovery = match config.discovery {
+        Some(of) => {
+            Some(looking::watch(of, config.discovery_period, config.data_dir.as_deref(), &authority)?)
+        }
+        None => None,
+    };
+    let found = discovery.as_ref().map(Watch::handle);
     let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
     let kafka = match config.kafka {
         Some(config) => {
             let reader = spool.reader("kafka", true);
             let metrics = kafka::Metrics::register(&registry)?;
-            let kafka = Kafka::new(config, reader, envelope, incarnation.clone(), metrics);
+            let brokers = match &found {
+                Some(found) => kafka::Brokers::found(found.brokers(), found.alarm()),
+                None => kafka::Brokers::fixed(&config.brokers),
+            };
+            let kafka = Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics);
             Some(match &asked {
-                Some((.., id)) => kafka.with_agent_id(id.clone()),
+                Some(asked) => kafka.with_agent_id(asked.id.clone()),
                 None => kafka,
             })
         }
@@ -176,6 +189,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     };
 
     let http_metrics = http::Metrics::register(&registry)?;
+    let statsd = config.statsd.map(|config| Statsd::new(config, registry.clone()));
     let program = Program {
         incarnation,
         started: std::time::SystemTime::now(),
@@ -184,15 +198,18 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
-        agent: asked.as_ref().map(|(agent, ..)| (agent.clone(), enricher)),
+        agent: asked.as_ref().map(|asked| (asked.agent.clone(), enricher)),
+        authority,
+        discovery: found,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
     let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
+    let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
-    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended));
+    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
-    let agent = asked.map(|(agent, topic, directory, _)| {
+    let agent = asked.map(|Asked { agent, topic, directory, .. }| {
         let poller = input.poller(agent, &topic);
         tokio::spawn(async move {
             // The poller ends with the drain signal, and with it what only names things for others.
@@ -208,11 +225,37 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         agent,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
+        discovery: discovery.map(|discovery| tokio::spawn(discovery.run(discovery_ended))),
         http: tokio::spawn(server),
+        statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
         drain,
         deadline,
+        end_discovery,
         end_http,
     })
+}
+
+/// The Mesos agent, which is asked.
+struct Asked {
+    agent: Agent,
+    /// Record topic of its own metrics.
+    topic: String,
+    directory: Directory,
+    /// Its id, once it is known.
+    id: watch::Receiver<Option<Arc<str>>>,
+}
+
+/// What gives records their names.
+fn naming(
+    config: Option<AgentConfig>,
+    rules: enrich::Config,
+    authority: &Authority,
+    registry: &Registry,
+) -> Result<(Enricher, Option<Asked>), StartError> {
+    let Some(AgentConfig { agent, topic }) = config else { return Ok((Enricher::fixed(&rules), None)) };
+    let agent = Agent::new(agent, authority, dcos::agent::Metrics::register(registry)?)?;
+    let (directory, enricher, id) = Directory::new(rules, agent.clone());
+    Ok((enricher, Some(Asked { agent, topic, directory, id })))
 }
 
 impl Running {
@@ -225,7 +268,9 @@ impl Running {
             ended = &mut self.input => died("input", &ended),
             ended = join(self.agent.as_mut()) => died("agent", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
+            ended = join(self.discovery.as_mut()) => died("discovery", &ended),
             ended = &mut self.http => died("http", &ended),
+            ended = join(self.statsd.as_mut()) => died("statsd", &ended),
         };
         // Receivers that are gone have ended already; that is what is wanted.
         _ = self.drain.send(true);
@@ -261,9 +306,18 @@ impl Running {
                 failed => died |= failed_while_draining("kafka", &failed),
             }
         }
+        // Until here the output may have waited for brokers.
+        _ = self.end_discovery.send(true);
+        if let Some(discovery) = self.discovery.take().filter(|discovery| !discovery.is_finished()) {
+            died |= failed_while_draining("discovery", &discovery.await);
+        }
         _ = self.end_http.send(true);
         if !self.http.is_finished() {
             _ = self.http.await;
+        }
+        if let Some(statsd) = self.statsd.take().filter(|statsd| !statsd.is_finished()) {
+            // Whoever cannot be told the last numbers by then is not told.
+            _ = tokio::time::timeout(STATSD_GRACE, statsd).await;
         }
         let ledger = self.spool.ledger();
         info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");

@@ -135,6 +135,8 @@ pub struct Status {
     pub spool: SpoolStatus,
     /// Absent with `--kafka=false`.
     pub kafka: Option<KafkaStatus>,
+    /// Absent where brokers are named.
+    pub discovery: Option<DiscoveryStatus>,
     pub memory: MemoryStatus,
 }
 
@@ -176,6 +178,8 @@ pub struct KafkaStatus {
     pub brokers: Vec<String>,
     /// `connecting`, `up`, `down`.
     pub state: &'static str,
+    /// What the brokers are; absent until one has said it.
+    pub broker: Option<BrokerStatus>,
     /// The last thing that went wrong, and when (Unix seconds).
     pub last_error: Option<(u64, String)>,
     /// Unix time of the last acknowledgement, in milliseconds.
@@ -187,6 +191,37 @@ pub struct KafkaStatus {
     pub topics: Vec<TopicStatus>,
     /// How many topics there are in all.
     pub topics_total: usize,
+}
+
+/// The look for the brokers of a framework.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DiscoveryStatus {
+    pub framework: String,
+    /// What was found last; empty until something was.
+    pub brokers: Vec<String>,
+    /// The way that led to them, such as `dns-srv`; `file` for those of the last run.
+    pub way: Option<&'static str>,
+    /// Who said what.
+    pub said: Option<String>,
+    /// Unix time at which the list became what it is, in seconds.
+    pub since_seconds: Option<u64>,
+    /// Whether the last question was answered.
+    pub answered: bool,
+    /// The last time somebody was asked in vain: Unix time in seconds, and what each way said.
+    pub last_error: Option<(u64, String)>,
+    /// Unix time at which somebody is asked next, in seconds; none while somebody is.
+    pub next_seconds: Option<u64>,
+}
+
+/// What the Kafka brokers are, and what is not used because of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BrokerStatus {
+    /// The oldest Kafka that can do as much as the broker that was asked; `unknown` where it was only assumed.
+    pub version: &'static str,
+    /// `broker`, `kafka-broker-version`, or `assumed` where a broker could not be asked.
+    pub known_by: &'static str,
+    /// `version_negotiation`, `idempotence`, `headers`, `zstd`: switched off, because the brokers lack it.
+    pub off: Vec<&'static str>,
 }
 
 /// One Kafka topic.

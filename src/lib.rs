@@ -14,7 +14,8 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
-//! * [`dcos`]: the HTTP client, and what the Mesos agent says. [`mod@sample_producer`]: the second, small program.
+//! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
+//!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
 //! * [`config`] and [`cli`]: from flags, environment and file to each stage's settings. [`app`] puts all together.
 //! * [`demo`]: everything in one process, with a Kafka.

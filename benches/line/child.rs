@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::proc;
+
 /// How long a part may take to say that it is ready.
 const START: Duration = Duration::from_secs(10);
 
@@ -19,6 +21,8 @@ pub(crate) struct Part {
     process: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// The highest resident memory that was seen while it ended.
+    peak: u64,
 }
 
 impl Part {
@@ -53,7 +57,7 @@ impl Part {
                 }
             }
         });
-        Ok(Part { name, input: process.stdin.take(), process, lines })
+        Ok(Part { name, input: process.stdin.take(), process, lines, peak: 0 })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -87,6 +91,11 @@ impl Part {
         self.answer(patience)
     }
 
+    /// The highest resident memory so far in bytes; of one that ended, nearly.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.max(proc::resident(self.pid()).0)
+    }
+
     /// Still runs.
     pub(crate) fn alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
@@ -103,6 +112,7 @@ impl Part {
             if let Some(status) = self.process.try_wait()? {
                 return Ok(Some(status));
             }
+            self.peak = self.peak.max(proc::resident(self.pid()).0);
             if Instant::now() > until {
                 return Ok(None);
             }

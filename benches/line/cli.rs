@@ -12,7 +12,7 @@ use crate::data::Shape;
 use crate::full::{self, Case};
 use crate::report::{self, Runs};
 use crate::systems::{Setup, System};
-use crate::{attack, proc, pump, quiet, send, sink};
+use crate::{attack, outage, proc, pump, quiet, send, sink, targets};
 
 /// Datapoints of a run at full rate: a gigabyte of either shape.
 const WIDE_DATAPOINTS: u64 = 24_000_000;
@@ -45,12 +45,15 @@ fn command() -> Command {
         .arg(text("only").value_parser(["pump", "collector"]).help("One system alone"))
         .arg(
             text("part")
-                .value_parser(["full", "quiet", "idle"])
+                .value_parser(["full", "quiet", "idle", "outage"])
                 .action(ArgAction::Append)
                 .help("These parts alone"),
         )
         .arg(text("case").help("Cases at full rate whose name contains this, e.g. \"20x6  1 conn. none\""))
-        .arg(number("rounds", "3").help("Runs of each case and system at full rate"))
+        .arg(
+            number("rounds", "3")
+                .help("Runs of each case and system at full rate; half as many with compression"),
+        )
         .arg(number("seconds", "30").help("How long a quiet node is watched; an idle one a third of it"))
         .arg(
             text("json")
@@ -87,7 +90,8 @@ fn command() -> Command {
                 .arg(number("connections", "1"))
                 .arg(number("datapoints", "1000000"))
                 .arg(number("block-bytes", "0"))
-                .arg(number("every-ms", "0")),
+                .arg(number("every-ms", "0"))
+                .arg(number("ms", "0")),
         )
 }
 
@@ -133,6 +137,7 @@ fn plan(given: &ArgMatches) -> io::Result<send::Plan> {
         connections: n(given, "connections") as usize,
         datapoints: n(given, "datapoints"),
         every: Some(Duration::from_millis(n(given, "every-ms"))).filter(|every| !every.is_zero()),
+        lasting: Some(Duration::from_millis(n(given, "ms"))).filter(|lasting| !lasting.is_zero()),
     })
 }
 
@@ -179,6 +184,7 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
         let filter = given.get_one::<String>("case").map_or("", String::as_str);
         let runs = at_full_rate(&setup, &systems, filter, rounds, if quick { 10 } else { 1 })?;
         report::full(&runs);
+        targets::full(&runs);
         whole &= runs.iter().flat_map(|runs| &runs.outcomes).all(full::Outcome::whole);
         json["full"] = runs
             .iter()
@@ -188,6 +194,7 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
     if wanted("quiet") {
         let outcomes = quiet::quiet(&setup, &systems, Duration::from_secs(seconds))?;
         report::quiet(&format!("quiet, 0.5 MB/s, {seconds} s"), &outcomes);
+        targets::quiet(&outcomes);
         whole &= outcomes.iter().all(quiet::Outcome::whole);
         json["quiet"] = outcomes.iter().map(quiet::Outcome::json).collect();
     }
@@ -195,8 +202,17 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
         let seconds = seconds.div_ceil(3);
         let outcomes = quiet::idle(&setup, &systems, Duration::from_secs(seconds))?;
         report::quiet(&format!("idle, {seconds} s"), &outcomes);
+        targets::idle(&outcomes);
         whole &= outcomes.iter().all(quiet::Outcome::whole);
         json["idle"] = outcomes.iter().map(quiet::Outcome::json).collect();
+    }
+    if wanted("outage") && systems.contains(&System::Collector) {
+        let lasting = Duration::from_secs(seconds.div_ceil(3));
+        let outcomes = outage::run(&setup, lasting)?;
+        report::outage(&format!("outage, {} s", lasting.as_secs()), &outcomes);
+        targets::outage(&outcomes);
+        whole &= outcomes.iter().all(outage::Outcome::good);
+        json["outage"] = outcomes.iter().map(outage::Outcome::json).collect();
     }
     if let Some(path) = given.get_one::<PathBuf>("json") {
         fs::write(path, format!("{json:#}\n"))?;
@@ -217,6 +233,8 @@ fn at_full_rate(
         let datapoints = if case.shape == Shape::WIDE { WIDE_DATAPOINTS } else { NARROW_DATAPOINTS };
         let mut of_case: Vec<Runs> =
             systems.iter().map(|&system| Runs { case, system, outcomes: Vec::new() }).collect();
+        // No target is about compression, and it takes long.
+        let rounds = if case.compression == "none" { rounds } else { rounds.div_ceil(2) };
         for _ in 0..rounds {
             for runs in &mut of_case {
                 runs.outcomes.push(full::run(setup, runs.system, &case, datapoints / divide)?);

@@ -117,9 +117,8 @@ pub(crate) fn run(setup: &Setup, system: System, case: &Case, datapoints: u64) -
     sender.tell("go")?;
     let arrived = sink.ask(&format!("await {STALL_MS}"), Duration::from_secs(120))?;
     let cpu = (proc::cpu(pid).saturating_sub(before.0), proc::cpu(sink.pid()).saturating_sub(before.1));
-    let (resident, _) = proc::resident(pid);
 
-    let ended = running.end()?;
+    let (ended, resident) = running.end()?;
     // What came once more while it ended counts too.
     let totals = sink.ask("totals", Duration::from_secs(1))?;
     let number = |value: &Value| value.as_u64().unwrap_or(0);

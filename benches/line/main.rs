@@ -13,6 +13,8 @@
 //!   when it is full or, where little comes, after one to two seconds.
 //! - `sink` is a Kafka broker that acknowledges and counts. It decodes what the collector produces and keeps one bit
 //!   for each number, so *lost* and *repeated* are exact. The pump's messages are cut anywhere; of them it counts bytes.
+//! - the part `outage` takes the sink away while records come, in two loads and two ways to be full, watches the memory, and
+//!   holds the collector's books against the sink's counts when it is back.
 //! - `attack` (a mode of its own, see `ci/attack`) sends hostile bytes while a well-behaved sender sends beside it.
 //!
 //! What the columns mean:
@@ -26,8 +28,9 @@
 //!
 //! Pump and collector run in turns, so that whatever else the machine does hits both. Both use all acks and
 //! idempotence; the collector has its default settings but for compression, as named, and (at full rate) one second
-//! instead of fifteen for closing the last messages. Exit code 1: something was lost, or a part failed. Times are
-//! printed, never asserted.
+//! instead of fifteen for closing the last messages. Behind each part stands what is aimed at and what was reached.
+//! Exit code 1: something was lost, the books were wrong, the memory of an outage or attack passed the ceiling, or
+//! a part failed. Times are printed, never asserted.
 
 #![expect(clippy::cast_precision_loss, reason = "rates and sums are printed with few digits")]
 #![expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "own data, far from the edges")]
@@ -39,6 +42,7 @@ mod data;
 mod full;
 mod lend;
 mod number;
+mod outage;
 mod proc;
 mod pump;
 mod quiet;
@@ -46,6 +50,7 @@ mod report;
 mod send;
 mod sink;
 mod systems;
+mod targets;
 
 use std::process::ExitCode;
 

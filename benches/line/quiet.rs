@@ -112,15 +112,15 @@ impl Line {
     }
 
     /// CPU share, wake-ups a second, memory since the mark.
-    fn costs(&self, seconds: f64) -> (f64, f64, (u64, u64)) {
+    fn costs(&self, seconds: f64) -> (f64, f64, u64) {
         let pid = self.running.part.pid();
         let cpu = proc::cpu(pid).saturating_sub(self.cpu).as_secs_f64() / seconds;
         let wakeups = proc::sleeps(pid).saturating_sub(self.sleeps) as f64 / seconds;
-        (cpu, wakeups, proc::resident(pid))
+        (cpu, wakeups, proc::resident(pid).1)
     }
 
     /// Lets the sender finish and the system deliver, and counts.
-    fn finish(self, (cpu, wakeups, (peak, resident)): (f64, f64, (u64, u64))) -> io::Result<Outcome> {
+    fn finish(self, (cpu, wakeups, resident): (f64, f64, u64)) -> io::Result<Outcome> {
         let Line { mut sink, running, sender, .. } = self;
         let system = running.system;
         let mut sent = 0;
@@ -135,7 +135,7 @@ impl Line {
             }
         }
         // The collector may hold records for fifteen seconds; told to end it delivers them.
-        let ended = running.end()?;
+        let (ended, peak) = running.end()?;
         let totals = sink.ask("totals", Duration::from_secs(1))?;
         let key = if system == System::Pump { "bytes" } else { "distinct" };
         Ok(Outcome {

@@ -1,6 +1,7 @@
 //! The tables.
 
 use crate::full::{Case, Outcome};
+use crate::outage;
 use crate::quiet;
 use crate::systems::System;
 
@@ -25,7 +26,18 @@ impl Runs {
         self.median(|outcome| outcome.cpu)
     }
 
-    fn resident(&self) -> u64 {
+    /// Bytes that came, a second.
+    pub(crate) fn bytes_per_second(&self) -> f64 {
+        self.median(|outcome| outcome.bytes_per_second)
+    }
+
+    /// How many times the pump's CPU it took, where the pump ran.
+    pub(crate) fn times_pump(&self, all: &[Runs]) -> Option<f64> {
+        let is_pump = |other: &&Runs| other.system == System::Pump && other.case.name() == self.case.name();
+        all.iter().find(is_pump).map(|pump| self.cpu() / pump.cpu())
+    }
+
+    pub(crate) fn resident(&self) -> u64 {
         self.outcomes.iter().map(|outcome| outcome.resident).max().unwrap_or(0)
     }
 }
@@ -37,15 +49,13 @@ pub(crate) fn full(all: &[Runs]) {
         "full rate", "system", "Mdp/s", "MB/s", "CPU s/Mdp", "x pump", "sink's", "peak MB"
     );
     for runs in all {
-        let pump =
-            all.iter().find(|other| other.system == System::Pump && other.case.name() == runs.case.name());
-        let ratio = pump.map_or(String::new(), |pump| format!("{:.2}", runs.cpu() / pump.cpu()));
+        let ratio = runs.times_pump(all).map_or(String::new(), |times| format!("{times:.2}"));
         println!(
             "{:<20} {:<9} {:>7.2} {:>7.0} {:>9.4} {:>6} {:>9.4} {:>8.1}  {}",
             runs.case.name(),
             runs.system.name(),
             runs.median(|outcome| outcome.datapoints_per_second) / 1e6,
-            runs.median(|outcome| outcome.bytes_per_second) / 1e6,
+            runs.bytes_per_second() / 1e6,
             runs.cpu(),
             ratio,
             runs.median(|outcome| outcome.sink_cpu),
@@ -91,6 +101,28 @@ pub(crate) fn quiet(title: &str, outcomes: &[quiet::Outcome]) {
             outcome.messages,
             counts(outcome.sent, outcome.arrived),
             if outcome.ended { "" } else { ", did not end cleanly" },
+        );
+    }
+}
+
+/// The table of an outage.
+pub(crate) fn outage(title: &str, outcomes: &[outage::Outcome]) {
+    println!(
+        "\n{title:<20} {:<11} {:>7} {:>8} {:>7} {:>8} {:>11} {:>10}  arrived, of the records kept",
+        "spool-full", "CPU %", "peak MB", "then MB", "after MB", "accepted", "dropped"
+    );
+    for outcome in outcomes {
+        println!(
+            "{:<20} {:<11} {:>7.1} {:>8.1} {:>7.1} {:>8.1} {:>11} {:>10}  {}",
+            outcome.load.name(),
+            outcome.when_full,
+            outcome.cpu * 100.0,
+            megabytes(outcome.peak),
+            megabytes(outcome.resident),
+            megabytes(outcome.resident_after),
+            outcome.accepted,
+            outcome.dropped,
+            outcome.verdict(),
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The sender: numbered records over one or many connections, flat out or at a steady pace.
 //!
 //! It connects, prints what it is going to send, waits for a line on its standard input, sends, prints how long it
-//! took, and keeps its connections open until its input ends.
+//! took and how many datapoints it were, and keeps its connections open until its input ends.
 
 use std::io::{self, BufRead, Write};
 use std::net::TcpStream;
@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) datapoints: u64,
     /// Time between two blocks of a connection; none: flat out.
     pub(crate) every: Option<Duration>,
+    /// When to stop though not all is sent.
+    pub(crate) lasting: Option<Duration>,
 }
 
 /// One connection's part.
@@ -55,6 +57,7 @@ struct Part {
     every: Option<Duration>,
     /// How long after the others it begins, so that paced writes do not all come at once.
     after: Duration,
+    lasting: Option<Duration>,
 }
 
 /// Sends it all.
@@ -80,6 +83,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
             first: datapoints * i as u64,
             every: plan.every,
             after: plan.every.unwrap_or_default() * i as u32 / plan.connections as u32,
+            lasting: plan.lasting,
         });
     }
     let all = plan.connections as u64;
@@ -111,8 +115,9 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     });
     match outcome {
         // Held until the end of our input: closing is not part of what is measured.
-        Ok(_streams) => {
-            println!("{}", json!({ "seconds": began.elapsed().as_secs_f64() }));
+        Ok(parts) => {
+            let datapoints: u64 = parts.iter().map(|(_stream, datapoints)| datapoints).sum();
+            println!("{}", json!({ "seconds": began.elapsed().as_secs_f64(), "datapoints": datapoints }));
             input.next();
         }
         Err(error) => println!("{}", json!({ "error": error.to_string() })),
@@ -121,12 +126,17 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
 }
 
 impl Part {
-    fn send(mut self) -> io::Result<TcpStream> {
+    /// Gives the stream and how many datapoints it had.
+    fn send(mut self) -> io::Result<(TcpStream, u64)> {
+        let until = self.lasting.map(|lasting| Instant::now() + lasting);
         thread::sleep(self.after);
         self.stream.write_all(&data::header())?;
         let mut next = self.first;
         let mut due = Instant::now();
         for i in 0..self.n_blocks {
+            if until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
             if let Some(every) = self.every {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
                 due += every;
@@ -136,6 +146,6 @@ impl Part {
             next = block.number(next);
             self.stream.write_all(&block.bytes)?;
         }
-        Ok(self.stream)
+        Ok((self.stream, next - self.first))
     }
 }

@@ -1,6 +1,7 @@
 //! The two systems that are measured, started the same way.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use crate::child::Part;
 
 /// How long the collector may take to deliver what it holds when it is told to end.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// Resident memory that the collector must not pass: its default `memory-limit`.
+pub(crate) const CEILING: u64 = 64 << 20;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub(crate) struct Running {
     pub(crate) part: Part,
     /// Where senders connect to.
     pub(crate) input: String,
+    /// Where the collector answers HTTP.
+    http: Option<String>,
 }
 
 impl Setup {
@@ -70,7 +76,7 @@ impl Setup {
                 let mut all = vec!["--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"];
                 all.extend(["--kafka-brokers", kafka, "--kafka-compression", compression]);
                 all.extend(["--agent-id", "bench-agent", "--framework-name", "bench-framework"]);
-                all.extend(["--application-name", "bench-application"]);
+                all.extend(["--application-name", "bench-application", "--agent-polling=false"]);
                 all.extend(flags);
                 all.extend(self.flags.iter().map(String::as_str));
                 Part::start("collector", &self.collector, &all, self.loud)?
@@ -78,7 +84,12 @@ impl Setup {
         };
         let ready = part.ready()?;
         match ready["input"].as_str() {
-            Some(input) => Ok(Running { system, input: input.to_owned(), part }),
+            Some(input) => Ok(Running {
+                system,
+                input: input.to_owned(),
+                http: ready["http"].as_str().map(str::to_owned),
+                part,
+            }),
             None => {
                 Err(io::Error::other(format!("{} does not say where it listens: {ready}", system.name())))
             }
@@ -87,12 +98,25 @@ impl Setup {
 }
 
 impl Running {
-    /// Ends it. The collector is to deliver all it has and exit with 0; false: it did not.
-    pub(crate) fn end(mut self) -> io::Result<bool> {
-        match self.system {
-            System::Pump => Ok(true),
-            System::Collector => Ok(self.part.terminate(DRAIN)?.is_some_and(|status| status.success())),
-        }
+    /// The collector's books, as it tells them.
+    pub(crate) fn ledger(&self) -> io::Result<Value> {
+        let at = self.http.as_ref().ok_or_else(|| io::Error::other("the pump keeps no books"))?;
+        let mut stream = TcpStream::connect(at)?;
+        stream.write_all(format!("GET /v1/ledger HTTP/1.0\r\nHost: {at}\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).map_err(|error| io::Error::other(format!("{error}: {answer}")))
+    }
+
+    /// Ends it, and gives the highest resident memory of its life. The collector is to deliver all it has and exit with 0;
+    /// false: it did not.
+    pub(crate) fn end(mut self) -> io::Result<(bool, u64)> {
+        let ended = match self.system {
+            System::Pump => true,
+            System::Collector => self.part.terminate(DRAIN)?.is_some_and(|status| status.success()),
+        };
+        Ok((ended, self.part.peak()))
     }
 }
 

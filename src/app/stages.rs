@@ -1,12 +1,15 @@
 //! What the running program answers to those who ask.
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use prometheus::Registry;
 
+use super::looking;
 use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
+use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
+use crate::dcos::discovery;
 use crate::enrich::Enricher;
 use crate::input;
 use crate::ocf::METRIC_LIST_NAME;
@@ -24,6 +27,8 @@ pub(super) struct Program {
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, Naming)>,
     pub(super) agent: Option<(Agent, Enricher)>,
+    pub(super) authority: Authority,
+    pub(super) discovery: Option<discovery::Handle>,
     pub(super) http: SocketAddr,
 }
 
@@ -67,8 +72,11 @@ impl Stages for Program {
             Part { name: "input", ready: !spool.held, detail: input },
             Part { name: "spool", ready: !spool.drops, detail },
         ];
+        parts.extend(self.discovery.as_ref().map(looking::part));
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
         parts.extend(self.agent.iter().map(|(agent, enricher)| input::agent::part(agent, enricher)));
+        let login = self.authority.status();
+        parts.extend(login.map(|login| Part { name: "login", ready: login.ready, detail: login.detail }));
         parts
     }
 
@@ -78,7 +86,7 @@ impl Stages for Program {
             version: build_info::VERSION,
             revision: build_info::REVISION,
             incarnation: self.incarnation.clone(),
-            started_seconds: self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            started_seconds: looking::unix_seconds(self.started),
             pid: std::process::id(),
             input: self.input.status(),
             memory: MemoryStatus {
@@ -95,6 +103,7 @@ impl Stages for Program {
                 oldest_ms: spool.oldest_ms,
             },
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
+            discovery: self.discovery.as_ref().map(looking::status),
         }
     }
 

@@ -1,9 +1,11 @@
-//! Addresses to listen on and addresses of brokers.
+//! Addresses to listen on, and of the DNS server.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Port of a broker that is given without one.
-const BROKER_PORT: u16 = 9092;
+use crate::record::parse_port;
+
+/// Port of a DNS server that is given without one.
+const DNS_PORT: u16 = 53;
 
 /// Reads an address to listen on: an IP address or `localhost` and a port. Without a host, as `:8124`, it is all
 /// IPv4 addresses.
@@ -21,86 +23,12 @@ pub(super) fn parse_endpoint(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, parse_port(port)?))
 }
 
-/// Brokers as `host:port` each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Brokers {
-    /// Each once, in the order they were given.
-    pub list: Vec<String>,
-    /// What of the text was passed over, a line each.
-    pub passed_over: Vec<String>,
-}
-
-/// Reads a list of brokers between commas. Empty and repeated entries are passed over, since lists are put together by
-/// scripts; there may be none left.
-///
-/// # Errors
-/// What is wrong with each bad one, in one text.
-pub fn parse_brokers(text: &str) -> Result<Brokers, String> {
-    let mut brokers = Brokers::default();
-    let mut reasons = Vec::new();
-    for part in text.split(',').map(str::trim) {
-        let note = match parse_broker(part) {
-            _ if part.is_empty() => "an empty entry is passed over".to_owned(),
-            Err(reason) => {
-                reasons.push(format!("\"{part}\" {reason}"));
-                continue;
-            }
-            Ok(broker) if !brokers.list.iter().any(|known| known.eq_ignore_ascii_case(&broker)) => {
-                brokers.list.push(broker);
-                continue;
-            }
-            Ok(_) => format!("\"{part}\" stands there twice and counts once"),
-        };
-        if !brokers.passed_over.contains(&note) {
-            brokers.passed_over.push(note);
-        }
-    }
-    if reasons.is_empty() {
-        Ok(brokers)
-    } else {
-        Err(format!("expected host:port between commas, but {}", reasons.join(", ")))
-    }
-}
-
-/// `host:port`, or what is wrong with it.
-fn parse_broker(text: &str) -> Result<String, &'static str> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (address, port) = rest.split_once(']').ok_or("has no closing bracket")?;
-        if address.parse::<Ipv6Addr>().is_err() {
-            return Err("has no IPv6 address in its brackets");
-        }
-        match port.strip_prefix(':') {
-            Some(port) => (format!("[{address}]"), Some(port)),
-            None if port.is_empty() => (format!("[{address}]"), None),
-            None => return Err("has something other than :port after its bracket"),
-        }
-    } else if text.contains("://") {
-        return Err("has a protocol, and brokers are named without one");
-    } else if text.matches(':').count() > 1 {
-        return Err("has several colons; an IPv6 address stands in brackets");
-    } else {
-        match text.split_once(':') {
-            Some((host, port)) => (host.to_owned(), Some(port)),
-            None => (text.to_owned(), None),
-        }
-    };
-    if !host.starts_with('[') && !is_host_name(&host) {
-        return Err("has no host name before its port");
-    }
-    match port.map_or(Some(BROKER_PORT), parse_port) {
-        Some(port) if port != 0 => Ok(format!("{host}:{port}")),
-        _ => Err("has no port from 1 to 65535"),
-    }
-}
-
-fn is_host_name(host: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    !host.is_empty() && host.len() <= 253 && host.chars().all(legal)
-}
-
-/// Digits only: `u16::from_str` would take a plus sign as well.
-fn parse_port(text: &str) -> Option<u16> {
-    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+/// Reads the address of a DNS server: an IP address, and a port unless it is 53.
+pub fn parse_dns_server(text: &str) -> Option<SocketAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().map(|ip| SocketAddr::new(ip, DNS_PORT)).or_else(|_| text.parse()).ok();
+    address.filter(|address| address.port() != 0)
 }
 
 #[cfg(test)]
@@ -128,49 +56,19 @@ mod tests {
     }
 
     #[test]
-    fn brokers() {
+    fn dns_servers() {
         for (text, expected) in [
-            ("a:1", "a:1"),
-            (" a:1 , b ", "a:1 b:9092"),
-            ("broker-0.kafka.mesos:9092", "broker-0.kafka.mesos:9092"),
-            ("10.0.0.1", "10.0.0.1:9092"),
-            ("[::1]:9093,[fe80::1]", "[::1]:9093 [fe80::1]:9092"),
-            ("", ""),
-            (" ,", ""),
-            ("a:1,,b:2,", "a:1 b:2"),
-            ("a:1,A:1", "a:1"),
-            ("a,a:9092", "a:9092"),
+            ("10.0.0.1", Some("10.0.0.1:53")),
+            (" 127.0.0.1:15053 ", Some("127.0.0.1:15053")),
+            ("::1", Some("[::1]:53")),
+            ("[::1]", Some("[::1]:53")),
+            ("[::1]:5353", Some("[::1]:5353")),
+            ("10.0.0.1:0", None),
+            ("localhost:53", None),
+            (":53", None),
+            ("", None),
         ] {
-            let brokers = parse_brokers(text);
-            assert_eq!(brokers.map(|brokers| brokers.list.join(" ")), Ok(expected.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_passed_over_is_said_once() {
-        let lines = parse_brokers("a:1,,A:1,").unwrap().passed_over;
-        assert_eq!(lines, ["an empty entry is passed over", "\"A:1\" stands there twice and counts once"]);
-        assert_eq!(parse_brokers("a:1, b").unwrap().passed_over, [""; 0]);
-    }
-
-    #[test]
-    fn bad_brokers_are_refused_with_the_reason() {
-        for (text, reason) in [
-            ("a:0", "no port from 1 to 65535"),
-            ("a:65536", "no port from 1 to 65535"),
-            ("a:x", "no port from 1 to 65535"),
-            ("a:", "no port from 1 to 65535"),
-            (":9092", "no host name"),
-            ("a b:1", "no host name"),
-            ("::1", "several colons"),
-            ("[::1", "no closing bracket"),
-            ("[a]:1", "no IPv6 address"),
-            ("[::1]x", "after its bracket"),
-            ("SSL://a:1", "a protocol"),
-            ("a:x,b:1,:2", "\"a:x\" has no port from 1 to 65535, \":2\" has no host name before its port"),
-        ] {
-            let got = parse_brokers(text);
-            assert!(got.as_ref().is_err_and(|e| e.contains(reason)), "{text}: {got:?}");
+            assert_eq!(parse_dns_server(text).map(|a| a.to_string()).as_deref(), expected, "{text}");
         }
     }
 }

@@ -8,7 +8,9 @@ use super::settings::{Setting, Settings};
 use super::stages::Builder;
 use super::value::{HIDDEN, Value, is_secret};
 use super::{CheckKafka, kafka_security};
-use crate::output::kafka::{self, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic};
+use crate::output::kafka::{
+    self, Abilities, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic,
+};
 use crate::record::{Secret, TopicName};
 
 /// Lets the Go collector's switch decide on the compression where nothing else does.
@@ -30,6 +32,7 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
     let settings = builder.settings;
     let config = Config {
         brokers: builder.brokers(),
+        broker_version: Abilities::pinned(settings.word("kafka-broker-version")),
         naming: naming(builder),
         batch: batch(builder),
         compression: builder.compression(),
@@ -37,6 +40,11 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
         key: if settings.word("kafka-key") == "none" { kafka::Key::None } else { kafka::Key::Agent },
         agent_id: settings.owned("agent-id"),
         queue_bytes: settings.nonzero("kafka-queue-max"),
+        limit: builder.rate(
+            "global-limit-amount-kbytes",
+            "global-limit-period",
+            "what is over it waits in the spool; the Go collector dropped it",
+        ),
         topics_max: settings.nonzero("kafka-topics-max"),
         create_topics: builder.create_topics(),
         security: kafka_security::build(builder),
@@ -84,15 +92,9 @@ fn batch(builder: &mut Builder<'_>) -> BatchLimits {
 }
 
 impl Builder<'_> {
+    /// None where they are to be found.
     fn brokers(&mut self) -> Vec<String> {
-        let Some(brokers) = self.settings.brokers("kafka-brokers") else {
-            if self.settings.switch("kafka") {
-                let expected =
-                    "not set; give --kafka-brokers host:port,... or, to run without Kafka, --kafka=false";
-                self.fault("kafka-brokers", &["kafka"], expected);
-            }
-            return Vec::new();
-        };
+        let Some(brokers) = self.settings.brokers("kafka-brokers") else { return Vec::new() };
         self.warnings.extend(brokers.passed_over.iter().map(|line| format!("kafka-brokers: {line}")));
         brokers.list.clone()
     }

@@ -6,11 +6,13 @@
 //! environment are accepted bare as well (`KAFKA_BROKERS`).
 
 mod agent;
+mod dcos;
 mod general;
 mod http;
 mod input;
 mod kafka;
 mod kafka_security;
+mod login;
 mod spool;
 
 use std::borrow::Cow;
@@ -97,6 +99,8 @@ pub enum Kind {
     Text,
     /// Text of visible ASCII characters, as in an HTTP header.
     Token,
+    /// The JSON of a service account, or the path of a file with it.
+    Account,
     /// `tracing` directives: a level, or `target=level`, between commas.
     LogFilter,
     /// A path that need not exist.
@@ -105,7 +109,13 @@ pub enum Kind {
     File,
     /// `address:port` to listen on.
     Endpoint,
-    /// `host:port` between commas.
+    /// IP address and port of a DNS server.
+    DnsServer,
+    /// `http` or `https` address without a login.
+    Url,
+    /// Name of a framework, maybe in folders.
+    Framework,
+    /// `host:port` between commas, or `@` and the file that has them.
     Brokers,
     /// A legal Kafka topic name.
     TopicName,
@@ -117,7 +127,7 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 11] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
@@ -125,7 +135,10 @@ impl Group {
         Group { title: "Spool", keys: spool::KEYS },
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
+        Group { title: "DC/OS", keys: dcos::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
+        Group { title: "Statsd", keys: general::STATSD_KEYS },
+        Group { title: "DC/OS log-in", keys: login::KEYS },
     ];
 }
 
@@ -202,10 +215,14 @@ impl Kind {
             Kind::Seconds { .. } => "SECONDS",
             Kind::Choice(words) => return words.join("|").into(),
             Kind::Text | Kind::Token => "TEXT",
+            Kind::Account => "JSON|PATH",
             Kind::LogFilter => "FILTER",
             Kind::Path => "PATH",
             Kind::File => "FILE",
             Kind::Endpoint => "ADDRESS:PORT",
+            Kind::DnsServer => "IP[:PORT]",
+            Kind::Url => "URL",
+            Kind::Framework => "NAME",
             Kind::Brokers => "HOST:PORT,...",
             Kind::TopicName => "TOPIC",
             Kind::TopicPrefix => "PREFIX",
@@ -256,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_predecessors_names_are_there() {
+    fn the_names_of_others_are_there() {
         let bare: BTreeSet<_> = Key::all().flat_map(|key| key.bare_environment).copied().collect();
         let expected = [
             "AGENT_IP_COMMAND",
@@ -267,10 +284,18 @@ mod tests {
             "AGENT_TEST_CONTAINERS_FILE",
             "AGENT_TEST_STATE_FILE",
             "AGENT_TEST_SYSTEM_FILE",
+            "AUTH_CREDENTIAL",
+            "DCOS_SERVICE_ACCOUNT_CREDENTIAL",
+            "GLOBAL_LIMIT_AMOUNT_KBYTES",
+            "GLOBAL_LIMIT_PERIOD",
+            "HTTP_PROFILE",
+            "INPUT_LIMIT_AMOUNT_KBYTES",
+            "INPUT_LIMIT_PERIOD",
             "KAFKA",
             "KAFKA_BROKERS",
             "KAFKA_COMPRESS_SNAPPY",
             "KAFKA_FLUSH_MS",
+            "KAFKA_FRAMEWORK",
             "KAFKA_PRODUCE_COUNT",
             "KAFKA_PRODUCE_KBYTES",
             "KAFKA_PRODUCE_PERIOD_MS",
@@ -284,6 +309,9 @@ mod tests {
             "RECORD_INPUT_LOG",
             "RECORD_OUTPUT_HEXDUMP",
             "RECORD_OUTPUT_LOG",
+            "STATSD_PERIOD",
+            "STATSD_UDP_HOST",
+            "STATSD_UDP_PORT",
         ];
         assert_eq!(bare, BTreeSet::from(expected));
     }

@@ -6,11 +6,13 @@
 
 mod address;
 mod agent;
+mod discovery;
 mod fault;
 mod file;
 mod kafka;
 mod kafka_security;
 mod keys;
+mod login;
 mod print;
 mod reference;
 mod secret_file;
@@ -24,9 +26,10 @@ mod value;
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use address::{Brokers, parse_brokers};
+pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use print::{to_json, to_toml};
@@ -35,6 +38,7 @@ pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
 
+pub use crate::record::{Brokers, parse_brokers};
 use crate::{dcos, enrich, http, input, output, spool, telemetry};
 
 /// The settings of every stage.
@@ -42,6 +46,8 @@ use crate::{dcos, enrich, http, input, output, spool, telemetry};
 pub struct Config {
     /// The log.
     pub telemetry: telemetry::Config,
+    /// Who gets the program's own metrics by statsd; none: nobody.
+    pub statsd: Option<telemetry::StatsdConfig>,
     /// Budget for the buffers of the process, in bytes (`memory-limit`); its code and its allocator come on top. With
     /// the defaults resident memory stays under it in all measured cases but those that the README names under Cost.
     pub memory_limit: usize,
@@ -57,6 +63,14 @@ pub struct Config {
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
     pub kafka: Option<output::kafka::Config>,
+    /// Whom to trust at the cluster, and how to log in there.
+    pub dcos: dcos::Config,
+    /// Where the brokers are looked for; none where they are named, or with `--kafka=false`.
+    pub discovery: Option<dcos::discovery::Config>,
+    /// Time after which they are looked for again (`kafka-discovery-period`).
+    pub discovery_period: Duration,
+    /// Folder for what is to outlive the process (`data-dir`).
+    pub data_dir: Option<PathBuf>,
     /// The HTTP server.
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
@@ -75,7 +89,8 @@ pub struct AgentConfig {
 /// Says what is wrong with the Kafka settings in the eyes of the Kafka client, a line each.
 pub type CheckKafka<'a> = &'a dyn Fn(&output::kafka::Config) -> Vec<String>;
 
-/// Reads `sources` and checks all of it. Files that keys name are looked at; nothing else outside is touched.
+/// Reads `sources` and checks all of it. Files that keys name are looked at, and the usual places of the cluster's
+/// certificates; nothing else outside is touched.
 ///
 /// # Errors
 /// Every fault there is.
@@ -96,6 +111,7 @@ impl fmt::Debug for Config {
         }
         f.debug_struct("Config")
             .field("telemetry", &self.telemetry)
+            .field("statsd", &self.statsd)
             .field("memory_limit", &self.memory_limit)
             .field("shutdown_grace", &self.shutdown_grace)
             .field("input", &self.input)
@@ -103,6 +119,10 @@ impl fmt::Debug for Config {
             .field("agent", &self.agent)
             .field("spool", &self.spool)
             .field("kafka", &kafka)
+            .field("dcos", &self.dcos)
+            .field("discovery", &self.discovery)
+            .field("discovery_period", &self.discovery_period)
+            .field("data_dir", &self.data_dir)
             .field("http", &self.http)
             .field("warnings", &self.warnings)
             .finish()

@@ -1,4 +1,4 @@
-//! Files that keys name: are they there, and what secret do they hold.
+//! Files that keys name: are they there, and what secret or list do they hold.
 
 use std::fs::File;
 use std::io::Read;
@@ -35,6 +35,24 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
         _ if text.chars().any(char::is_control) => Err("it has more than one line".to_owned()),
         _ => Ok(Secret::new(text.to_owned())),
     }
+}
+
+/// Longest file with a list.
+const LIST_BYTES_MAX: u64 = 64 << 10;
+
+/// Reads a list of one entry a line, or of several between commas. Empty lines and commas at the end of a line do not
+/// count.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn read_lines(path: &Path) -> Result<Vec<String>, String> {
+    let mut text = String::new();
+    open(path)?.take(LIST_BYTES_MAX + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
+    if text.len() as u64 > LIST_BYTES_MAX {
+        return Err(format!("it has more than {LIST_BYTES_MAX} bytes"));
+    }
+    let lines = text.lines().map(|line| line.trim().trim_end_matches(',').to_owned());
+    Ok(lines.filter(|line| !line.is_empty()).collect())
 }
 
 /// Anything but a regular file is refused before it is opened: opening a pipe could wait for ever.

@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::Brokers;
 use super::fault::Origin;
 use super::keys::Key;
 use super::value::Value;
+use crate::record::Brokers;
 
 /// The value of one key.
 #[derive(Clone)]
@@ -134,9 +134,16 @@ impl Settings {
         }
     }
 
+    pub(super) fn optional_endpoint(&self, name: &'static str) -> Option<SocketAddr> {
+        match self.get(name).value {
+            Some(Value::Endpoint(address)) => Some(address),
+            _ => None,
+        }
+    }
+
     pub(super) fn brokers(&self, name: &'static str) -> Option<&Brokers> {
         match &self.get(name).value {
-            Some(Value::Brokers(brokers)) => Some(brokers),
+            Some(Value::Brokers(brokers, _)) => Some(brokers),
             _ => None,
         }
     }

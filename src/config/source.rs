@@ -1,7 +1,7 @@
 //! Where values come from, and which of them counts: flag over environment over file over default.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Origin, nearest};
 use super::file;
@@ -16,6 +16,14 @@ pub struct Sources {
     pub flags: Vec<(&'static str, OsString)>,
     /// The environment: names and values.
     pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Sources {
+    /// The folder of the Mesos task that we are, if we are one.
+    pub(super) fn sandbox(&self) -> Option<PathBuf> {
+        let found = self.environment.iter().find(|(name, _)| name == "MESOS_SANDBOX");
+        found.map(|(_, path)| path.into()).filter(|path: &PathBuf| path.is_absolute())
+    }
 }
 
 /// A value that somebody gave.

@@ -1,12 +1,14 @@
 //! From settings to the stages' types, and the rules between keys.
 
+use std::num::NonZeroU64;
+
 use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
-use super::{CheckKafka, Config, Sources, agent, kafka, secret_file};
-use crate::record::Secret;
+use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
+use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, spool, telemetry};
 
 /// What must remain of `memory-limit` for reading, batches, HTTP and the program itself.
@@ -31,10 +33,21 @@ pub(super) fn build(
 ) -> Config {
     let mut builder = Builder { settings, faults, warnings: Vec::new() };
     let limits = builder.limits();
+    let limit = builder.rate(
+        "input-limit-amount-kbytes",
+        "input-limit-period",
+        "a connection over it is not read for a while; the Go collector dropped what was over it",
+    );
     let spool = builder.spool();
+    let statsd = builder.statsd();
     let http = builder.http();
+    let dcos = login::build(&mut builder, sources.sandbox().as_deref());
     let kafka = kafka::build(&mut builder, check_kafka);
     let agent = agent::build(&mut builder, sources);
+    if settings.switch("http-profile") {
+        let line = "http-profile is retired and has no effect: there is no profiler; see /metrics";
+        builder.warnings.push(line.to_owned());
+    }
     builder.memory();
     builder.endpoints();
     builder.shown_secrets();
@@ -46,6 +59,7 @@ pub(super) fn build(
                 _ => telemetry::Format::Text,
             },
         },
+        statsd,
         memory_limit: settings.size("memory-limit"),
         shutdown_grace: settings.time("shutdown-grace"),
         input: input::Config {
@@ -55,6 +69,7 @@ pub(super) fn build(
             block_timeout: settings.time("input-block-timeout"),
             linger: settings.time("input-linger"),
             apart_wait: settings.time("enrich-wait"),
+            limit,
             limits,
             record_log: settings.switch("record-input-log"),
             hexdump: settings.switch("record-input-hexdump"),
@@ -63,6 +78,10 @@ pub(super) fn build(
         agent,
         spool,
         kafka,
+        dcos,
+        discovery: discovery::build(settings),
+        discovery_period: settings.time("kafka-discovery-period"),
+        data_dir: settings.path("data-dir"),
         http,
         warnings: builder.warnings,
     }
@@ -135,6 +154,34 @@ impl Builder<'_> {
             record_tags: settings.small("input-record-tags-max"),
             record_datapoints: settings.small("input-record-datapoints-max"),
         }
+    }
+
+    /// A throttle of the Go collector's; none where the amount is 0. It does something else now, which is said.
+    pub(super) fn rate(&mut self, amount: &'static str, period: &'static str, effect: &str) -> Option<Rate> {
+        let kbytes = self.settings.number(amount);
+        let period = self.settings.time(period);
+        let bytes = NonZeroU64::new(kbytes * 1024)?;
+        self.warnings.push(format!("{amount} is {kbytes}: {effect}"));
+        Some(Rate { bytes, period })
+    }
+
+    fn statsd(&mut self) -> Option<telemetry::StatsdConfig> {
+        let (host_key, port_key) = ("statsd-udp-host", "statsd-udp-port");
+        let period = self.settings.time("statsd-period");
+        let port = u16::try_from(self.settings.number(port_key)).expect("the table bounds the key to a port");
+        let host = self.settings.owned(host_key)?;
+        let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if !host.chars().all(is_host) || host.matches(':').count() == 1 {
+            self.fault(
+                host_key,
+                &[],
+                format!("expected a host name or an IP address; the port is {port_key}"),
+            );
+        }
+        if port == 0 {
+            self.fault(port_key, &[host_key], format!("expected a port, since {host_key} is set"));
+        }
+        Some(telemetry::StatsdConfig { host, port, period })
     }
 
     fn spool(&mut self) -> spool::Config {

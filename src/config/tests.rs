@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::dcos::BaseUrl;
+use crate::dcos::discovery as looked_for;
+use crate::dcos::discovery::{BrokerAddress, FrameworkName, Way};
 use crate::output::kafka::{Compression, MESSAGE_BYTES_MAX, Naming, SaslMechanism};
 
 /// What a test starts the program with.
@@ -167,8 +170,65 @@ fn every_fault_of_every_source_is_told_at_once() {
         "environment KAFKA_PRODUCE_COUNT: kafka-produce-count = \"abc\": expected a whole number",
         "mc.toml:2: log-format: expected a text in quotes, but it is a whole number",
         "mc.toml:4: spool-full = \"drop\": expected auto, drop-oldest or hold",
-        "kafka-brokers: not set; give --kafka-brokers",
     ]);
+}
+
+#[test]
+fn brokers_are_looked_for_where_none_are_named() {
+    let config = start().config();
+    assert!(config.kafka.unwrap().brokers.is_empty());
+    assert_eq!(config.discovery, Some(looked_for::Config::of(FrameworkName::parse("kafka").unwrap())));
+    assert_eq!((config.discovery_period, config.data_dir), (Duration::from_secs(300), None));
+    for named in [with_brokers(), start().flag("kafka", "false")] {
+        assert_eq!(named.flag("kafka-framework", "other").config().discovery, None);
+    }
+}
+
+#[test]
+fn the_look_for_brokers_has_its_keys() {
+    let start = start()
+        .env("KAFKA_FRAMEWORK", "/prod/kafka")
+        .flag("kafka-discovery", "marathon")
+        .flag("kafka-discovery-period", "90s")
+        .flag("kafka-broker-address", "vip")
+        .flag("kafka-scheduler-url", "http://s:1")
+        .flag("dns-server", "127.0.0.1:15053")
+        .flag("admin-router-url", "https://a/")
+        .flag("marathon-url", "http://m:8080")
+        .flag("mesos-dns-url", "http://d:8123")
+        .flag("data-dir", "/var/lib/x");
+    let config = start.config();
+    let url = |text| BaseUrl::parse(text).unwrap();
+    let expected = looked_for::Config {
+        framework: FrameworkName::parse("prod/kafka").unwrap(),
+        pinned: Some(Way::Marathon),
+        address: BrokerAddress::Vip,
+        tls: false,
+        dns_server: Some(([127, 0, 0, 1], 15053).into()),
+        scheduler: Some(url("http://s:1")),
+        admin_router: url("https://a"),
+        marathon: url("http://m:8080"),
+        mesos_dns: url("http://d:8123"),
+    };
+    assert_eq!(config.discovery, Some(expected));
+    assert_eq!(config.discovery_period, Duration::from_secs(90));
+    assert_eq!(config.data_dir.as_deref(), Some(Path::new("/var/lib/x")));
+}
+
+#[test]
+fn the_endpoint_with_tls_is_asked_for_where_brokers_are_spoken_to_with_tls() {
+    for (protocol, tls) in
+        [("plaintext", false), ("ssl", true), ("sasl_plaintext", false), ("sasl_ssl", true)]
+    {
+        let mut start = start().flag("kafka-security-protocol", protocol);
+        if protocol.starts_with("sasl") {
+            start = start
+                .flag("kafka-sasl-username", "u")
+                .flag("kafka-sasl-password", "p")
+                .flag("kafka-sasl-mechanism", "PLAIN");
+        }
+        assert_eq!(start.config().discovery.unwrap().tls, tls, "{protocol}");
+    }
 }
 
 #[test]
@@ -499,7 +559,7 @@ fn the_kafka_clients_faults_come_with_the_others_and_without_secrets() {
     let check = |kafka: &output::kafka::Config| vec![format!("kafka-property no: {}", kafka.properties[0].1)];
     let faults = load(&start.sources, &check).err().unwrap().to_string();
     assert!(faults.contains("flag --kafka-property: kafka-property no: <hidden>"), "{faults}");
-    assert!(faults.contains("log-format") && faults.contains("kafka-brokers: not set"), "{faults}");
+    assert!(faults.contains("log-format"), "{faults}");
 }
 
 #[test]
@@ -554,11 +614,14 @@ fn secrets_are_in_no_output() {
             .file("sesame = 1 kafka-sasl-password = sesame\n\"sasl\" = \"sesame\" \"sesame\"\n")
             .flag("http-token", "\u{e9}sesame"),
     ];
-    for (i, start) in bad.iter().enumerate() {
+    let n_bad = bad.len();
+    for (i, start) in bad.into_iter().enumerate() {
+        // Some have no fault of their own.
+        let start = start.flag("kafka-key", "x");
         let faults = start.load().err().unwrap();
         let text = faults.to_string().replace("\"sesame\"; did", "");
         // A key that nobody knows is named, so the last case has its name in the text once.
-        let last = i + 1 == bad.len();
+        let last = i + 1 == n_bad;
         let allowed = usize::from(last && text.contains("there is no key \"sesame\""));
         assert!(text.matches(SECRET).count() <= allowed, "{i}: {text}");
         assert!(format!("{faults:?}").matches(SECRET).count() <= allowed, "{i}: {faults:?}");
@@ -609,4 +672,139 @@ fn json_has_value_origin_and_default_of_every_key() {
     assert_eq!(json["kafka-brokers"]["origin"], "flag --kafka-brokers");
     assert_eq!(json["memory-limit"]["default"], "64MiB");
     assert_eq!(json["http-token"]["secret"], true);
+}
+
+/// The JSON of a service account.
+fn account(endpoint: &str) -> String {
+    dcos::testing::secret(endpoint)
+}
+
+#[test]
+fn a_service_account_is_read_from_the_environment_and_from_files() {
+    let good = account("https://master.mesos/acs/api/v1/auth/login");
+    let (start, path) = with_brokers().beside("sa.json", &good);
+    let path = path.to_str().unwrap().to_owned();
+    let uid = |start: &Start| start.config().dcos.account.unwrap().1.uid().to_owned();
+    let start = start.flag("iam-config-path", &path);
+    assert_eq!(uid(&start), "sa");
+    for text in [&good, &path, &format!("file://{path}")] {
+        let other = with_brokers().env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", text);
+        assert_eq!(uid(&other), "sa");
+        assert_eq!(other.config().warnings, Vec::<String>::new());
+    }
+    let start = with_brokers().env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account("http://leader.mesos/login"));
+    assert!(start.config().warnings[0].contains("logs in at http://leader.mesos/login"));
+}
+
+#[test]
+fn a_bad_service_account_is_named_with_its_place_and_not_shown() {
+    let key = "DCOS_SERVICE_ACCOUNT_CREDENTIAL";
+    let begin = "environment DCOS_SERVICE_ACCOUNT_CREDENTIAL: dcos-service-account = \"<hidden>\": expected a \
+                 service account in JSON, but ";
+    for (text, expected) in [
+        ("{\"uid\": sesame}", "it is no JSON, see line 1, column 9"),
+        ("{\"scheme\": \"sesame\"}", "its member \"scheme\" is not RS256"),
+        ("sesame", "it cannot be read: No such file"),
+    ] {
+        let start = with_brokers().env(key, text);
+        start.check_faults(&[&format!("{begin}{expected}")]);
+        assert!(!start.faults()[0].contains("sesame"));
+    }
+    let (start, path) = with_brokers().beside("sa.json", "{}");
+    start.flag("iam-config-path", path.to_str().unwrap()).check_faults(&[
+        "flag --iam-config-path: iam-config-path = \"sa.json\": expected a service account in JSON, but sa.json: its \
+         member \"scheme\" is missing",
+    ]);
+    let (start, path) = with_brokers().env(key, "{}").beside("sa.json", "{}");
+    start.flag("iam-config-path", path.to_str().unwrap()).check_faults(&["flag --iam-config-path: "]);
+}
+
+#[test]
+fn nothing_of_a_login_is_shown() {
+    let start = with_brokers()
+        .env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account("https://master.mesos/login"))
+        .env("AUTH_CREDENTIAL", "sesame")
+        .flag("dcos-auth-hosts", "proxy, http://*.mesos");
+    let (config, settings) = start.load().ok().unwrap();
+    let shown = format!("{config:?} {} {}", to_toml(&settings), to_json(&settings));
+    assert!(!shown.contains("sesame") && !shown.contains("PRIVATE"), "{shown}");
+    assert_eq!(config.dcos.hosts.len(), 2);
+}
+
+#[test]
+fn token_hosts_must_be_hosts_and_of_use() {
+    let account = account("https://master.mesos/login");
+    // Without a folder of its own the fault's text would lose its slashes.
+    let start = |hosts: &str| with_brokers().flag("dcos-auth-hosts", hosts).beside("unused", "").0;
+    start("a").check_faults(&["flag --dcos-auth-hosts: dcos-auth-hosts = \"a\": has no effect without"]);
+    start("a,b:1,ftp://c").env("DCOS_SERVICE_ACCOUNT_CREDENTIAL", &account).check_faults(&[
+        "flag --dcos-auth-hosts: dcos-auth-hosts = \"a,b:1,ftp://c\": expected host, *.domain, http://host or \
+         http://*.domain, without port and path, but there is [\"b:1\", \"ftp://c\"]",
+    ]);
+}
+
+#[test]
+fn certificates_that_are_named_must_be_good_and_those_in_the_sandbox_may_be() {
+    let (start, path) = with_brokers().beside("ca.crt", "nonsense");
+    start.flag("dcos-ca", path.to_str().unwrap()).check_faults(&[
+        "flag --dcos-ca: dcos-ca = \"ca.crt\": expected a PEM file of certificates, but it has no certificate",
+    ]);
+    let sandbox = tempfile::tempdir().unwrap();
+    let start = || with_brokers().env("MESOS_SANDBOX", sandbox.path().to_str().unwrap());
+    assert_eq!(start().config().warnings, Vec::<String>::new());
+    std::fs::create_dir(sandbox.path().join(".ssl")).unwrap();
+    std::fs::write(sandbox.path().join(".ssl/ca-bundle.crt"), "nonsense").unwrap();
+    let warnings = start().config().warnings;
+    assert!(warnings[0].contains("ca-bundle.crt are not used, since it has no certificate"), "{warnings:?}");
+}
+
+#[test]
+fn the_predecessors_throttles_are_off_and_hold_when_they_are_set() {
+    let config = with_brokers().config();
+    assert_eq!((config.input.limit, config.kafka.unwrap().limit), (None, None));
+    let start = with_brokers()
+        .env("INPUT_LIMIT_AMOUNT_KBYTES", "20480")
+        .env("INPUT_LIMIT_PERIOD", "60")
+        .env("GLOBAL_LIMIT_AMOUNT_KBYTES", "40960")
+        .file("global-limit-period = 30\n");
+    let config = start.config();
+    let rate = config.input.limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (20480 << 10, Duration::from_secs(60)));
+    let rate = config.kafka.unwrap().limit.unwrap();
+    assert_eq!((rate.bytes.get(), rate.period), (40960 << 10, Duration::from_secs(30)));
+    let expected = [
+        "input-limit-amount-kbytes is 20480: a connection over it is not read",
+        "global-limit-amount-kbytes is 40960: what is over it waits",
+    ];
+    assert!(config.warnings.iter().zip(expected).all(|(line, start)| line.starts_with(start)));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    with_brokers().env("INPUT_LIMIT_PERIOD", "0").check_faults(&[
+        "environment INPUT_LIMIT_PERIOD: input-limit-period = \"0\": expected seconds from 1",
+    ]);
+}
+
+#[test]
+fn statsd_is_off_without_a_host_and_needs_a_port_with_it() {
+    assert_eq!(with_brokers().env("STATSD_UDP_PORT", "8125").config().statsd, None);
+    let start = |host: &str| with_brokers().env("STATSD_UDP_HOST", host).env("STATSD_PERIOD", "7");
+    let config = start("statsd.example.com").env("STATSD_UDP_PORT", "8125").config();
+    let expected = telemetry::StatsdConfig {
+        host: "statsd.example.com".into(),
+        port: 8125,
+        period: Duration::from_secs(7),
+    };
+    assert_eq!(config.statsd, Some(expected));
+    start("fd00::1").env("STATSD_UDP_PORT", "8125").check_faults(&[]);
+    start("a").check_faults(&["statsd-udp-port = \"0\": expected a port"]);
+    for host in ["a:8125", "udp://a", "a b"] {
+        let faults = start(host).env("STATSD_UDP_PORT", "8125").faults();
+        assert!(faults[0].contains("expected a host name or an IP address"), "{faults:?}");
+    }
+}
+
+#[test]
+fn the_retired_profiler_is_warned_about_where_it_is_wanted() {
+    let warnings = |value: &str| with_brokers().env("HTTP_PROFILE", value).config().warnings;
+    assert_eq!(warnings("false"), Vec::<String>::new());
+    assert!(warnings("true")[0].starts_with("http-profile is retired"));
 }

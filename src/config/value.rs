@@ -1,15 +1,19 @@
 //! From the text of a value to the value, by the kind of its key.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::address::{Brokers, parse_brokers, parse_endpoint};
+use super::address::{parse_dns_server, parse_endpoint};
 use super::fault::nearest;
 use super::keys::{Key, Kind};
+use super::secret_file;
 use super::units::{format_size, format_time, parse_bool, parse_size, parse_time};
-use crate::record::{TOPIC_LENGTH_MAX, TopicName};
+use crate::dcos::BaseUrl;
+use crate::dcos::discovery::FrameworkName;
+use crate::record::{Brokers, TOPIC_LENGTH_MAX, TopicName, parse_brokers};
 use crate::telemetry::check_filter;
 
 /// What is expected where that stands in place of a secret.
@@ -17,6 +21,10 @@ const NOT_HIDDEN: &str = "expected the secret itself, not what print-config show
 
 /// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "<hidden>";
+
+/// Longest token or service account; the largest of the latter have a key of some kilobytes.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
+const ACCOUNT_BYTES_MAX: usize = 64 << 10;
 
 /// Longest text, so that what ends up in tags and headers stays small.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -39,7 +47,8 @@ pub(super) enum Value {
     Milliseconds(Duration),
     Text(String),
     Endpoint(SocketAddr),
-    Brokers(Brokers),
+    /// The list, and `@file` where it was read from one.
+    Brokers(Brokers, Option<String>),
     Pairs(Vec<(String, String)>),
 }
 
@@ -101,7 +110,8 @@ impl Value {
             Value::Milliseconds(time) => json!(time.as_millis() as u64),
             Value::Text(text) => json!(text),
             Value::Endpoint(address) => json!(address.to_string()),
-            Value::Brokers(brokers) => json!(brokers.list.join(",")),
+            Value::Brokers(_, Some(file)) => json!(file),
+            Value::Brokers(brokers, None) => json!(brokers.list.join(",")),
             Value::Pairs(pairs) => pairs
                 .iter()
                 .map(|(name, value)| json!(format!("{name}={}", shown_value(name, value))))
@@ -155,13 +165,10 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             Some(value) => Ok(Value::Bool(value)),
             None => misfit("expected true or false"),
         },
-        Kind::Integer { min, max } => {
-            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            match text.parse() {
-                Ok(value) if digits && (*min..=*max).contains(&value) => Ok(Value::Integer(value)),
-                _ => misfit(format!("expected a whole number from {min} to {max}")),
-            }
-        }
+        Kind::Integer { min, max } => match whole_number(text) {
+            Some(value) if (*min..=*max).contains(&value) => Ok(Value::Integer(value)),
+            _ => misfit(format!("expected a whole number from {min} to {max}")),
+        },
         Kind::Size { min, max } => match parse_size(text) {
             Some(bytes) if (*min..=*max).contains(&bytes) => Ok(Value::Size(bytes)),
             _ => misfit(format!(
@@ -179,10 +186,7 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             )),
         },
         Kind::Milliseconds { min, max } => {
-            let bare = text.trim();
-            // Digits only: parsing would take a plus sign as well.
-            let digits = bare.bytes().all(|b| b.is_ascii_digit());
-            let bare = bare.parse().ok().filter(|_| digits).map(Duration::from_millis);
+            let bare = whole_number(text.trim()).map(Duration::from_millis);
             match bare.or_else(|| parse_time(text)) {
                 Some(time) if (*min..=*max).contains(&time) => Ok(Value::Milliseconds(time)),
                 _ => misfit(format!(
@@ -193,13 +197,12 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             }
         }
         Kind::Seconds { min, max } => {
-            let digits = text.bytes().all(|b| b.is_ascii_digit());
-            let bare = text.parse().ok().filter(|_| digits).map(Duration::from_secs);
+            let bare = whole_number(text.trim()).map(Duration::from_secs);
             match bare.or_else(|| parse_time(text)) {
                 Some(time) if (*min..=*max).contains(&time) => Ok(Value::Time(time)),
                 _ => misfit(format!(
                     "expected seconds from {} to {}, or a time with its unit: ms, s, m or h",
-                    min.as_secs(),
+                    min.as_secs_f64(),
                     max.as_secs()
                 )),
             }
@@ -213,35 +216,68 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
             _ if text.chars().any(char::is_control) => misfit("expected no control characters"),
             _ => Ok(Value::Text(text.to_owned())),
         },
-        Kind::Token if text.len() <= TEXT_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic()) => {
+        Kind::Token if text.len() <= TOKEN_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic()) => {
             Ok(Value::Text(text.to_owned()))
         }
         Kind::Token => {
-            misfit(format!("expected at most {TEXT_BYTES_MAX} visible ASCII characters, no blanks"))
+            misfit(format!("expected at most {TOKEN_BYTES_MAX} visible ASCII characters, no blanks"))
+        }
+        Kind::Account if text.len() > ACCOUNT_BYTES_MAX || text.contains('\0') => {
+            misfit(format!("expected JSON or a path, at most {ACCOUNT_BYTES_MAX} bytes"))
         }
         Kind::LogFilter => match check_filter(text) {
             Ok(()) => Ok(Value::Text(text.to_owned())),
             Err(expected) => misfit(expected),
         },
         Kind::Path | Kind::File if text.contains('\0') => misfit("expected a path"),
-        Kind::Path | Kind::File => Ok(Value::Text(text.to_owned())),
+        Kind::Path | Kind::File | Kind::Account => Ok(Value::Text(text.to_owned())),
         Kind::Endpoint => match parse_endpoint(text) {
             Some(address) => Ok(Value::Endpoint(address)),
             None => {
                 misfit("expected address:port with an IP address or localhost, or :port for all addresses")
             }
         },
-        Kind::Brokers => match parse_brokers(text) {
-            Ok(brokers) if brokers.list.is_empty() => misfit("expected host:port between commas"),
-            Ok(brokers) => Ok(Value::Brokers(brokers)),
-            Err(expected) => misfit(expected),
+        Kind::DnsServer => match parse_dns_server(text) {
+            Some(address) => Ok(Value::Endpoint(address)),
+            None => misfit("expected the IP address of a DNS server, with :port where that is not 53"),
         },
+        Kind::Url => match BaseUrl::parse(text) {
+            Ok(url) => Ok(Value::Text(url.to_string())),
+            Err(why) => misfit(format!("expected an address as http://host:port, but {why}")),
+        },
+        Kind::Framework => match FrameworkName::parse(text) {
+            Ok(name) => Ok(Value::Text(name.to_string())),
+            Err(why) => misfit(format!("expected the name of a framework as kafka or prod/kafka, but {why}")),
+        },
+        Kind::Brokers => parse_broker_list(text),
         Kind::TopicName => match TopicName::parse(text.as_bytes()) {
             Ok(_) => Ok(Value::Text(text.to_owned())),
             Err(reason) => misfit(format!("expected a legal Kafka topic name, but {reason}")),
         },
         Kind::TopicPrefix => parse_prefix(text),
         Kind::Properties => parse_properties(&[text.to_owned()]),
+    }
+}
+
+/// Digits only: parsing would take a plus sign as well.
+fn whole_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A list, or `@` and the file with one: between commas, or on lines of their own.
+fn parse_broker_list(text: &str) -> Result<Value, Misfit> {
+    let file = text.trim().strip_prefix('@');
+    let (list, place) = match file.map(|path| secret_file::read_lines(Path::new(path))) {
+        None => (text.to_owned(), ""),
+        Some(Ok(lines)) => (lines.join(","), " in the file"),
+        Some(Err(why)) => {
+            return misfit(format!("expected a readable file with brokers after \"@\", but {why}"));
+        }
+    };
+    match parse_brokers(&list) {
+        Ok(brokers) if brokers.list.is_empty() => misfit(format!("expected host:port between commas{place}")),
+        Ok(brokers) => Ok(Value::Brokers(brokers, file.map(|path| format!("@{path}")))),
+        Err(expected) => misfit(format!("{expected}{place}")),
     }
 }
 
@@ -330,9 +366,41 @@ mod tests {
             ("agent-poll-period", "1m", Value::Time(Duration::from_secs(60))),
             ("kafka-security-protocol", "SASL_SSL", Value::Text("sasl_ssl".into())),
             ("kafka-topic-prefix", "", Value::Text(String::new())),
+            ("kafka-framework", "/prod/kafka", Value::Text("prod/kafka".into())),
+            ("dns-server", "10.0.0.1", Value::Endpoint(([10, 0, 0, 1], 53).into())),
+            ("marathon-url", "http://m:1/", Value::Text("http://m:1".into())),
             ("kafka-property", "a.b=c=d,e", Value::Pairs(vec![("a.b".into(), "c=d,e".into())])),
         ] {
             assert_eq!(parse(name, text), Ok(Some(expected)), "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn brokers_are_read_from_a_file_of_lines_or_a_list() {
+        for (content, expected) in [
+            ("a:1,b:2", Ok("a:1 b:2")),
+            ("a:1\n  b\r\n\nc:3,\n", Ok("a:1 b:9092 c:3")),
+            ("", Err("expected host:port between commas in the file")),
+            (
+                "a:1\nb:x\n",
+                Err("expected host:port between commas, but \"b:x\" has no port from 1 to 65535 in the file"),
+            ),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            let written = format!("@{}", file.path().display());
+            match (parse("kafka-brokers", &written), expected) {
+                (Ok(Some(value)), Ok(expected)) => {
+                    assert_eq!(value.json(), json!(written), "it is shown as it was written");
+                    let Value::Brokers(brokers, _) = value else { panic!("{value:?}") };
+                    assert_eq!(
+                        (brokers.list.join(" ").as_str(), brokers.passed_over),
+                        (expected, Vec::new())
+                    );
+                }
+                (Err(misfit), Err(expected)) => assert_eq!(misfit.expected, expected),
+                (got, _) => panic!("{content:?}: {got:?}"),
+            }
         }
     }
 
@@ -363,6 +431,13 @@ mod tests {
             ("http-token", "a b", "no blanks"),
             ("listen-endpoint", "8124", "address:port"),
             ("kafka-brokers", "a:0", "port from 1"),
+            ("kafka-brokers", "@/nowhere/brokers", "but No such file"),
+            ("kafka-brokers", "@/", "no regular file"),
+            ("kafka-framework", "a//b", "as kafka or prod/kafka, but it has an empty folder"),
+            ("kafka-discovery", "dns", "auto, dns-srv"),
+            ("kafka-discovery-period", "0s", "from 1s"),
+            ("dns-server", "dns.example:53", "IP address of a DNS server"),
+            ("marathon-url", "marathon.mesos:8080", "as http://host:port, but it has another protocol"),
             ("kafka-single-topic", "a/b", "legal Kafka topic"),
             ("kafka-topic-prefix", "a b", "as a Kafka topic name begins"),
             ("kafka-property", "linger.ms", "name=value"),

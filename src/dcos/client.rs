@@ -1,15 +1,19 @@
 //! The one HTTP client. Whoever answers is not trusted with our time or our memory.
 //!
 //! It connects to the host that it is told and to no other: no proxy from the environment, no redirect is followed.
+//! With an [`Authority`] a request carries a token where that may go; answered 401, it is made once more with another.
 //! No connection is kept between requests: they are seldom, and a kept one is often found closed by the other side.
 
 use std::fmt;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
+
+use super::authority::{Authority, Grant};
+use crate::record::Secret;
 
 /// The media type of what is posted and of what is wanted back.
 const JSON: &str = "application/json";
@@ -68,10 +72,12 @@ pub enum Problem {
     #[error("no whole answer within {}s; check its load and the network", .0.as_secs_f64())]
     TimedOut(Duration),
     /// An answer other than 2xx.
-    #[error("it answered {status}{}{}", advice(*.status), in_brackets(.said))]
+    #[error("it answered {status}{}{note}{}", advice(*.status), in_brackets(.said))]
     Status {
         /// The status.
         status: StatusCode,
+        /// Of a 401: what became of the token.
+        note: String,
         /// The first bytes of the body, as text.
         said: String,
     },
@@ -89,7 +95,21 @@ impl Error {
     /// Whether there is nothing of that name where we asked.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.problem, Problem::Status { status: StatusCode::NOT_FOUND, .. })
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// The status, if that is what is wrong with the answer.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.problem {
+            Problem::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether it was understood and refused.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.status().is_some_and(|status| status.is_client_error())
     }
 }
 
@@ -103,14 +123,40 @@ pub struct NoTls(#[source] reqwest::Error);
 pub struct Client {
     http: reqwest::Client,
     limits: Limits,
+    authority: Option<Authority>,
+}
+
+/// What is asked.
+struct Request {
+    method: Method,
+    url: Url,
+    json: Option<Vec<u8>>,
+    /// An answer that quotes the question is not to be shown.
+    is_secret: bool,
 }
 
 impl Client {
-    /// A client with these limits.
+    /// A client with these limits, which trusts the system's authorities and has no token.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
     pub fn new(limits: Limits) -> Result<Client, NoTls> {
+        Client::build(limits, &[], None)
+    }
+
+    /// A client for the cluster's own APIs: it trusts the cluster's authorities as well, and has tokens for its hosts.
+    ///
+    /// # Errors
+    /// [`NoTls`] where OpenSSL cannot be set up.
+    pub fn for_cluster(limits: Limits, authority: &Authority) -> Result<Client, NoTls> {
+        Client::build(limits, authority.certificates(), Some(authority.clone()))
+    }
+
+    pub(super) fn build(
+        limits: Limits,
+        certificates: &[Certificate],
+        authority: Option<Authority>,
+    ) -> Result<Client, NoTls> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("metrics-collector/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
@@ -118,9 +164,10 @@ impl Client {
             .redirect(Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0)
+            .tls_certs_merge(certificates.iter().cloned())
             .build()
             .map_err(NoTls)?;
-        Ok(Client { http, limits })
+        Ok(Client { http, limits, authority })
     }
 
     /// The body of a 2xx answer to `GET url`.
@@ -136,35 +183,73 @@ impl Client {
     /// # Errors
     /// [`Error`] where there is no such answer within the limits.
     pub async fn open(&self, url: &str) -> Result<Body, Error> {
-        self.send(Method::GET, url, Vec::new()).await
+        self.ask(Method::GET, url, None, false).await
     }
 
-    /// The body of a 2xx answer to `POST url` with a body of JSON.
+    /// The body of a 2xx answer to `POST url` with this JSON. Refused with 401 it may be sent twice.
     ///
     /// # Errors
     /// [`Error`] where there is no such answer within the limits.
     pub async fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
-        self.send(Method::POST, url, body).await?.whole().await
+        self.ask(Method::POST, url, Some(body), false).await?.whole().await
     }
 
-    async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Body, Error> {
-        let failed = |url, problem| Error { method: method.clone(), url, problem };
-        let Ok(parsed) = Url::parse(url) else { return Err(failed(url.to_owned(), Problem::Address)) };
-        let shown = without_login(parsed.clone());
-        let mut request = self.http.request(method.clone(), parsed);
-        if method != Method::GET {
-            request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(body);
-        }
-        let mut response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return Err(failed(shown, self.limits.problem(error))),
+    /// The same for a body with a secret in it: what an error's answer says is not shown.
+    pub(super) async fn post_secret(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.ask(Method::POST, url, Some(body), true).await?.whole().await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        json: Option<Vec<u8>>,
+        is_secret: bool,
+    ) -> Result<Body, Error> {
+        let Ok(parsed) = Url::parse(url) else {
+            return Err(Error { method, url: url.to_owned(), problem: Problem::Address });
         };
+        let request = Request { method, url: parsed, json, is_secret };
+        let asked = self.with_token(&request).await;
+        let (method, url) = (request.method, without_login(request.url));
+        match asked {
+            Ok(response) => Ok(Body { method, url, response, limits: self.limits.clone(), read: 0 }),
+            Err(problem) => Err(Error { method, url, problem }),
+        }
+    }
+
+    /// Asks with the token that may go there; if that is refused, once more with another.
+    async fn with_token(&self, request: &Request) -> Result<Response, Problem> {
+        let Some(authority) = &self.authority else { return self.exchange(request, &Grant::Nothing).await };
+        let grant = authority.grant(&request.url).await;
+        let answer = self.exchange(request, &grant).await;
+        if !matches!(answer, Err(Problem::Status { status: StatusCode::UNAUTHORIZED, .. })) {
+            return answer;
+        }
+        match authority.replace(&request.url, &grant).await {
+            Some(other) => self.exchange(request, &other).await,
+            None => answer,
+        }
+    }
+
+    /// Asks once. The answer has a good status, and its body is still to come.
+    async fn exchange(&self, request: &Request, grant: &Grant) -> Result<Response, Problem> {
+        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        if let Some(json) = &request.json {
+            builder = builder.header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(json.clone());
+        }
+        if let Some(header) = grant.token().and_then(header) {
+            builder = builder.header(AUTHORIZATION, header);
+        }
+        let mut response = builder.send().await.map_err(|error| self.limits.problem(error))?;
         let status = response.status();
         if !status.is_success() {
-            let said = first_words(&mut response).await;
-            return Err(failed(shown, Problem::Status { status, said }));
+            let said = without(grant.token(), first_words(&mut response).await);
+            let said = if request.is_secret { String::new() } else { said };
+            let note = if status == StatusCode::UNAUTHORIZED { grant.note() } else { String::new() };
+            return Err(Problem::Status { status, note, said });
         }
-        Ok(Body { method, url: shown, response, limits: self.limits.clone(), read: 0 })
+        Ok(response)
     }
 }
 
@@ -223,6 +308,29 @@ impl Limits {
             Problem::Broken(error)
         }
     }
+}
+
+/// The header that DC/OS wants. Marked, so that nobody shows it.
+fn header(token: &Secret) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("token={}", token.expose())).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+/// `text`, unless it gives the beginning of the token back, as those do that show a request which they refuse.
+fn without(token: Option<&Secret>, text: String) -> String {
+    const TELLING_CHARS: usize = 12;
+    let shows = |token: &Secret| {
+        let token = token.expose();
+        text.contains(token.get(..TELLING_CHARS).unwrap_or(token))
+    };
+    if token.is_some_and(shows) { String::new() } else { text }
+}
+
+/// `error` and what stands behind it, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn without_login(mut url: Url) -> String {

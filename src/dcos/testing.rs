@@ -1,8 +1,13 @@
 //! For tests: stand-ins for whoever is asked, on ports of their own.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use axum::Router;
+use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_resolver::proto::rr::rdata::{A, SRV};
+use hickory_resolver::proto::rr::{Name, RData, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -40,4 +45,64 @@ pub(crate) fn closed_port() -> (TcpSocket, String) {
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let address = socket.local_addr().expect("an address");
     (socket, format!("http://{address}"))
+}
+
+/// The secret of a service account with a key of its own, as DC/OS writes it.
+pub(crate) fn secret(login_endpoint: &str) -> String {
+    let key = openssl::rsa::Rsa::generate(2048).and_then(openssl::pkey::PKey::from_rsa).expect("a key");
+    let pem = key.private_key_to_pem_pkcs8().expect("a PEM file");
+    let private_key = String::from_utf8(pem).expect("PEM is text");
+    serde_json::json!({
+        "scheme": "RS256", "uid": "sa", "private_key": private_key, "login_endpoint": login_endpoint,
+    })
+    .to_string()
+}
+
+/// A DNS server on UDP that knows a few names, and says of others as Mesos-DNS does: no error, and no records.
+pub(crate) struct DnsServer;
+
+impl DnsServer {
+    /// Knows these SRV records (name, target, port) and these addresses.
+    pub(crate) async fn start(services: &[(&str, &str, u16)], addresses: &[(&str, [u8; 4])]) -> SocketAddr {
+        let name = |text: &str| Name::from_ascii(text).expect("a name");
+        let services = services.iter().map(|(of, target, port)| {
+            let srv = SRV::new(0, 0, *port, name(target));
+            Record::from_rdata(name(of), 60, RData::SRV(srv))
+        });
+        let addresses = addresses
+            .iter()
+            .map(|(of, ip)| Record::from_rdata(name(of), 60, RData::A(A(Ipv4Addr::from(*ip)))));
+        let records: Vec<Record> = services.chain(addresses).collect();
+        DnsServer::answering(move |question| {
+            let asked = Message::from_vec(question).ok()?;
+            let query = asked.queries.first()?.clone();
+            let mut answer = Message::new(asked.metadata.id, MessageType::Response, OpCode::Query);
+            answer.metadata.response_code = ResponseCode::NoError;
+            let fits =
+                |record: &&Record| record.name == query.name && record.record_type() == query.query_type;
+            answer.answers = records.iter().filter(fits).cloned().collect();
+            answer.queries.push(query);
+            answer.to_vec().ok()
+        })
+        .await
+    }
+
+    /// Answers with bytes that are no DNS.
+    pub(crate) async fn nonsense() -> SocketAddr {
+        DnsServer::answering(|question| Some(vec![0xff; question.len().max(12)])).await
+    }
+
+    async fn answering(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let mut question = [0; 1500];
+            while let Ok((n, peer)) = socket.recv_from(&mut question).await {
+                if let Some(answer) = answer(&question[..n]) {
+                    _ = socket.send_to(&answer, peer).await;
+                }
+            }
+        });
+        address
+    }
 }

@@ -46,6 +46,7 @@ impl Agent {
         let address = listener.local_addr()?;
         let settings = Settings {
             brokers: Brokers { list: brokers, ..Brokers::default() },
+            discovery: None,
             topic: cast.sample_topic.clone(),
             directory: None,
             verbose: false,

@@ -11,7 +11,7 @@ use axum::response::Html;
 
 use super::answers::Readiness;
 use super::routes::{Shared, Signpost};
-use crate::control::{InputStatus, KafkaStatus, Ledger, MemoryStatus, SpoolStatus, Status};
+use crate::control::{DiscoveryStatus, InputStatus, KafkaStatus, Ledger, MemoryStatus, SpoolStatus, Status};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\">
@@ -64,6 +64,9 @@ fn render(
     if let Some(status) = &status.kafka {
         table(html, "Kafka", |html| kafka(html, status))?;
     }
+    if let Some(status) = &status.discovery {
+        table(html, "Look for brokers", |html| discovery(html, status))?;
+    }
     table(html, "Memory", |html| memory(html, &status.memory))?;
     books(html, ledger)?;
     writeln!(html, "<h2>Routes</h2>\n<table>")?;
@@ -103,6 +106,9 @@ fn spool(html: &mut String, spool: &SpoolStatus) -> fmt::Result {
 fn kafka(html: &mut String, kafka: &KafkaStatus) -> fmt::Result {
     row(html, "State", kafka.state)?;
     row(html, "Brokers", kafka.brokers.join(", "))?;
+    if let Some(broker) = kafka.broker.as_ref().filter(|broker| !broker.off.is_empty()) {
+        row(html, "Off, for Kafka", format_args!("{}: {}", broker.version, broker.off.join(", ")))?;
+    }
     let (messages, bytes) = (kafka.in_flight_messages, kafka.in_flight_bytes);
     row(
         html,
@@ -115,6 +121,21 @@ fn kafka(html: &mut String, kafka: &KafkaStatus) -> fmt::Result {
     row(html, "Topics", kafka.topics_total)?;
     let troubled = kafka.topics.iter().filter(|topic| topic.state != "flowing");
     troubled.into_iter().try_for_each(|topic| row(html, &topic.topic, topic.state))
+}
+
+fn discovery(html: &mut String, discovery: &DiscoveryStatus) -> fmt::Result {
+    row(html, "Framework", &discovery.framework)?;
+    row(html, "Brokers", discovery.brokers.join(", "))?;
+    if let Some(way) = discovery.way {
+        let said = discovery.said.as_deref().unwrap_or("of the last run");
+        row(html, "Found by", format_args!("{way}: {said}"))?;
+    }
+    match &discovery.last_error {
+        Some((seconds, error)) if !discovery.answered => {
+            row(html, "Last error", format_args!("{error} (Unix time {seconds})"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn memory(html: &mut String, memory: &MemoryStatus) -> fmt::Result {

@@ -8,17 +8,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::intake::{Intake, Session, Tally};
+use super::allowance::Allowance;
+use super::intake::{Intake, READ_BYTES, Session};
 use super::listener::Shared;
 use super::pace::Pace;
 use super::registry::{Registration, Shed};
 use super::socket::Socket;
+use super::tally::Tally;
 use crate::ocf::StreamFault;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
 /// where its sender does not pause: what may have been in the socket by then.
 const DRAIN: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
+
+/// After so many bytes of one connection others have their turn.
+const READ_ON_BYTES: usize = 2 << 20;
 
 /// Why a connection ended. The name is the metric label.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +105,7 @@ impl Connection {
         let mut session = Session::default();
         let end = self.read_to_end(&mut session).await;
         if session.is_partial() && session.has_header() {
-            self.salvage(&mut session, true);
+            self.salvage_rest(&mut session, &end).await;
         }
         if !matches!(end, End::Closed | End::Torn) {
             self.socket.reset_on_close();
@@ -116,7 +121,9 @@ impl Connection {
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
+        let mut allowance = Allowance::new(shared.limit);
         let mut partial_since: Option<Instant> = None;
+        let mut read_on = 0;
         loop {
             let mut turn = Turn::More;
             if !session.has_more() {
@@ -133,29 +140,46 @@ impl Connection {
                     },
                     () = pace.tick() => turn = Turn::Tick,
                     () = sleep_until(deadline) => {
-                        // A torn stream may have made us wait for a size that was never meant; then it heals.
                         partial_since = None;
-                        if !session.has_header() || self.salvage(session, false) == 0 {
-                            return End::Timeout(shared.block_timeout);
+                        match self.wait_no_longer(session) {
+                            Some(end) => return end,
+                            None => continue,
                         }
-                        continue;
                     }
                 }
             }
-            if !shared.rules.spool.has_room() {
+            if !shared.rules.spool.has_room(session.weight()) {
                 let held = Instant::now();
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
-                    () = shared.rules.spool.admit() => {}
+                    () = shared.rules.spool.admit(session.weight()) => {}
                 }
                 // Only time in which we were ready to read counts against the sender.
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
-            match self.take_turn(session, turn) {
+            if turn != Turn::More
+                && let Some(until) = allowance.pause()
+            {
+                self.log_pause(until);
+                let held = Instant::now();
+                tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    () = tokio::time::sleep_until(until.into()) => {}
+                }
+                partial_since = partial_since.map(|since| since + held.elapsed());
+            }
+            match self.take_turn(session, turn, allowance.bytes()) {
                 Ok(Received { bytes, progress }) => {
-                    if turn != Turn::More {
+                    allowance.took(bytes.unwrap_or(0));
+                    read_on += bytes.unwrap_or(0);
+                    if session.is_partial() {
+                        // The rest is on its way, and its time is running.
+                        pace.hurry(&self.socket);
+                    } else if turn != Turn::More {
                         pace.note(bytes, turn == Turn::Tick, &self.socket);
                     }
                     if progress || !session.is_partial() {
@@ -165,24 +189,31 @@ impl Connection {
                 Err(end) => return end,
             }
             // A sender that is faster than we are must not keep the thread for itself.
-            tokio::task::consume_budget().await;
+            if session.has_more() || read_on >= READ_ON_BYTES {
+                read_on = 0;
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::consume_budget().await;
+            }
         }
     }
 
-    /// One read, or what the last one left over, and the work on it.
-    fn take_turn(&self, session: &mut Session, turn: Turn) -> Result<Received, End> {
-        self.shared.workbenches.with(|intake| self.take_turn_with(session, turn, intake))
+    /// One read of at most so many bytes, or what the last one left over, and the work on it.
+    fn take_turn(&self, session: &mut Session, turn: Turn, bytes_max: usize) -> Result<Received, End> {
+        self.shared.workbenches.with(|intake| self.take_turn_with(session, turn, bytes_max, intake))
     }
 
     fn take_turn_with(
         &self,
         session: &mut Session,
         turn: Turn,
+        bytes_max: usize,
         intake: &mut Intake,
     ) -> Result<Received, End> {
+        let buffer = &mut intake.buffer[..bytes_max.min(READ_BYTES)];
         let bytes = match turn {
-            Turn::Announced => self.socket.try_read(&mut intake.buffer).map_err(End::Io)?,
-            Turn::Tick => self.socket.read_now(&mut intake.buffer).map_err(End::Io)?,
+            Turn::Announced => self.socket.try_read(buffer).map_err(End::Io)?,
+            Turn::Tick => self.socket.read_now(buffer).map_err(End::Io)?,
             Turn::More => Some(0),
         };
         let received = match bytes {
@@ -201,11 +232,53 @@ impl Connection {
         Ok(Received { bytes, progress: tally.blocks > 0 || tally.headers > 0 })
     }
 
+    /// The rest of a header or block did not come in time. Gives the end that this is, if it is one.
+    fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
+        let timeout = End::Timeout(self.shared.block_timeout);
+        if !session.has_header() {
+            return Some(timeout);
+        }
+        // A torn stream may have made us wait for a size that was never meant; then it heals.
+        let was_on_trial = session.is_on_trial();
+        match self.salvage(session, false) {
+            Ok(0) if !was_on_trial && !session.has_more() => Some(timeout),
+            Ok(_) => None,
+            Err(fault) => Some(End::Fault(fault)),
+        }
+    }
+
     /// Takes good blocks in that hide in a half-sent one. Says how many there were.
-    fn salvage(&self, session: &mut Session, is_over: bool) -> u64 {
-        let tally = self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms(), is_over));
+    fn salvage(&self, session: &mut Session, is_over: bool) -> Result<u64, StreamFault> {
+        let (tally, result) =
+            self.shared.workbenches.with(|intake| intake.salvage(session, unix_ms(), is_over));
         self.note(session, &tally, 0);
-        tally.blocks
+        result.map(|()| tally.blocks)
+    }
+
+    /// The connection is over: takes in what good blocks are left, turn by turn, as the spool has room for them. Where we
+    /// end it, for the sake of others or because we stop, that is one turn if there is room: the sender knows that it was
+    /// cut off.
+    async fn salvage_rest(&self, session: &mut Session, end: &End) {
+        let spool = &self.shared.rules.spool;
+        let may_wait = matches!(end, End::Torn);
+        loop {
+            if !spool.has_room(session.weight()) {
+                if !may_wait {
+                    return;
+                }
+                let mut drain = self.shared.drain.clone();
+                tokio::select! {
+                    biased;
+                    _ = self.registration.shed() => return,
+                    () = super::listener::drained(&mut drain) => return,
+                    () = spool.admit(session.weight()) => {}
+                }
+            }
+            if self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Counts and logs what came of some bytes.
@@ -223,11 +296,17 @@ impl Connection {
         let deadline = *self.shared.drain_deadline.get_or_init(|| Instant::now() + DRAIN);
         let mut taken = 0;
         loop {
-            if tokio::time::timeout_at(deadline, self.shared.rules.spool.admit()).await.is_err() {
-                return End::Drain;
+            tokio::select! {
+                biased;
+                shed = self.registration.shed() => return shed.into(),
+                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit(session.weight())) => {
+                    if admitted.is_err() {
+                        return End::Drain;
+                    }
+                }
             }
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
-            match self.take_turn(session, turn) {
+            match self.take_turn(session, turn, READ_BYTES) {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
                 Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
                 Ok(Received { bytes: None, .. }) => {
@@ -259,18 +338,28 @@ impl Connection {
         }
     }
 
+    fn log_pause(&self, until: std::time::Instant) {
+        self.shared.metrics.paused();
+        let peer = self.registration.peer.name();
+        if let Some(suppressed) = self.shared.may_log(peer, "limit") {
+            let pause = until.saturating_duration_since(std::time::Instant::now());
+            info!(%peer, suppressed, "connection held for {pause:.1?}: it is over input-limit-amount-kbytes");
+        }
+    }
+
     fn log_refusals(&self, tally: &Tally) {
         let peer = self.registration.peer.name();
-        if let Some(fault) = tally.refused_blocks.first()
-            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
-        {
-            let blocks = tally.refused_blocks.len();
-            info!(%peer, reason = fault.name(), blocks, suppressed, "block refused: {fault}; the stream goes on");
+        for (fault, blocks) in &tally.refused_blocks {
+            let reason = fault.name();
+            if let Some(suppressed) = self.shared.may_log(peer, reason) {
+                info!(%peer, reason, blocks, suppressed, "block refused: {fault}; the stream goes on");
+            }
         }
-        if let Some((fault, records)) = tally.refused_records.first()
-            && let Some(suppressed) = self.shared.may_log(peer, fault.name())
-        {
-            info!(%peer, reason = fault.name(), records, suppressed, "record refused: {fault}; the block goes on");
+        for (fault, records) in &tally.refused_records {
+            let reason = fault.name();
+            if let Some(suppressed) = self.shared.may_log(peer, reason) {
+                info!(%peer, reason, records, suppressed, "record refused: {fault}; the block goes on");
+            }
         }
     }
 }

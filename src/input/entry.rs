@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::apart::{Apart, Aside, Place};
-use super::intake::Tally;
 use super::record_log::RecordLog;
+use super::tally::Tally;
 use crate::enrich::{Decision, Enricher, Ruling, View};
 use crate::ocf::{self, BlockFault, Limits, PlanCache, Scratch};
 use crate::spool::{Append, Spool};
 
 /// A block's records, tags added, may have this many times `input-decompressed-bytes-max`.
-const SPLICE_FACTOR_MAX: usize = 2;
+pub(super) const SPLICE_FACTOR_MAX: usize = 2;
 
 /// What all sources share.
 pub(super) struct Rules {
@@ -68,11 +68,16 @@ impl Rules {
         write: impl FnOnce(&mut Entry<'_, '_>) -> Result<(), BlockFault>,
     ) -> (Tally, Result<(), BlockFault>) {
         let mut tally = Tally { now_ms, ..Tally::default() };
+        let mut shown = Vec::new();
         let result = self.spool.append(now_ms, |append| {
-            write(&mut Entry { rules: self, view, append, tally: &mut tally, aside })
+            let shown = self.record_log.map(|_| &mut shown);
+            write(&mut Entry { rules: self, view, append, tally: &mut tally, shown, aside })
         });
         if let Ok(appended) = &result {
             tally.appended = *appended;
+            if let Some(log) = self.record_log {
+                log.records(&shown);
+            }
         }
         (tally, result.map(drop))
     }
@@ -85,6 +90,8 @@ pub(super) struct Entry<'a, 'b> {
     append: &'a mut Append<'b>,
     /// Of this block, which may still be refused.
     tally: &'a mut Tally,
+    /// The records, tags added, if they are to be logged once the block is accepted.
+    shown: Option<&'a mut Vec<u8>>,
     /// Where records are set apart; none: they all go on.
     aside: Option<&'a mut Aside>,
 }
@@ -127,7 +134,7 @@ impl Entry<'_, '_> {
                 .map_err(|_| BlockFault::BadRecord)?;
             at += projected.consumed;
             match projected.outcome {
-                Ok(_) => {
+                Ok(()) => {
                     let shape = ocf::walk(record, 0).expect("a projection writes whole records");
                     self.add(record, &shape)?;
                 }
@@ -196,8 +203,8 @@ impl Entry<'_, '_> {
             } else {
                 ocf::splice(bytes, shape, &decision.add, out);
             }
-            if let Some(log) = &self.rules.record_log {
-                log.record(&out[before..]);
+            if let Some(shown) = &mut self.shown {
+                shown.extend_from_slice(&out[before..]);
             }
         });
         self.tally.worked_bytes += bytes_max;

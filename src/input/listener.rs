@@ -20,6 +20,7 @@ use super::metrics::Metrics;
 use super::pace::Ticker;
 use super::registry::{PeerName, Registry};
 use super::socket::Socket;
+use crate::record::Rate;
 use crate::telemetry::LogBudget;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) workbenches: Workbenches,
     pub(super) block_timeout: Duration,
     pub(super) ticker: Ticker,
+    /// What each connection may bring.
+    pub(super) limit: Option<Rate>,
     pub(super) hexdump: bool,
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,
@@ -87,13 +90,13 @@ impl SocketFile {
     pub(super) async fn bind(path: &Path) -> io::Result<SocketFile> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                // Only what an earlier process left: a socket that nobody listens at. Never a file of somebody's.
-                let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
-                if !is_socket || UnixStream::connect(path).await.is_ok() {
+                if !is_left_behind(path).await {
                     return Err(error);
                 }
-                std::fs::remove_file(path)?;
-                UnixListener::bind(path)?
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => UnixListener::bind(path)?,
+                }
             }
             result => result?,
         };
@@ -112,6 +115,18 @@ impl Drop for SocketFile {
         // Gone already is as good.
         _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whether the file is a socket that nobody listens at, or is gone by now. Never a file of somebody's; and a socket that
+/// cannot be reached, such as one whose queue is full or that we may not use, may well be listened at.
+async fn is_left_behind(path: &Path) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => return false,
+        _ => {}
+    }
+    let connected = UnixStream::connect(path).await;
+    connected.is_err_and(|error| matches!(error.kind(), ConnectionRefused | NotFound))
 }
 
 /// Accepts until the drain signal, then waits for the connections to end.
@@ -190,4 +205,56 @@ async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<Socket> {
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, SockAddr, Type};
+
+    use super::*;
+
+    async fn bind(path: &Path) -> Result<SocketFile, io::ErrorKind> {
+        SocketFile::bind(path).await.map_err(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_at_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let file = bind(&path).await.unwrap();
+        UnixStream::connect(&path).await.unwrap();
+        drop(file);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_may_be_in_use_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input.sock");
+        let socket = || socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        let address = SockAddr::unix(&path).unwrap();
+        let listener = socket();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let check = async || assert_eq!(bind(&path).await.err(), Some(io::ErrorKind::AddrInUse));
+        check().await;
+
+        let mut waiting = Vec::new();
+        let full = loop {
+            let sender = socket();
+            sender.set_nonblocking(true).unwrap();
+            match sender.connect(&address) {
+                Ok(()) => waiting.push(sender),
+                Err(error) => break error.kind(),
+            }
+        };
+        assert_eq!(full, io::ErrorKind::WouldBlock);
+        check().await;
+
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        check().await;
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
 }

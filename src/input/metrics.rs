@@ -4,7 +4,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::apart::Apart;
 use super::connection::End;
-use super::intake::Tally;
+use super::tally::Tally;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};
 
@@ -33,6 +33,7 @@ pub struct Metrics {
     waited: IntCounterVec,
     apart_records: IntGauge,
     apart_bytes: IntGauge,
+    limit_pauses: IntCounter,
     enriched: IntCounterVec,
     /// In the order of [`Enrichment::ALL`]: counted for every read, so not looked up each time.
     enriched_by: [IntCounter; 3],
@@ -83,6 +84,10 @@ impl Metrics {
                 "Records that wait until it is known whose they are; not accepted yet.",
             )?,
             apart_bytes: IntGauge::new("metrics_collector_input_apart_bytes", "Their bytes.")?,
+            limit_pauses: counter(
+                "limit_pauses_total",
+                "Times that a connection was not read for a while because of input-limit-amount-kbytes.",
+            )?,
             enriched_by: Enrichment::ALL.map(|enrichment| enriched.with_label_values(&[enrichment.name()])),
             enriched,
         };
@@ -100,6 +105,7 @@ impl Metrics {
             &metrics.datapoints,
             &metrics.skipped_bytes,
             &metrics.tag_clashes,
+            &metrics.limit_pauses,
         ] {
             registry.register(Box::new(counter.clone()))?;
         }
@@ -151,6 +157,10 @@ impl Metrics {
         self.connections.dec();
     }
 
+    pub(super) fn paused(&self) {
+        self.limit_pauses.inc();
+    }
+
     pub(super) fn accept_failed(&self) {
         self.accept_failures.inc();
     }
@@ -169,8 +179,8 @@ impl Metrics {
         if tally.no_room > 0 {
             self.waited.with_label_values(&[NO_ROOM]).inc_by(tally.no_room);
         }
-        for fault in &tally.refused_blocks {
-            self.refused_blocks.with_label_values(&[fault.name()]).inc();
+        for (fault, blocks) in &tally.refused_blocks {
+            self.refused_blocks.with_label_values(&[fault.name()]).inc_by(*blocks);
         }
         for (fault, records) in &tally.refused_records {
             self.refused_records.with_label_values(&[fault.name()]).inc_by(*records);

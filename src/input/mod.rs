@@ -4,7 +4,8 @@
 //! * It reads promptly. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
 //!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
 //!   no other connection. A few kilobytes on a quiet connection may wait for `input-linger`, in a socket that has room
-//!   for many times as much.
+//!   for many times as much. Where `input-limit-amount-kbytes` is set, a connection over it is not read for a while; it
+//!   alone waits, and nothing of it is dropped here.
 //! * Records of a container that the agent has not named yet may be set apart for a moment, and no others with them; the
 //!   page of `apart` says how. The agent's own metrics, and those that it keeps of containers, come in beside those that are
 //!   sent: see [`agent`].
@@ -13,14 +14,16 @@
 //! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
 //!   have become a few megabytes, however few bytes they were sent in. One read buffer serves all connections; what a connection keeps
 //!   between reads are the bytes of its half-sent block, at most `input-block-bytes-max`, and over all connections
-//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first.
+//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first; one that
+//!   has, only where none of those holds anything.
 //! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
-//!   and records do not end it. What does: a stream that cannot be read at all, a header or block that stays half sent
-//!   for `input-block-timeout`, and want of room while it has sent nothing. It is then reset rather than closed, which
-//!   costs the sender one block instead of two.
+//!   and records do not end it, nor does what looks like the beginning of a block behind a torn one. What does: a stream
+//!   that cannot be read at all, a header or block that stays half sent for `input-block-timeout`, and want of room
+//!   while it has sent nothing. It is then reset rather than closed, which costs the sender one block instead of two.
 //! * Every refusal has a reason from a closed list, a counter, and a log line within a budget per peer host.
 
 pub mod agent;
+mod allowance;
 mod apart;
 mod connection;
 mod entry;
@@ -33,6 +36,7 @@ mod record_log;
 mod registry;
 mod settings;
 mod socket;
+mod tally;
 
 use std::io;
 use std::net::SocketAddr;
@@ -138,6 +142,7 @@ impl Input {
             rules,
             block_timeout: config.block_timeout,
             ticker: Ticker::new(config.linger),
+            limit: config.limit,
             hexdump: config.hexdump,
             drain,
             drain_deadline: OnceLock::new(),
@@ -202,5 +207,118 @@ impl Handle {
             closed_connections: sums.closed,
             held: self.rules.spool.snapshot().held,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::ocf::testing::{PLAIN, numbered, write_block, write_header, write_record};
+    use crate::ocf::{Limits, varint};
+    use crate::{enrich, spool};
+
+    const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
+
+    /// An input that nothing holds back, and its spool.
+    async fn input(drain: watch::Receiver<bool>) -> (Input, Spool) {
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            connections_max: 10.try_into().unwrap(),
+            block_timeout: Duration::from_secs(60),
+            linger: Duration::ZERO,
+            apart_wait: Duration::ZERO,
+            limit: None,
+            limits: Limits::default(),
+            record_log: false,
+            hexdump: false,
+        };
+        let spool_config =
+            spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
+        let spool = Spool::in_memory(spool_config, spool::Framing::default());
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let enricher = Enricher::fixed(&enrich::Config::default());
+        (Input::listen(&config, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+    }
+
+    /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.
+    fn large_blocks(blocks: usize) -> Vec<u8> {
+        let mut record = numbered("t", 1);
+        record.tags[0].value = vec![b'v'; 1_000_000];
+        let mut body = Vec::new();
+        (0..4).for_each(|_| write_record(&record, PLAIN, &mut body));
+        let body = zstd::bulk::compress(&body, 3).unwrap();
+        let mut bytes = Vec::new();
+        write_header(&MARKER, Some("zstandard"), &mut bytes);
+        for _ in 0..blocks {
+            varint::write_long(4, &mut bytes);
+            varint::write_bytes(&body, &mut bytes);
+            bytes.extend(MARKER);
+        }
+        bytes
+    }
+
+    /// Lets the other tasks, which are all on this thread, have their turns until
+    /// `so` of the records that were accepted.
+    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
+        while !so(spool.snapshot().accepted) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_behind_each_large_block_of_a_read() {
+        const BLOCKS: usize = 30;
+        let (_stays, drain) = watch::channel(false);
+        let (input, spool) = input(drain).await;
+        let mut sender = TcpStream::connect(input.handle().listen()).await.unwrap();
+        sender.write_all(&large_blocks(BLOCKS)).await.unwrap();
+        let input = tokio::spawn(input.run());
+        let mut before = 0;
+        until(&spool, |accepted| {
+            assert!(accepted <= before + 4, "{before} records were accepted, and then {accepted}");
+            before = accepted;
+            accepted == 4 * BLOCKS as u64
+        })
+        .await;
+        input.abort();
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_sender_never_pauses() {
+        const RECORD_BYTES: usize = 10_000;
+        let (_stays, drain) = watch::channel(false);
+        let (input, spool) = input(drain).await;
+        let mut sender = std::net::TcpStream::connect(input.handle().listen()).unwrap();
+        let mut record = numbered("t", 1);
+        record.tags[0].value = vec![b'v'; RECORD_BYTES];
+        let mut block = Vec::new();
+        write_block(&vec![record; 10], PLAIN, &MARKER, &mut block);
+        let mut header = Vec::new();
+        write_header(&MARKER, None, &mut header);
+        let sender = std::thread::spawn(move || {
+            let mut result = sender.write_all(&header);
+            while result.is_ok() {
+                result = sender.write_all(&block);
+            }
+        });
+        let input = tokio::spawn(input.run());
+        let mut before = 0;
+        until(&spool, |accepted| {
+            let more = (accepted - before) as usize * RECORD_BYTES;
+            assert!(more <= 3 << 20, "{more} bytes of one connection were read on");
+            before = accepted;
+            accepted > 5000
+        })
+        .await;
+        input.abort();
+        _ = input.await;
+        sender.join().unwrap();
     }
 }

@@ -4,7 +4,8 @@
 //! What a quiet connection's sender writes waits in the socket, which the kernel is told by `SO_RCVLOWAT`: it wakes us for
 //! [`MUCH`] bytes (or when its window is about to close, or the sender is done), and a tick each `input-linger` picks
 //! up what is less. So a burst is read as promptly as ever, and no sender ever meets a full socket for it. When ticks
-//! find nothing the connection is read at once again, and an idle one costs nothing.
+//! find nothing the connection is read at once again, and an idle one costs nothing. So it is as long as something has
+//! come only in part, since the time for the rest is running.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,12 +91,19 @@ impl Pace<'_> {
             (Some(empty), None) if was_tick => {
                 self.quiet = Some(empty + 1);
                 if empty + 1 == EMPTY_TICKS {
-                    self.end();
-                    socket.wake_at(1);
+                    self.hurry(socket);
                 }
             }
             // A socket that was read to its end may call once more.
             (_, None) => {}
+        }
+    }
+
+    /// More is to be read at once: something has come in part.
+    pub(super) fn hurry(&mut self, socket: &Socket) {
+        if self.quiet.is_some() {
+            self.end();
+            socket.wake_at(1);
         }
     }
 

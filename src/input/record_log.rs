@@ -11,10 +11,11 @@ use crate::telemetry::hexdump;
 pub(super) struct RecordLog;
 
 impl RecordLog {
-    /// Logs the record that `bytes` are, tags added.
+    /// Logs the records of an accepted block, tags added.
     #[expect(clippy::unused_self, reason = "a value says that the log is on")]
-    pub(super) fn record(self, bytes: &[u8]) {
-        if let Some(record) = decode::decode_record(bytes, &mut 0) {
+    pub(super) fn records(self, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(record) = decode::decode_record(bytes, &mut at) {
             info!("RECORD IN: {}", decode::Shown(&record));
         }
     }

@@ -67,7 +67,7 @@ impl Registry {
     pub(super) fn register(self: &Arc<Self>, name: PeerName, now: Instant) -> Option<Registration> {
         let mut peers = self.peers.lock().expect("no code panics under this lock");
         let present = peers.iter().filter(|(_, peer)| !peer.is_shed()).count();
-        if peers.len() >= self.connections_max && present >= self.connections_max {
+        if present >= self.connections_max {
             peers
                 .iter()
                 .map(|(_, peer)| peer)
@@ -93,15 +93,17 @@ impl Registry {
         self.carried.load(Ordering::Relaxed)
     }
 
-    /// While too much is held, somebody has to go: who holds most of those that never sent a whole block, else who
-    /// holds most.
+    /// While too much is held, somebody has to go: who holds most of those that never sent a whole block, and only when
+    /// none of them holds anything, who holds most. Those that were told to go are as good as gone.
     fn shed_for_memory(&self) {
         if self.carried() <= self.carried_max {
             return;
         }
         let peers = self.peers.lock().expect("no code panics under this lock");
-        let holding = peers.iter().map(|(_, peer)| peer).filter(|peer| !peer.is_shed() && peer.carried() > 0);
-        if let Some(peer) = holding.max_by_key(|peer| (peer.may_go(), peer.carried())) {
+        let staying = || peers.iter().map(|(_, peer)| peer).filter(|peer| !peer.is_shed());
+        while staying().map(|peer| peer.carried()).sum::<usize>() > self.carried_max {
+            let holding = staying().filter(|peer| peer.carried() > 0);
+            let Some(peer) = holding.max_by_key(|peer| (peer.may_go(), peer.carried())) else { return };
             peer.shed(Shed::Memory);
         }
     }
@@ -235,5 +237,36 @@ mod tests {
         assert_eq!((shed(&good), shed(&small), shed(&large)), (None, Some(Shed::Memory), None));
         drop(small);
         assert_eq!(registry.carried(), 80);
+    }
+
+    #[test]
+    fn who_was_told_to_go_counts_no_longer_and_a_good_session_stays() {
+        let registry = Arc::new(Registry::new(10, 100));
+        let now = Instant::now();
+        let [good, first, second] = [(1, 40), (0, 30), (0, 20)].map(|(blocks, carried)| {
+            let registration = registry.register(PEER, now).unwrap();
+            registration.note(true, blocks, carried);
+            registration
+        });
+        first.note(true, 0, 70);
+        assert_eq!((shed(&good), shed(&first), shed(&second)), (None, Some(Shed::Memory), None));
+        // The first has not ended yet.
+        good.note(true, 0, 80);
+        assert_eq!((shed(&good), shed(&second)), (None, None));
+        good.note(true, 0, 90);
+        assert_eq!((shed(&good), shed(&second)), (None, Some(Shed::Memory)));
+    }
+
+    #[test]
+    fn a_good_session_goes_for_memory_only_where_no_other_holds_anything() {
+        let registry = Arc::new(Registry::new(10, 100));
+        let now = Instant::now();
+        let [small, large, idle] = [(1, 40), (1, 50), (0, 0)].map(|(blocks, carried)| {
+            let registration = registry.register(PEER, now).unwrap();
+            registration.note(true, blocks, carried);
+            registration
+        });
+        large.note(true, 0, 70);
+        assert_eq!((shed(&small), shed(&large), shed(&idle)), (None, Some(Shed::Memory), None));
     }
 }

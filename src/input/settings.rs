@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ocf;
+use crate::record::Rate;
 
 /// Settings of the TCP and unix socket input.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub linger: Duration,
     /// How long records of an unknown container are set apart (`enrich-wait`).
     pub apart_wait: Duration,
+    /// Bytes that each connection may bring in a period (`input-limit-...`); none: as many as it likes.
+    pub limit: Option<Rate>,
     /// Bounds on each stream (`input-...-max`).
     pub limits: ocf::Limits,
     /// Log every record that is accepted, decoded (`record-input-log`).

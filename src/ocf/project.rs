@@ -37,17 +37,8 @@ pub struct Projection {
 pub struct Projected {
     /// Bytes of the writer's record: the next one begins behind them.
     pub consumed: usize,
-    /// What was appended, or why nothing was.
-    pub outcome: Result<Counts, RecordFault>,
-}
-
-/// What a record holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Its tags.
-    pub tags: u32,
-    /// Its datapoints.
-    pub datapoints: u32,
+    /// Whether the record was appended, or why nothing was.
+    pub outcome: Result<(), RecordFault>,
 }
 
 /// Memory that projections use while they read a record. One a thread or task is enough.
@@ -96,7 +87,7 @@ impl Projection {
                 out.truncate(begin);
                 return Err(RecordFault::TooLarge);
             }
-            Ok(counts)
+            Ok(())
         });
         Ok(Projected { consumed, outcome })
     }

@@ -322,7 +322,7 @@ fn head(bytes: &[u8], limits: &Limits) -> Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ocf::testing::{PLAIN, layouts, numbered, records, write_block, write_header};
+    use crate::ocf::testing::{PLAIN, layouts, numbered, pieces, records, write_block, write_header};
     use crate::ocf::varint::{write_bytes, write_long};
     use crate::record::MetricList;
     use proptest::prelude::*;
@@ -392,38 +392,6 @@ mod tests {
         seen
     }
 
-    /// What streams are made of, whole and broken, in no order.
-    fn pieces() -> impl Strategy<Value = Vec<u8>> {
-        const OTHER: Marker = [7; 16];
-        let block = |marker: Marker, records: usize| {
-            let mut bytes = Vec::new();
-            write_block(&vec![numbered("t", 1); records], PLAIN, &marker, &mut bytes);
-            bytes
-        };
-        let header = |marker: Marker| {
-            let mut bytes = Vec::new();
-            write_header(&marker, None, &mut bytes);
-            bytes
-        };
-        let cut = |bytes: Vec<u8>| (0..=bytes.len()).prop_map(move |at| bytes[..at].to_vec());
-        let marker = prop_oneof![4 => Just(MARKER), 1 => Just(OTHER)];
-        prop_oneof![
-            2 => proptest::collection::vec(any::<u8>(), 0..40),
-            // Counts and sizes that lead anywhere.
-            2 => (0i64..3, -1i64..200).prop_map(|(count, size)| {
-                let mut bytes = Vec::new();
-                write_long(count, &mut bytes);
-                write_long(size, &mut bytes);
-                bytes
-            }),
-            3 => marker.clone().prop_map(|marker| marker.to_vec()),
-            4 => (marker.clone(), 0usize..4).prop_map(move |(marker, records)| block(marker, records)),
-            1 => (marker.clone(), 0usize..4).prop_flat_map(move |(marker, records)| cut(block(marker, records))),
-            2 => marker.clone().prop_map(header),
-            1 => marker.prop_flat_map(move |marker| cut(header(marker))),
-        ]
-    }
-
     fn file(blocks: &[Vec<MetricList>]) -> Vec<u8> {
         let mut bytes = Vec::new();
         write_header(&MARKER, Some("null"), &mut bytes);
@@ -468,7 +436,7 @@ mod tests {
         #[test]
         fn any_bytes_do_no_harm(
             with_header in proptest::bool::weighted(0.9),
-            pieces in proptest::collection::vec(pieces(), 0..12),
+            pieces in proptest::collection::vec(pieces(MARKER), 0..12),
             cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
         ) {
             let mut bytes = if with_header { file(&[]) } else { Vec::new() };

@@ -156,3 +156,35 @@ pub(crate) fn numbered(topic: &str, value: u32) -> MetricList {
         datapoints: vec![Datapoint { name: b"n".to_vec(), time_ms: 1, value: value.into() }],
     }
 }
+
+/// What streams are made of whose blocks end with `ours`, whole and broken.
+pub(crate) fn pieces(ours: Marker) -> impl Strategy<Value = Vec<u8>> {
+    const OTHER: Marker = [7; 16];
+    let block = |marker: Marker, records: usize| {
+        let mut bytes = Vec::new();
+        write_block(&vec![numbered("t", 1); records], PLAIN, &marker, &mut bytes);
+        bytes
+    };
+    let header = |marker: Marker| {
+        let mut bytes = Vec::new();
+        write_header(&marker, None, &mut bytes);
+        bytes
+    };
+    let cut = |bytes: Vec<u8>| (0..=bytes.len()).prop_map(move |at| bytes[..at].to_vec());
+    let marker = prop_oneof![4 => Just(ours), 1 => Just(OTHER)];
+    prop_oneof![
+        2 => vec(any::<u8>(), 0..40),
+        // Counts and sizes that lead anywhere.
+        2 => (0i64..3, -1i64..200).prop_map(|(count, size)| {
+            let mut bytes = Vec::new();
+            write_long(count, &mut bytes);
+            write_long(size, &mut bytes);
+            bytes
+        }),
+        3 => marker.clone().prop_map(|marker| marker.to_vec()),
+        4 => (marker.clone(), 0usize..4).prop_map(move |(marker, records)| block(marker, records)),
+        1 => (marker.clone(), 0usize..4).prop_flat_map(move |(marker, records)| cut(block(marker, records))),
+        2 => marker.clone().prop_map(header),
+        1 => marker.prop_flat_map(move |marker| cut(header(marker))),
+    ]
+}

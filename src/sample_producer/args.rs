@@ -1,6 +1,7 @@
 //! The command line, as its users have known it since 2016: Go's flags, with one dash or two.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,15 +9,18 @@ use clap::builder::ValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::config::{Brokers, parse_brokers};
+use crate::config::{Brokers, parse_brokers, parse_dns_server};
+use crate::dcos::discovery::{self, FrameworkName};
 use crate::ocf::encode::Dialect;
 use crate::record::TopicName;
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where messages go; empty: nowhere.
+    /// Where messages go; empty: nowhere, or to where [`Settings::discovery`] leads.
     pub brokers: Brokers,
+    /// Where the brokers are looked for (`-framework`); overrides those that are named.
+    pub discovery: Option<discovery::Config>,
     /// Kafka topic, and topic of every record.
     pub topic: TopicName,
     /// Where files go (`-file`), if they are to be written.
@@ -49,11 +53,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, peers: Option<&str>) -> R
 }
 
 fn settings(matches: &ArgMatches, peers: Option<&str>) -> Result<Settings, String> {
-    if !text(matches, "framework").is_empty() {
-        return Err("-framework is not in this version: brokers are not looked up by framework name yet; \
-                    name them with -brokers host:port,..."
-            .into());
-    }
+    let framework = matches.get_one::<Option<FrameworkName>>("framework").cloned().flatten();
+    let dns_server = matches.get_one::<SocketAddr>("dns-server").copied();
+    let discovery = framework.map(|name| discovery::Config { dns_server, ..discovery::Config::of(name) });
     let (origin, list) = match (matches.get_one::<String>("brokers"), peers) {
         (Some(list), _) => ("-brokers", list.as_str()),
         (None, peers) => (BROKERS_ENV, peers.unwrap_or_default()),
@@ -61,9 +63,9 @@ fn settings(matches: &ArgMatches, peers: Option<&str>) -> Result<Settings, Strin
     let brokers = parse_brokers(list).map_err(|problem| format!("{origin} \"{list}\": {problem}"))?;
     let kafka = flag(matches, "kafka");
     let file = flag(matches, "file");
-    if kafka && brokers.list.is_empty() && !file {
+    if kafka && brokers.list.is_empty() && discovery.is_none() && !file {
         return Err(format!(
-            "nowhere to send to: give -brokers host:port,... (or {BROKERS_ENV} in the environment), \
+            "nowhere to send to: give -brokers host:port,... (or {BROKERS_ENV} in the environment), -framework NAME, \
              or -file to write files, or -kafka=false to poll only"
         ));
     }
@@ -72,7 +74,8 @@ fn settings(matches: &ArgMatches, peers: Option<&str>) -> Result<Settings, Strin
         return Err("-ipcmd is empty: give a command that prints the agent's IP address".into());
     }
     Ok(Settings {
-        brokers: if kafka { brokers } else { Brokers::default() },
+        brokers: if kafka && discovery.is_none() { brokers } else { Brokers::default() },
+        discovery: discovery.filter(|_| kafka),
         topic: one(matches, "topic"),
         directory: file.then(|| PathBuf::from(".")),
         verbose: flag(matches, "verbose"),
@@ -123,6 +126,7 @@ fn command() -> Command {
             "Flags may be written with one dash or two, values after a blank or \"=\".\n\n\
              Examples:\n  \
              sample-producer -brokers broker-0.kafka.mesos:9092\n  \
+             sample-producer -framework kafka\n  \
              sample-producer -file -ipcmd 'echo 10.0.3.17' -period 5\n\n\
              Exit codes: 0 stopped by SIGTERM or SIGINT, 1 cannot start, 2 wrong usage.",
         )
@@ -132,7 +136,22 @@ fn command() -> Command {
                 "Kafka brokers to begin with [default: the environment's KAFKA_PEERS]",
             ),
         )
-        .arg(value("framework", "NAME", "").hide(true))
+        .arg(
+            Arg::new("framework")
+                .long("framework")
+                .value_name("NAME")
+                .action(ArgAction::Set)
+                .value_parser(ValueParser::new(framework))
+                .help("Kafka framework of this DC/OS cluster, whose brokers are found; overrides -brokers"),
+        )
+        .arg(
+            Arg::new("dns-server")
+                .long("dns-server")
+                .value_name("IP[:PORT]")
+                .action(ArgAction::Set)
+                .value_parser(ValueParser::new(dns_server))
+                .help("DNS server that is asked for the framework [default: the system's]"),
+        )
         .arg(switch("kafka", "true").help("Send to Kafka"))
         .arg(switch("file", "false").help(
             "Write each poll to chunk-N.avro in the working directory: N from 0, or behind the highest that is \
@@ -163,6 +182,20 @@ fn command() -> Command {
                 .value_parser(ValueParser::new(dialect))
                 .help("Schema of what is sent: native, or 2016-05 as the first sample producer sent it"),
         )
+}
+
+/// An empty name is none, as it was.
+fn framework(text: &str) -> Result<Option<FrameworkName>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    FrameworkName::parse(text)
+        .map(Some)
+        .map_err(|why| format!("expected a name as kafka or prod/kafka, but {why}"))
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    parse_dns_server(text).ok_or_else(|| "expected an IP address, with :port where that is not 53".to_owned())
 }
 
 /// Go's words for true and false (package `strconv`, function `ParseBool`).
@@ -209,6 +242,7 @@ mod tests {
     fn defaults_are_those_of_2016() {
         let expected = Settings {
             brokers: Brokers { list: vec!["a:1".into()], ..Brokers::default() },
+            discovery: None,
             topic: TopicName::parse(b"sample_metrics").expect("a topic"),
             directory: None,
             verbose: false,
@@ -262,7 +296,6 @@ mod tests {
                 "--dialect=2016-05",
                 "--file",
                 "--kafka",
-                "-framework=",
             ],
         ];
         for form in forms {
@@ -301,7 +334,11 @@ mod tests {
     #[test]
     fn wrong_usage_is_named_and_exits_with_2() {
         for (args, expected) in [
-            (&["-brokers=a:1", "-framework", "kafka"][..], "-framework is not in this version"),
+            (
+                &["-framework", "a//b"][..],
+                "expected a name as kafka or prod/kafka, but it has an empty folder",
+            ),
+            (&["-framework=kafka", "-dns-server=x"], "expected an IP address"),
             (
                 &["-brokers=a:x"],
                 "-brokers \"a:x\": expected host:port between commas, but \"a:x\" has no port",
@@ -327,12 +364,29 @@ mod tests {
     }
 
     #[test]
-    fn help_shows_what_works_and_hides_what_does_not() {
+    fn a_framework_overrides_brokers_wherever_they_are_named() {
+        let args = ["p", "-framework", "/prod/kafka", "-brokers=flag:1", "-dns-server", "10.0.0.1"];
+        let settings = parse(args.map(OsString::from), Some("env:1")).expect("settings");
+        assert_eq!(settings.brokers.list, [""; 0]);
+        let expected = discovery::Config {
+            dns_server: Some(([10, 0, 0, 1], 53).into()),
+            ..discovery::Config::of(FrameworkName::parse("prod/kafka").expect("a name"))
+        };
+        assert_eq!(settings.discovery, Some(expected));
+        assert_eq!(good(&["-framework=kafka", "-kafka=false"]).discovery, None);
+        assert_eq!(good(&["-brokers=a:1", "-framework="]).brokers.list, ["a:1"]);
+    }
+
+    #[test]
+    fn help_shows_every_flag() {
         for args in [["-h"], ["-help"], ["--help"]] {
             let help = parsed(&args).expect_err("help");
             assert_eq!(help.exit_code(), 0);
             let text = help.to_string();
-            assert!(text.contains("--brokers <HOST:PORT,...>") && !text.contains("framework <"), "{text}");
+            assert!(
+                text.contains("--brokers <HOST:PORT,...>") && text.contains("--framework <NAME>"),
+                "{text}"
+            );
         }
         assert_eq!(parsed(&["--version"]).expect_err("version").exit_code(), 0);
     }

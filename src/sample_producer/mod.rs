@@ -10,6 +10,7 @@
 
 pub mod args;
 pub mod files;
+pub mod link;
 pub mod poll;
 pub mod run;
 pub mod send;

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
 
-use rdkafka::error::KafkaError;
-
 use super::args::Settings;
 use super::files::ChunkFiles;
+use super::link::Link;
 use super::poll::{NoAddress, Poller, agent_address, encode};
-use super::send::{self, Sender, Totals};
+use super::send::{self, Totals};
 use crate::dcos::client::NoTls;
+use crate::dcos::discovery::Discovery;
 use crate::dcos::statistics::Source;
 use crate::dcos::{Client, Limits};
 use crate::ocf::Marker;
@@ -56,9 +56,6 @@ pub enum StartError {
     /// No place for files.
     #[error("cannot write files to the working directory")]
     Directory(#[source] io::Error),
-    /// No Kafka client.
-    #[error("cannot set up the Kafka producer")]
-    Kafka(#[from] KafkaError),
 }
 
 /// Runs until `stop` is done. It is heard at any time: a command or poll under way is left, and only acknowledgements
@@ -81,7 +78,7 @@ pub async fn run(
     };
     loop {
         let turn = async {
-            // It waits for the agent alone: what has been answered is on its way as a whole before a stop is heard.
+            // It waits for the brokers and the agent first: what has been answered is on its way as a whole before a stop is heard.
             round(&mut poller, &mut outputs).await;
             // A closed screen is no reason to stop.
             let _ = writeln!(screen, "Wait for {}s...", settings.period.as_secs());
@@ -93,7 +90,10 @@ pub async fn run(
             () = turn => {}
         }
     }
-    let totals = outputs.sender.map(|sender| sender.finish(patience.grace));
+    let totals = match outputs.kafka {
+        Kafka::Sends(link) => Some(link.finish(patience.grace)),
+        Kafka::Off | Kafka::Looks(..) => None,
+    };
     if let Some(totals) = totals {
         let _ = writeln!(screen, "Sent {totals}");
     }
@@ -104,8 +104,17 @@ pub async fn run(
 struct Outputs {
     dialect: Dialect,
     verbose: bool,
-    sender: Option<Sender>,
+    kafka: Kafka,
     files: Option<ChunkFiles>,
+}
+
+/// The way to Kafka.
+enum Kafka {
+    /// Nothing is sent.
+    Off,
+    Sends(Link),
+    /// The brokers are not found yet; the configuration lacks them alone.
+    Looks(Box<Discovery>, send::Config),
 }
 
 async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outputs), StartError> {
@@ -118,26 +127,39 @@ async fn start(settings: &Settings, patience: &Patience) -> Result<(Poller, Outp
     for line in &settings.brokers.passed_over {
         tracing::warn!("brokers: {line}");
     }
-    let sender = (!settings.brokers.list.is_empty()).then(|| {
-        tracing::info!("sending to topic {} at {}", settings.topic, settings.brokers.list.join(","));
-        Sender::new(send::Config {
-            brokers: settings.brokers.list.clone(),
-            topic: settings.topic.clone(),
-            verbose: settings.verbose,
-            delivery: patience.delivery,
-        })
-    });
+    let config = send::Config {
+        brokers: settings.brokers.list.clone(),
+        topic: settings.topic.clone(),
+        verbose: settings.verbose,
+        delivery: patience.delivery,
+    };
+    let kafka = match settings.discovery.clone() {
+        Some(of) => {
+            Kafka::Looks(Box::new(Discovery::new(of, Client::new(crate::dcos::discovery::LIMITS)?)), config)
+        }
+        None if config.brokers.is_empty() => Kafka::Off,
+        None => Kafka::Sends(link(config)),
+    };
     let outputs = Outputs {
         dialect: settings.dialect,
         verbose: settings.verbose,
-        sender: sender.transpose()?,
+        kafka,
         files: files.transpose().map_err(StartError::Directory)?,
     };
     Ok((poller, outputs))
 }
 
+fn link(config: send::Config) -> Link {
+    tracing::info!("sending to topic {} at {}", config.topic, config.brokers.join(","));
+    Link::new(config)
+}
+
 /// One poll, and its files on their way.
 async fn round(poller: &mut Poller, outputs: &mut Outputs) {
+    outputs.kafka.look().await;
+    if let Kafka::Sends(link) = &mut outputs.kafka {
+        link.open().await;
+    }
     let statistics = match poller.poll().await {
         Ok(statistics) => statistics,
         Err(failure) => {
@@ -156,6 +178,22 @@ async fn round(poller: &mut Poller, outputs: &mut Outputs) {
     }
     if !statistics.records.is_empty() {
         outputs.take(&statistics.records);
+    }
+}
+
+impl Kafka {
+    /// Looks for the brokers once, if they are not found yet. They are not looked for again: whoever runs for long runs
+    /// the collector.
+    async fn look(&mut self) {
+        let Kafka::Looks(discovery, config) = self else { return };
+        match discovery.find().await {
+            Ok(found) => {
+                tracing::info!("found the brokers by {}: {}", found.way, found.said);
+                let config = send::Config { brokers: found.brokers.to_vec(), ..config.clone() };
+                *self = Kafka::Sends(link(config));
+            }
+            Err(not_found) => tracing::warn!("{not_found}; they are looked for again at the next period"),
+        }
     }
 }
 
@@ -178,8 +216,8 @@ impl Outputs {
                     Err(error) => tracing::warn!("cannot write a file, this poll is not in one: {error}"),
                 }
             }
-            if let Some(sender) = &self.sender {
-                sender.send(&file);
+            if let Kafka::Sends(link) = &mut self.kafka {
+                link.send(&file);
             }
         }
     }
@@ -200,6 +238,8 @@ mod tests {
 
     use super::*;
     use crate::config::Brokers;
+    use crate::dcos::BaseUrl;
+    use crate::dcos::discovery::{self, FrameworkName};
     use crate::dcos::testing::{closed_port, serve};
     use crate::ocf::oracle;
     use crate::record::TopicName;
@@ -256,6 +296,7 @@ mod tests {
             base.trim_start_matches("http://").rsplit_once(':').expect("a host and a port of the stand-in");
         Settings {
             brokers: Brokers::default(),
+            discovery: None,
             topic: TopicName::parse(b"t").expect("a topic"),
             directory: None,
             verbose: true,
@@ -320,6 +361,36 @@ mod tests {
                     .ends_with("mem_rss_bytes[1462531205000:9007199254740992] processes[1462531205000:4]")
             );
         }
+    }
+
+    /// The look for brokers fails at first, which costs that period's message alone.
+    #[tokio::test]
+    async fn brokers_of_a_framework_are_looked_for_until_they_are_found() {
+        let kafka = MockCluster::new(1).expect("a mock cluster");
+        kafka.create_topic("t", 1, 1).expect("a topic");
+        let brokers = serde_json::json!({ "dns": [kafka.bootstrap_servers()] }).to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let scheduler = get(move || {
+            let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            let body = if is_first { r#"{"dns":[]}"#.to_owned() } else { brokers.clone() };
+            std::future::ready(body)
+        });
+        let base = serve(Router::new().route("/v1/endpoints/broker", scheduler)).await;
+        let framework = FrameworkName::parse("kafka").expect("a name");
+        let agent = Agent::new(&[(200, FIXTURE), (200, FIXTURE)]).await;
+        let settings = Settings {
+            discovery: Some(discovery::Config {
+                pinned: Some(discovery::Way::SchedulerVip),
+                scheduler: Some(BaseUrl::parse(&base).expect("an address")),
+                ..discovery::Config::of(framework)
+            }),
+            ..settings(&agent.base)
+        };
+        let (totals, _) = run_through(&agent, settings).await;
+        let totals = totals.expect("totals");
+        assert!(totals.messages >= 1, "{totals}");
+        assert_eq!((totals.acknowledged, totals.failed), (totals.messages, 0));
+        assert_eq!(consume(&kafka, "t", totals.messages).len(), totals.messages);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
+use crate::output::kafka::Abilities;
 use crate::record::TopicName;
 
 /// How the producer behaves.
@@ -59,11 +60,11 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender; brokers need not be there yet.
+    /// A sender to brokers that can do this.
     ///
     /// # Errors
     /// librdkafka refuses a property.
-    pub fn new(config: Config) -> Result<Sender, KafkaError> {
+    pub fn new(config: Config, abilities: &Abilities) -> Result<Sender, KafkaError> {
         let state = Arc::new(Mutex::new(State::default()));
         let outcomes = Outcomes { state: Arc::clone(&state), verbose: config.verbose };
         let mut properties = ClientConfig::new();
@@ -77,7 +78,12 @@ impl Sender {
             .set("message.max.bytes", "1100000")
             .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
             .set("reconnect.backoff.max.ms", "1000")
-            .set("socket.keepalive.enable", "true");
+            .set("socket.keepalive.enable", "true")
+            // Makes librdkafka reserve enough for the small answers of old brokers, as in the collector.
+            .set("client.rack", "-");
+        for (name, value) in abilities.protocol() {
+            properties.set(*name, *value);
+        }
         let producer = ThreadedProducer::from_config_and_context(&properties, outcomes)?;
         Ok(Sender { producer, topic: config.topic, state })
     }
@@ -218,7 +224,8 @@ mod tests {
     fn messages_arrive_as_they_are_without_a_key() {
         let kafka = MockCluster::new(1).expect("a mock cluster");
         kafka.create_topic("t", 1, 1).expect("a topic");
-        let sender = Sender::new(config(kafka.bootstrap_servers(), GRACE)).expect("a sender");
+        let sender =
+            Sender::new(config(kafka.bootstrap_servers(), GRACE), &Abilities::default()).expect("a sender");
         sender.send(b"one");
         sender.send(b"two");
         assert_eq!(sender.finish(GRACE), Totals { messages: 2, acknowledged: 2, failed: 0 });
@@ -229,7 +236,8 @@ mod tests {
     async fn a_message_that_nobody_acknowledges_has_failed() {
         let (_socket, address) = closed_port();
         let nowhere = address.trim_start_matches("http://").to_owned();
-        let sender = Sender::new(config(nowhere, Duration::from_millis(100))).expect("a sender");
+        let sender = Sender::new(config(nowhere, Duration::from_millis(100)), &Abilities::default())
+            .expect("a sender");
         sender.send(b"one");
         assert_eq!(sender.finish(GRACE), Totals { messages: 1, acknowledged: 0, failed: 1 });
     }
@@ -239,7 +247,8 @@ mod tests {
         let kafka = MockCluster::new(1).expect("a mock cluster");
         kafka.create_topic("t", 1, 1).expect("a topic");
         kafka.topic_error("t", RespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).expect("an error");
-        let sender = Sender::new(config(kafka.bootstrap_servers(), GRACE)).expect("a sender");
+        let sender =
+            Sender::new(config(kafka.bootstrap_servers(), GRACE), &Abilities::default()).expect("a sender");
         sender.send(b"one");
         sender.send(&vec![0; 2_000_000]);
         let totals = sender.finish(GRACE);
@@ -251,7 +260,8 @@ mod tests {
     fn what_has_no_answer_at_the_end_is_said() {
         let kafka = MockCluster::new(1).expect("a mock cluster");
         kafka.broker_down(1).expect("the broker is down");
-        let sender = Sender::new(config(kafka.bootstrap_servers(), GRACE)).expect("a sender");
+        let sender =
+            Sender::new(config(kafka.bootstrap_servers(), GRACE), &Abilities::default()).expect("a sender");
         sender.send(b"one");
         let totals = sender.finish(Duration::ZERO);
         assert_eq!(totals.to_string(), "1 messages: 0 acknowledged, 0 failed, 1 without an answer");

@@ -3,8 +3,9 @@
 //! # What it promises
 //! * A record is accepted when its chunk is appended. From then on the [ledger](Ledger) accounts for it, for each
 //!   output that was there: delivered, waiting, lost for a stated reason, set aside, or not wanted.
-//! * Records have numbers: one within their topic, and a [`Seq`] over all. Both run without gaps, within a topic in the
-//!   order of acceptance, over all in the order in which frames closed, so that a gap at the far end is a loss.
+//! * Records have numbers: one within their topic, and a [`Seq`](crate::record::Seq) over all. Both run without gaps,
+//!   within a topic in the order of acceptance, over all in the order in which frames closed, so that a gap at the far
+//!   end is a loss.
 //! * Appending never waits and never fails. Before a source reads more it asks [`Spool::admit`], which waits while the
 //!   spool is full and something will come of waiting.
 //! * An output that is slow, stuck or gone costs its own records, never another output's.
@@ -25,7 +26,7 @@
 //! By `spool-full`. `hold`: sources wait. `drop-oldest`: the oldest frames go, counted for each output that still needed
 //! them. `auto`: sources wait as long as an output that may hold the input (Kafka; never a partner) has
 //! confirmed something in the last five seconds; else, or if the oldest frame's topic is one that the output has
-//! reported as stalled, the oldest goes. Frames that no holding output needs go first in every mode.
+//! reported as stalled, the oldest goes. Of an output that pauses on purpose the pause counts as well. Frames that no holding output needs go first in every mode.
 //!
 //! # What is lost when
 //! A crash costs what is waiting, since memory is all there is; so does a shutdown whose grace is over.
@@ -53,6 +54,7 @@ pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
 pub use reader::{Reader, Returned, Ticket};
+pub use room::Weight;
 pub use settings::{Config, WhenFull};
 pub use tail::OUTPUTS_MAX;
 pub use topics::Topic;
@@ -106,8 +108,9 @@ pub struct Spool {
 struct Shared {
     config: Config,
     state: Mutex<State>,
-    /// Wakes sources that wait for room.
+    /// Wakes sources that wait for room, and heavy ones.
     room: Notify,
+    room_for_heavy: Notify,
 }
 
 impl Spool {
@@ -115,7 +118,9 @@ impl Spool {
     #[must_use]
     pub fn in_memory(config: Config, framing: Framing) -> Spool {
         let state = Mutex::new(State::new(&config, framing));
-        Spool { shared: Arc::new(Shared { config, state, room: Notify::new() }) }
+        Spool {
+            shared: Arc::new(Shared { config, state, room: Notify::new(), room_for_heavy: Notify::new() }),
+        }
     }
 
     /// Accepts what `write` writes, at `now_ms` (Unix time in milliseconds), or, where it gives an error, nothing of it.

@@ -79,7 +79,7 @@ impl OpenFrames {
     pub(super) fn new(framing: Framing, bytes: usize) -> OpenFrames {
         OpenFrames {
             framing,
-            buffers: Buffers::new(bytes / 8),
+            buffers: Buffers::new(bytes / 16),
             frames: Vec::new(),
             cost: 0,
             cost_at_ease: bytes / 4,

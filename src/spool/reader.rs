@@ -128,6 +128,11 @@ impl Reader {
         self.shared.room.notify_waiters();
     }
 
+    /// Says that nothing will be confirmed before then though all is well, so that sources are to wait so long.
+    pub fn expect_pause(&self, until: Instant) {
+        self.shared.lock().expect_pause(self.output, until);
+    }
+
     /// How full the spool is, from 0 to 1 and beyond.
     #[must_use]
     pub fn fullness(&self) -> f64 {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::ledger::LossReason;
@@ -24,25 +25,36 @@ pub(super) enum Admission {
     Wait(Option<Instant>),
 }
 
+/// What a source's next turn may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// About as many bytes as it reads.
+    Light,
+    /// Many more, as its last turn did: it has blocks that are large when they are unpacked. It gives way to the light
+    /// ones, which would get one turn in a thousand of its otherwise.
+    Heavy,
+}
+
 impl Spool {
-    /// Whether there is room for one read more, or is now because the oldest had to go. A source asks before each read; what
-    /// comes of one read may go over the limit, so that nothing that was read is ever without a place.
+    /// Whether there is room for one turn more, or is now because the oldest had to go. A source asks before each turn; what
+    /// comes of one may go over the limit, so that nothing that was read is ever without a place.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.shared.admission(Instant::now()) == Admission::Go
+    pub fn has_room(&self, weight: Weight) -> bool {
+        self.shared.admission(weight, Instant::now()) == Admission::Go
     }
 
-    /// Returns when there is room for one read more, see [`Spool::has_room`]. Cancel safe.
-    pub async fn admit(&self) {
-        if self.has_room() {
+    /// Returns when there is room for one turn more, see [`Spool::has_room`]. Cancel safe.
+    pub async fn admit(&self, weight: Weight) {
+        if self.has_room(weight) {
             return;
         }
-        let _waiting = Waiting::new(&self.shared);
+        let _waiting = Waiting::new(&self.shared, weight);
+        let room = self.shared.room(weight);
         loop {
-            let mut room = std::pin::pin!(self.shared.room.notified());
+            let mut room = std::pin::pin!(room.notified());
             room.as_mut().enable();
-            match self.shared.admission(Instant::now()) {
-                Admission::Go => return,
+            match self.shared.admission(weight, Instant::now()) {
+                Admission::Go => break,
                 Admission::Wait(None) => room.await,
                 Admission::Wait(Some(until)) => {
                     // Either is a reason to ask again.
@@ -50,18 +62,32 @@ impl Spool {
                 }
             }
         }
+        if weight == Weight::Heavy {
+            // Heavy ones are woken one after the other.
+            room.notify_one();
+        }
     }
 }
 
 impl Shared {
-    pub(super) fn admission(&self, now: Instant) -> Admission {
-        admission(&mut self.lock(), &self.config, now)
+    pub(super) fn admission(&self, weight: Weight, now: Instant) -> Admission {
+        admission(&mut self.lock(), &self.config, weight, now)
+    }
+
+    fn room(&self, weight: Weight) -> &Notify {
+        match weight {
+            Weight::Light => &self.room,
+            Weight::Heavy => &self.room_for_heavy,
+        }
     }
 
     /// Wakes waiting sources if there is room again.
     pub(super) fn wake_sources(&self, state: &State) {
         if state.waiting_sources > 0 && state.bytes() < limit(state, &self.config) {
             self.room.notify_waiters();
+        }
+        if state.waiting_heavy > 0 && state.bytes() < heavy_limit(&self.config) {
+            self.room_for_heavy.notify_one();
         }
     }
 }
@@ -72,18 +98,29 @@ fn limit(state: &State, config: &Config) -> usize {
     if state.waiting_sources > 0 { config.memory_bytes / 16 * 15 } else { config.memory_bytes }
 }
 
-fn admission(state: &mut State, config: &Config, now: Instant) -> Admission {
+/// Bytes at which a heavy source is not let in: what it brings then leaves room for light ones.
+fn heavy_limit(config: &Config) -> usize {
+    config.memory_bytes / 4 * 3
+}
+
+fn admission(state: &mut State, config: &Config, weight: Weight, now: Instant) -> Admission {
+    let wait = |state: &State| match config.when_full {
+        WhenFull::DropOldest => None,
+        WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
+        WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
+    };
+    if weight == Weight::Heavy
+        && state.bytes() >= heavy_limit(config)
+        && let Some(wait) = wait(state)
+    {
+        return wait;
+    }
     while state.bytes() >= limit(state, config) {
         if state.drop_optional(LossReason::SpoolFull) {
             note_drop(state, now);
             continue;
         }
-        let wait = match config.when_full {
-            WhenFull::DropOldest => None,
-            WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
-            WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
-        };
-        if let Some(wait) = wait {
+        if let Some(wait) = wait(state) {
             return wait;
         }
         // With an empty list all is in the outputs' hands, which bound themselves; more must not be held back then.
@@ -107,6 +144,13 @@ fn note_drop(state: &mut State, now: Instant) {
 }
 
 impl State {
+    fn waiting(&mut self, weight: Weight) -> &mut usize {
+        match weight {
+            Weight::Light => &mut self.waiting_sources,
+            Weight::Heavy => &mut self.waiting_heavy,
+        }
+    }
+
     /// Whether records were dropped lately.
     pub(super) fn drops(&self, now: Instant) -> bool {
         self.dropped_at.is_some_and(|at| now.duration_since(at) < DROP_NEWS)
@@ -114,17 +158,17 @@ impl State {
 }
 
 /// Counts a source that waits, for as long as it does.
-struct Waiting<'a>(&'a Shared);
+struct Waiting<'a>(&'a Shared, Weight);
 
 impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Waiting<'a> {
-        shared.lock().waiting_sources += 1;
-        Waiting(shared)
+    fn new(shared: &'a Shared, weight: Weight) -> Waiting<'a> {
+        *shared.lock().waiting(weight) += 1;
+        Waiting(shared, weight)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.lock().waiting_sources -= 1;
+        *self.0.lock().waiting(self.1) -= 1;
     }
 }

@@ -24,8 +24,9 @@ pub(super) struct State {
     pub(super) accepted: u64,
     /// Number of the first record of the next frame that closes.
     next: Seq,
-    /// Sources that wait for room now.
+    /// Sources that wait for room now, and heavy ones that wait for more of it.
     pub(super) waiting_sources: usize,
+    pub(super) waiting_heavy: usize,
     outputs: Vec<Option<Output>>,
     /// Who gets new frames.
     members: OutputSet,
@@ -68,6 +69,7 @@ impl State {
             accepted: 0,
             next: Seq::default(),
             waiting_sources: 0,
+            waiting_heavy: 0,
             outputs: Vec::new(),
             members: OutputSet::default(),
             closed: false,
@@ -270,7 +272,8 @@ impl State {
         output.taken_records -= records;
         output.taken_bytes -= bytes;
         output.books.add(records, outcome);
-        if outcome == Outcome::Delivered {
+        // What is set aside makes room as well.
+        if matches!(outcome, Outcome::Delivered | Outcome::SetAside(_)) {
             output.progress = now;
         }
     }
@@ -289,6 +292,11 @@ impl State {
         } else {
             topics.remove(&topic);
         }
+    }
+
+    pub(super) fn expect_pause(&mut self, id: usize, until: Instant) {
+        let output = self.output(id);
+        output.progress = output.progress.max(until);
     }
 
     /// Drops the oldest frame, counted for each output that needed it: of those in the list, and if there are none of

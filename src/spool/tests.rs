@@ -38,7 +38,7 @@ fn books(spool: &Spool, output: &str) -> OutputLedger {
 
 /// Whether a source is let in now.
 async fn is_admitted(spool: &Spool) -> bool {
-    tokio::time::timeout(Duration::ZERO, spool.admit()).await.is_ok()
+    tokio::time::timeout(Duration::ZERO, spool.admit(Weight::Light)).await.is_ok()
 }
 
 #[derive(Clone, Debug)]
@@ -337,7 +337,7 @@ async fn hold_waits_for_room_and_wakes_when_there_is() {
     assert!(!is_admitted(&spool).await);
     let source = tokio::spawn({
         let spool = spool.clone();
-        async move { spool.admit().await }
+        async move { spool.admit(Weight::Light).await }
     });
     tokio::task::yield_now().await;
     assert!(spool.snapshot().held);
@@ -359,6 +359,37 @@ async fn hold_waits_for_room_and_wakes_when_there_is() {
 }
 
 #[tokio::test]
+async fn heavy_sources_leave_room_for_light_ones() {
+    let spool = spool(16 * FRAME, WhenFull::Hold);
+    let mut reader = spool.reader("a", true);
+    let mut heavy = Vec::new();
+    for _ in 0..12 {
+        assert!(spool.has_room(Weight::Heavy));
+        append(&spool, "t", 1, 1000);
+    }
+    for _ in 0..2 {
+        let spool = spool.clone();
+        heavy.push(tokio::spawn(async move { spool.admit(Weight::Heavy).await }));
+    }
+    tokio::task::yield_now().await;
+    assert!(spool.has_room(Weight::Light) && !spool.has_room(Weight::Heavy));
+    assert!(!spool.snapshot().held, "only a full spool is worth a word");
+    append(&spool, "t", 1, 1000);
+    for done in [false, true] {
+        let shown = reader.show().unwrap();
+        reader.take([&shown]).1.finish(Outcome::Delivered);
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            heavy.iter().all(tokio::task::JoinHandle::is_finished),
+            done,
+            "one after the other, all of them"
+        );
+    }
+}
+
+#[tokio::test]
 async fn drop_oldest_never_waits_and_counts_what_goes() {
     let spool = spool(4 * FRAME, WhenFull::DropOldest);
     let mut reader = spool.reader("a", true);
@@ -373,7 +404,7 @@ async fn drop_oldest_never_waits_and_counts_what_goes() {
     assert_eq!(shown.seq, Seq(12), "the gap shows in the numbers");
     for _ in 0..3 {
         append(&spool, "t", 2, 500);
-        spool.admit().await;
+        spool.admit(Weight::Light).await;
     }
     let gone: Vec<_> = reader.gone().iter().map(|gone| gone.seq).collect();
     assert_eq!(gone[0], Seq(12), "what was shown and not taken is told");
@@ -401,7 +432,21 @@ async fn auto_waits_while_there_is_progress_and_drops_when_there_is_none() {
     }
     assert!(!is_admitted(&spool).await, "the output has just come");
     let later = Instant::now() + Duration::from_secs(6);
-    assert_eq!(spool.shared.admission(later), room::Admission::Go);
+    assert_eq!(spool.shared.admission(Weight::Light, later), room::Admission::Go);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
+}
+
+#[tokio::test]
+async fn auto_waits_through_a_pause_that_an_output_makes_on_purpose() {
+    let spool = spool(4 * FRAME, WhenFull::Auto);
+    let reader = spool.reader("a", true);
+    for _ in 0..4 {
+        append(&spool, "t", 1, 1000);
+    }
+    let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+    reader.expect_pause(at(60));
+    assert!(matches!(spool.shared.admission(Weight::Light, at(62)), room::Admission::Wait(Some(_))));
+    assert_eq!(spool.shared.admission(Weight::Light, at(66)), room::Admission::Go);
     assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
 }
 

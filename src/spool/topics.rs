@@ -16,8 +16,8 @@ pub struct Topic {
 
 /// Names to topics, with a limit.
 ///
-/// A name of any length would be memory for whoever sends it. One that is too long for Kafka even without a prefix is
-/// known by its beginning, which is too long as well: such names are told apart no further.
+/// A name of any length would be memory for whoever sends it. Those that are too long for Kafka even without a prefix are
+/// not told apart: they are known by the beginning of the first of them, which is too long as well.
 #[derive(Debug)]
 pub(super) struct Topics {
     by_name: HashMap<RecordTopic, u32>,
@@ -25,6 +25,7 @@ pub(super) struct Topics {
     list: Vec<(Arc<Topic>, u64)>,
     limit: usize,
     over: Option<u32>,
+    long: Option<u32>,
     /// How many topics there were when the current block began.
     mark: usize,
 }
@@ -34,7 +35,7 @@ const NAME_BYTES_MAX: usize = TOPIC_LENGTH_MAX + 1;
 
 impl Topics {
     pub(super) fn new(limit: usize) -> Topics {
-        Topics { by_name: HashMap::new(), list: Vec::new(), limit, over: None, mark: 0 }
+        Topics { by_name: HashMap::new(), list: Vec::new(), limit, over: None, long: None, mark: 0 }
     }
 
     /// Begins a block.
@@ -45,31 +46,31 @@ impl Topics {
     /// The current block is bad: it takes the topics back that came with it.
     pub(super) fn roll_back(&mut self) {
         for (topic, _) in self.list.drain(self.mark..) {
-            match &topic.name {
-                Some(name) => _ = self.by_name.remove(name),
-                None => self.over = None,
+            if let Some(name) = &topic.name {
+                self.by_name.remove(name);
+            }
+            for shared in [&mut self.over, &mut self.long] {
+                shared.take_if(|id| *id == topic.id);
             }
         }
     }
 
     /// The id of the topic of this name: an old one, a new one, or, at the limit, the one for all others.
     pub(super) fn id(&mut self, name: &[u8]) -> u32 {
-        let name = &name[..name.len().min(NAME_BYTES_MAX)];
         if let Some(id) = self.by_name.get(name) {
             return *id;
         }
+        if name.len() > TOPIC_LENGTH_MAX && self.limit > 0 {
+            let name = || RecordTopic::new(&name[..NAME_BYTES_MAX]);
+            return *self.long.get_or_insert_with(|| add(&mut self.list, Some(name())));
+        }
         if self.by_name.len() < self.limit {
             let name = RecordTopic::new(name);
-            let id = self.add(Some(name.clone()));
+            let id = add(&mut self.list, Some(name.clone()));
             self.by_name.insert(name, id);
             return id;
         }
-        if let Some(over) = self.over {
-            return over;
-        }
-        let over = self.add(None);
-        self.over = Some(over);
-        over
+        *self.over.get_or_insert_with(|| add(&mut self.list, None))
     }
 
     /// The topic of this id.
@@ -84,12 +85,12 @@ impl Topics {
         *next += u64::from(records);
         first
     }
+}
 
-    fn add(&mut self, name: Option<RecordTopic>) -> u32 {
-        let id = u32::try_from(self.list.len()).expect("the limit is far below");
-        self.list.push((Arc::new(Topic { id, name }), 0));
-        id
-    }
+fn add(list: &mut Vec<(Arc<Topic>, u64)>, name: Option<RecordTopic>) -> u32 {
+    let id = u32::try_from(list.len()).expect("the limit is far below");
+    list.push((Arc::new(Topic { id, name }), 0));
+    id
 }
 
 #[cfg(test)]
@@ -132,12 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_kept_as_far_as_they_show_that_they_are_long() {
-        let mut topics = Topics::new(10);
-        let long = |last: u8| [vec![b'x'; 5000], vec![last]].concat();
+    fn long_names_share_one_place_that_shows_that_they_are_long() {
+        let mut topics = Topics::new(2);
+        let long = |first: u8| [vec![first], vec![b'x'; 5000]].concat();
         assert_eq!(topics.id(&long(1)), topics.id(&long(2)));
         let name = topics.topic(0).name.as_ref().unwrap();
         assert_eq!(name.as_bytes().len(), TOPIC_LENGTH_MAX + 1);
+        let good = [topics.id(b"a"), topics.id(b"b")];
+        assert!(good.iter().all(|id| topics.topic(*id).name.is_some()), "they take no good name's place");
     }
 
     #[test]

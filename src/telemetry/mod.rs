@@ -8,10 +8,12 @@ mod logging;
 pub mod page;
 pub mod process;
 mod settings;
+pub mod statsd;
 
 pub use chain::chain;
 pub use hexdump::hexdump;
 pub use log_budget::LogBudget;
 pub use logging::{check_filter, init};
 pub use page::CappedLabels;
-pub use settings::{Config, Format};
+pub use settings::{Config, Format, StatsdConfig};
+pub use statsd::Statsd;

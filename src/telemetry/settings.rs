@@ -1,4 +1,6 @@
-//! What an operator sets of the log.
+//! What an operator sets of the log and of the statsd emitter.
+
+use std::time::Duration;
 
 /// Settings of the log, which goes to standard error.
 #[derive(Clone, Debug)]
@@ -8,6 +10,17 @@ pub struct Config {
     pub filter: String,
     /// How a line looks (`log-format`).
     pub format: Format,
+}
+
+/// Settings of the statsd emitter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsdConfig {
+    /// Name or address (`statsd-udp-host`).
+    pub host: String,
+    /// Never 0 (`statsd-udp-port`).
+    pub port: u16,
+    /// Time between two rounds (`statsd-period`).
+    pub period: Duration,
 }
 
 /// How a log line looks.

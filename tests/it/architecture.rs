@@ -11,8 +11,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // Nouns: they know nobody.
     ("record", &[]),
     ("ocf", &["record"]),
-    // The one HTTP client.
-    ("dcos", &["record"]),
+    // The one HTTP client, and who asks again and again, which is logged within a budget.
+    ("dcos", &["record", "telemetry"]),
     ("telemetry", &["record"]),
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),

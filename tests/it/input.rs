@@ -3,54 +3,13 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-use crate::support::collector::Collector;
+use crate::support::collector::{AGENT, Collector};
 use crate::support::kafka::{Broker, unique};
+use crate::support::line::{Line, ended, header, refused};
 use crate::support::ocf::{self, Blocks};
-use crate::support::record::{Record, numbered};
-use crate::support::sender::Sender;
+use crate::support::record::{Datapoint, Record, Tag};
+use crate::support::sender::{Ending, Sender};
 use crate::support::{consumer, eventually, once};
-
-/// A collector at the shared broker, and a topic of its own.
-struct Line {
-    collector: Collector,
-    topic: String,
-}
-
-impl Line {
-    fn start(more: &[&str]) -> Line {
-        let args = [&["--kafka-topic-prefix", ""], more].concat();
-        Line { collector: Collector::start(Broker::shared().bootstrap(), &args), topic: unique("input") }
-    }
-
-    fn records(&self, numbers: std::ops::Range<u32>) -> Vec<Record> {
-        numbered(&self.topic, numbers)
-    }
-
-    fn block(&self, numbers: std::ops::Range<u32>) -> Vec<u8> {
-        ocf::block(&self.records(numbers))
-    }
-
-    /// Exactly these numbers arrive, in this order.
-    fn check_arrived(&self, expected: &[u32]) {
-        self.collector.wait_accepted(expected.len() as u64);
-        self.collector.wait_delivered(expected.len() as u64);
-        let messages = consumer::read(Broker::shared().bootstrap(), &self.topic, expected.len());
-        let arrived: Vec<u32> = consumer::records(&messages).iter().map(Record::number).collect();
-        assert_eq!(arrived, expected);
-    }
-
-    /// Waits until this counter of the status of the input is what it should be.
-    fn wait_input(&self, counter: &str, expected: u64) {
-        eventually(&format!("input.{counter} is {expected}"), || {
-            let input = self.collector.status()["input"].clone();
-            once(input[counter] == expected, || format!("{input}"))
-        });
-    }
-}
-
-fn header() -> Vec<u8> {
-    ocf::header(ocf::SCHEMA, Some("null"))
-}
 
 #[test]
 fn a_sender_that_is_silent_after_its_header_is_kept_and_served_when_it_speaks() {
@@ -73,19 +32,28 @@ fn a_sender_of_garbage_is_closed_and_counted_and_others_go_on() {
     let line = Line::start(&[]);
     let mut good = line.collector.sender();
     good.send(&header());
-    for garbage in
-        [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 100], &[0xFF; 5000], b"Obj\x02", b"Obj\x01\x03\x80\x80"]
-    {
+    for (garbage, reason, ending) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "not_ocf", Ending::Reset),
+        (&[0; 100], "not_ocf", Ending::Reset),
+        (&[0xFF; 5000], "not_ocf", Ending::Reset),
+        (b"Obj\x02", "not_ocf", Ending::Reset),
+        // Here it is the sender that ends.
+        (b"Obj\x01\x03\x80\x80", "torn", Ending::EndOfStream),
+    ] {
+        let series = ended(reason);
+        let before = line.collector.metric(&series);
         let mut bad = line.collector.sender();
         // It may be closed before it has written all.
         let _ = bad.try_send(garbage);
         bad.half_close_if_open();
-        eventually("the connection is ended", || once(bad.is_closed(), || format!("after {garbage:?}")));
+        assert_eq!(bad.wait_ending(), ending, "after {garbage:?}");
+        line.collector.wait_metric(&series, before + 1);
     }
     good.send(&line.block(0..10));
     line.check_arrived(&(0..10).collect::<Vec<_>>());
-    let closed = line.collector.status()["input"]["closed_connections"].as_u64();
-    assert!(closed >= Some(3), "{closed:?} of five senders of garbage are counted");
+    let counted = ["not_ocf", "torn"].map(|reason| line.collector.metric(&ended(reason)));
+    assert_eq!(counted, [4, 1]);
+    assert_eq!(line.collector.status()["input"]["closed_connections"], 4);
 }
 
 #[test]
@@ -104,8 +72,8 @@ fn a_torn_stream_heals_and_costs_only_the_torn_blocks() {
     // Where the second block's marker ends, whole blocks begin again only after the first one's rest.
     let healed: Vec<u32> = (0..10).chain(210..230).collect();
     line.check_arrived(&healed);
-    let refused = line.collector.status()["input"]["refused_blocks"].as_u64();
-    assert!(refused >= Some(1), "{refused:?} blocks refused");
+    assert_eq!(line.collector.metric(&refused("blocks", "marker_lost")), 1);
+    assert_eq!(line.collector.status()["input"]["refused_blocks"], 1);
     sender.send(&line.block(230..240));
     line.check_arrived(&healed.into_iter().chain(230..240).collect::<Vec<_>>());
     assert!(!sender.is_closed(), "a torn stream is no reason to end a session");
@@ -238,6 +206,173 @@ fn xz_is_read() {
     });
 }
 
+/// Sends one record, written as `schema` says, and compares what arrives.
+fn check_schema(schema: &str, body: &[u8], expected: Record) {
+    let prefix = unique("schema") + "-";
+    let kafka = Broker::shared().bootstrap();
+    let collector = Collector::start(kafka, &["--kafka-topic-prefix", &prefix]);
+    collector.send(&[ocf::header(schema, None), ocf::raw_block(1, body)].concat());
+    collector.wait_delivered(1);
+    let messages = consumer::read(kafka, &(prefix + &expected.topic), 1);
+    assert_eq!(consumer::records(&messages), [expected.with_tag("agent_id", AGENT)]);
+}
+
+/// A record of a tag and two datapoints.
+fn foreign() -> Record {
+    let datapoint = |name: &str, time_ms, value| Datapoint { name: name.to_owned(), time_ms, value };
+    Record {
+        topic: "t".to_owned(),
+        tags: vec![Tag::new("k", "v")],
+        datapoints: vec![datapoint("n", -1, 2.0), datapoint("n", 1_470_000_000_000, 0.5)],
+    }
+}
+
+/// An array of one block.
+fn array(items: &[Vec<u8>]) -> Vec<u8> {
+    [ocf::size(items.len()), items.concat(), vec![0]].concat()
+}
+
+fn tags() -> Vec<u8> {
+    array(&[[ocf::string("k"), ocf::string("v")].concat()])
+}
+
+fn double(value: f64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+#[test]
+fn the_dialect_of_may_2016_is_read() {
+    let schema = r#"{"type":"record","name":"MetricList","namespace":"dcos.metrics","fields":[
+        {"name":"topic","type":"string"},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"Tag","fields":[
+            {"name":"key","type":"string"},{"name":"value","type":"string"}]}}},
+        {"name":"metrics","type":{"type":"array","items":{"type":"record","name":"Metric","fields":[
+            {"name":"name","type":"string"},
+            {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"Datapoint","fields":[
+                {"name":"time","type":"long"},{"name":"value","type":"double"}]}}}]}}}]}"#;
+    let points =
+        [[ocf::long(-1), double(2.0)].concat(), [ocf::long(1_470_000_000_000), double(0.5)].concat()];
+    let metric = [ocf::string("n"), array(&points)].concat();
+    check_schema(schema, &[ocf::string("t"), tags(), array(&[metric])].concat(), foreign());
+}
+
+#[test]
+fn fields_in_another_order_and_more_of_them_are_read() {
+    let schema = r#"{"type":"record","name":"Mine","fields":[
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"value","type":"double"},{"name":"unit","type":{"type":"enum","name":"U","symbols":["A","B"]}},
+            {"name":"name","type":"string"},{"name":"time_ms","type":"long"}]}}},
+        {"name":"extra","type":{"type":"map","values":"string"}},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"value","type":"string"},{"name":"key","type":"string"}]}}},
+        {"name":"topic","type":"string"}]}"#;
+    let point = |time, value| [double(value), ocf::long(1), ocf::string("n"), ocf::long(time)].concat();
+    let datapoints = array(&[point(-1, 2.0), point(1_470_000_000_000, 0.5)]);
+    let extra = array(&[[ocf::string("a"), ocf::string("b")].concat()]);
+    let tags = array(&[[ocf::string("v"), ocf::string("k")].concat()]);
+    check_schema(schema, &[datapoints, extra, tags, ocf::string("t")].concat(), foreign());
+}
+
+#[test]
+fn unions_with_null_are_read() {
+    let schema = r#"{"type":"record","name":"MetricList","fields":[
+        {"name":"topic","type":["null","string"]},
+        {"name":"tags","type":["null",{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"key","type":"string"},{"name":"value","type":["string","null"]}]}}]},
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"name","type":"string"},{"name":"time_ms","type":["null","long"]},
+            {"name":"value","type":["null","double"]}]}}}]}"#;
+    let point =
+        |time, value| [ocf::string("n"), ocf::long(1), ocf::long(time), ocf::long(1), double(value)].concat();
+    let tags = array(&[[ocf::string("k"), ocf::long(0), ocf::string("v")].concat()]);
+    let datapoints = array(&[point(-1, 2.0), point(1_470_000_000_000, 0.5)]);
+    let body = [ocf::long(1), ocf::string("t"), ocf::long(1), tags, datapoints].concat();
+    check_schema(schema, &body, foreign());
+}
+
+#[test]
+fn smaller_numbers_and_bytes_for_strings_are_read() {
+    let schema = r#"{"type":"record","name":"MetricList","fields":[
+        {"name":"topic","type":"bytes"},
+        {"name":"tags","type":{"type":"array","items":{"type":"record","name":"T","fields":[
+            {"name":"key","type":"bytes"},{"name":"value","type":"bytes"}]}}},
+        {"name":"datapoints","type":{"type":"array","items":{"type":"record","name":"P","fields":[
+            {"name":"name","type":"bytes"},{"name":"time_ms","type":"int"},{"name":"value","type":"float"}]}}}]}"#;
+    let point = |time, value: f32| [ocf::string("n"), ocf::long(time), value.to_le_bytes().to_vec()].concat();
+    let mut expected = foreign();
+    expected.datapoints[1].time_ms = i64::from(i32::MAX);
+    let datapoints = array(&[point(-1, 2.0), point(i64::from(i32::MAX), 0.5)]);
+    check_schema(schema, &[ocf::string("t"), tags(), datapoints].concat(), expected);
+}
+
+/// Sends this between two good blocks. It is refused for `reason`, and the good ones arrive.
+fn check_limit(args: &[&str], what: &str, reason: &str, refused_block: impl Fn(&Record) -> Vec<u8>) {
+    let line = Line::start(args);
+    let record = Record::numbered(&line.topic, 1);
+    line.collector.send(&[header(), line.block(0..1), refused_block(&record), line.block(2..3)].concat());
+    line.check_arrived(&[0, 2]);
+    assert_eq!(line.collector.metric(&refused(what, reason)), 1, "{what} refused for {reason}");
+}
+
+#[test]
+fn a_block_over_its_limit_is_refused() {
+    let args = ["--input-block-bytes-max", "1KiB", "--input-record-bytes-max", "1KiB"];
+    check_limit(&args, "blocks", "too_large", |record| {
+        ocf::block(&[record.clone().with_tag("long", &"x".repeat(1024))])
+    });
+}
+
+#[test]
+fn a_block_over_its_limit_when_decompressed_is_refused() {
+    let others = ["--input-block-bytes-max", "1KiB", "--input-record-bytes-max", "1KiB"];
+    let line = Line::start(&[&["--input-decompressed-bytes-max", "1KiB"], &others[..]].concat());
+    let packed = |records: &[Record]| {
+        ocf::raw_block(records.len(), &zstd::bulk::compress(&ocf::bodies(records), 3).unwrap())
+    };
+    let long = Record::numbered(&line.topic, 1).with_tag("long", &"x".repeat(1024));
+    let good = packed(&line.records(0..1));
+    line.collector.send(&[ocf::header(ocf::SCHEMA, Some("zstandard")), packed(&[long]), good].concat());
+    line.check_arrived(&[0]);
+    assert_eq!(line.collector.metric(&refused("blocks", "decompressed_too_large")), 1);
+}
+
+#[test]
+fn a_record_over_its_limit_is_refused() {
+    check_limit(&["--input-record-bytes-max", "1KiB"], "records", "too_large", |record| {
+        ocf::block(&[record.clone().with_tag("long", &"x".repeat(1024))])
+    });
+}
+
+#[test]
+fn a_record_with_too_many_tags_is_refused() {
+    check_limit(&["--input-record-tags-max", "2"], "records", "too_many_tags", |record| {
+        ocf::block(&[record.clone().with_tag("a", "").with_tag("b", "")])
+    });
+}
+
+#[test]
+fn a_record_with_too_many_datapoints_is_refused() {
+    check_limit(&["--input-record-datapoints-max", "1"], "records", "too_many_datapoints", |record| {
+        let datapoints = [&record.datapoints[..], &record.datapoints].concat();
+        ocf::block(&[Record { datapoints, ..record.clone() }])
+    });
+}
+
+#[test]
+fn a_header_over_its_limits_ends_its_connection() {
+    let line = Line::start(&["--input-header-bytes-max", "1KiB", "--input-header-entries-max", "2"]);
+    let long = ocf::header(&(ocf::SCHEMA.to_owned() + &" ".repeat(1024)), Some("null"));
+    let many = [&b"Obj\x01"[..], &ocf::long(3)].concat();
+    for (header, reason) in [(long, "header_too_large"), (many, "header_entries")] {
+        let mut sender = line.collector.sender();
+        sender.send(&header);
+        assert_eq!(sender.wait_ending(), Ending::Reset, "{reason}");
+        line.collector.wait_metric(&ended(reason), 1);
+    }
+    line.collector.send(&[header(), line.block(0..1)].concat());
+    line.check_arrived(&[0]);
+}
+
 #[test]
 fn strange_strings_and_numbers_pass_unchanged() {
     let line = Line::start(&[]);
@@ -256,4 +391,39 @@ fn strange_strings_and_numbers_pass_unchanged() {
     for part in [tags_and_ours.concat(), datapoints] {
         assert!(value.windows(part.len()).any(|w| w == part), "{part:?} is not in {value:?}");
     }
+}
+
+#[test]
+fn each_kind_of_refusal_is_logged_with_its_own_number() {
+    let line = Line::start(&["--input-record-tags-max", "2"]);
+    let tagged = Record::numbered(&line.topic, 0).with_tag("a", "").with_tag("b", "");
+    let bad = |records| ocf::raw_block(records, &ocf::bodies(&line.records(1..2)));
+    let blocks = [bad(2), ocf::raw_block(1, &[1]), bad(3), ocf::block(&[tagged.clone(), tagged])].concat();
+    line.collector.send(&[header(), blocks, line.block(2..3)].concat());
+    line.check_arrived(&[2]);
+    let logged = |reason: &str, count: &str| {
+        let lines = line.collector.log();
+        let of_reason = lines.iter().filter_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let fields = if line["fields"].is_object() { line["fields"].clone() } else { line };
+            (fields["reason"] == reason).then(|| fields[count].as_u64())
+        });
+        of_reason.collect::<Vec<_>>()
+    };
+    assert_eq!(logged("count_mismatch", "blocks"), [Some(2)]);
+    assert_eq!(logged("bad_record", "blocks"), [Some(1)]);
+    assert_eq!(logged("too_many_tags", "records"), [Some(2)]);
+}
+
+#[test]
+fn the_log_of_records_has_none_of_a_refused_block() {
+    let line = Line::start(&["--record-input-log"]);
+    let refused = ocf::raw_block(3, &ocf::bodies(&line.records(0..2)));
+    line.collector.send(&[header(), refused, line.block(2..4)].concat());
+    line.check_arrived(&[2, 3]);
+    let log = line.collector.log();
+    let logged = log.iter().filter(|line| line.contains("RECORD IN"));
+    let numbers: Vec<bool> =
+        logged.map(|line| line.contains("number=2@") || line.contains("number=3@")).collect();
+    assert_eq!(numbers, [true, true], "{log:#?}");
 }

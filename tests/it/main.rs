@@ -1,7 +1,7 @@
 //! The integration tests, one binary: the real programs between real senders and a real Apache Kafka.
 //!
-//! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: Java 17, Maven, openssl and
-//! promtool. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
+//! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: Java 17, Maven, Go, openssl
+//! and promtool. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
 //! or shapes it has its own.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -11,11 +11,17 @@ mod support;
 mod agent;
 mod architecture;
 mod cli;
+mod compat;
+mod discovery;
 mod harness;
 mod http;
 mod input;
 mod kafka_errors;
+mod limits;
+mod login;
+mod migrating;
 mod outage;
 mod sample_producer;
 mod security;
+mod sessions;
 mod streams;

@@ -8,26 +8,8 @@ use std::time::Duration;
 use crate::support::collector::Collector;
 use crate::support::consumer::{self, Message};
 use crate::support::kafka::{Broker, OwnBroker, unique};
-use crate::support::sender::Sender;
+use crate::support::load::{Finally, load};
 use crate::support::{eventually, ocf, once, record};
-
-/// Records in each block of a load.
-const BLOCK: u32 = 20;
-
-/// Sends blocks of numbered records of `topic`, from 0 on, until `go_on` says no or the collector hangs up. `sent` always tells how many records went out.
-fn load(mut sender: Sender, topic: &str, sent: &AtomicU32, go_on: impl Fn(u32) -> bool) {
-    if sender.try_send(&ocf::header(ocf::SCHEMA, Some("null"))).is_err() {
-        return;
-    }
-    let mut next = 0;
-    while go_on(next) {
-        if sender.try_send(&ocf::block(&record::numbered(topic, next..next + BLOCK))).is_err() {
-            return;
-        }
-        next += BLOCK;
-        sent.store(next, Ordering::SeqCst);
-    }
-}
 
 /// The numbers that arrived; tells how many came more than once, and that the headers say the same.
 fn numbers(messages: &[Message]) -> BTreeSet<u32> {
@@ -60,7 +42,7 @@ fn check_outage(go: fn(&mut OwnBroker)) {
         // Also when the test fails, or its load would go on for ever.
         let _stop = Finally(&enough);
         scope.spawn(|| {
-            load(collector.sender(), &topic, &sent, |_| {
+            load(collector.sender(), &topic, 0, &sent, |_| {
                 thread::park_timeout(Duration::from_millis(1));
                 !enough.load(Ordering::SeqCst)
             });
@@ -79,15 +61,6 @@ fn check_outage(go: fn(&mut OwnBroker)) {
     assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
     let messages = consumer::read(broker.bootstrap(), &topic, sent as usize);
     assert_eq!(numbers(&messages), (0..sent).collect());
-}
-
-/// Sets its flag when it is dropped.
-struct Finally<'a>(&'a AtomicBool);
-
-impl Drop for Finally<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 #[test]
@@ -132,7 +105,7 @@ fn every_accepted_record_arrives_after_sigterm_under_load() {
     let ended = thread::scope(|scope| {
         for (topic, sent) in topics.iter().zip(&sent) {
             let sender = collector.sender();
-            scope.spawn(move || load(sender, topic, sent, |next| next < 1_000_000));
+            scope.spawn(move || load(sender, topic, 0, sent, |next| next < 1_000_000));
         }
         eventually("all senders are busy", || {
             let least = sent.iter().map(|n| n.load(Ordering::SeqCst)).min().unwrap_or(0);

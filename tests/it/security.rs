@@ -20,6 +20,8 @@ fn check_let_in(listener: &str, args: &[&str]) {
     let records = record::numbered(&topic, 0..50);
     collector.send(&ocf::stream(&records));
     collector.wait_delivered(50);
+    // What it can do was asked over the same TLS, or it would only be assumed.
+    assert_eq!(collector.status()["kafka"]["broker"]["known_by"], "broker");
     let arrived = consumer::records(&consumer::read(Broker::strict().bootstrap(), &topic, 50));
     assert_eq!(arrived.iter().map(record::Record::number).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
 }

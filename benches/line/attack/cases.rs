@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics_collector::ocf::METRIC_LIST;
 
+use super::deflate;
 use crate::data::{self, MARKER, Random, header, header_with, write_bytes, write_long};
 
 /// Block bytes that the collector takes by default.
@@ -33,12 +34,14 @@ pub(crate) enum Then {
     Hold,
     /// Sends this over and over, as fast as it is taken.
     Again(Make),
+    /// The same, with one write for each byte.
+    Bytewise(Make),
     /// Sends this many bytes once each pause, up to the total, and then stays open.
     Drip { bytes: usize, pause: Duration, total: usize },
 }
 
 /// Names of all cases.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 27] = [
     "block-size-1tb",
     "block-size-500mb-cut",
     "block-count-min",
@@ -59,6 +62,13 @@ pub(crate) const NAMES: [&str; 20] = [
     "garbage",
     "garbage-blocks",
     "topics-invented",
+    "topics-200kb",
+    "counts-lying",
+    "inflated-zstandard",
+    "inflated-deflate",
+    "heads-false",
+    "bytes-single",
+    "blocks-empty",
 ];
 
 /// The case of that name.
@@ -85,10 +95,11 @@ pub(crate) fn case(name: &str) -> Option<Case> {
         "empty-records" => {
             // A record of empty topic, no tags and no datapoints is three zero bytes.
             let records = DECOMPRESSED_BYTES_MAX / 3;
-            (made(&[&header_of("deflate")]), again(&data::block(records, &deflated_zeros(records * 3))))
+            let body = deflate::compressed(&vec![0; records * 3]);
+            (made(&[&header_of("deflate")]), again(&data::block(records, &body)))
         }
         "deflate-bomb" => {
-            (made(&[&header_of("deflate")]), again(&data::block(1, &deflated_zeros(1_000_000_000))))
+            (made(&[&header_of("deflate")]), again(&data::block(1, &deflate::zeros(1_000_000_000))))
         }
         "snappy-4gb" => {
             let body = [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0; 20]].concat();
@@ -108,7 +119,25 @@ pub(crate) fn case(name: &str) -> Option<Case> {
         }
         "garbage" => (made(&[]), again(&garbage())),
         "garbage-blocks" => (made(&[&header()]), again(&garbage())),
-        _ => (made(&[&header()]), Then::Again(Box::new(invented_topics))),
+        "topics-invented" => {
+            (made(&[&header()]), Then::Again(Box::new(|number| invented_topics(number, 100))))
+        }
+        "topics-200kb" => (made(&[&header_of("zstandard")]), Then::Again(long_topics())),
+        "counts-lying" => (made(&[&header()]), Then::Again(Box::new(|number| invented_topics(number, 101)))),
+        "inflated-zstandard" => {
+            (made(&[&header_of("zstandard")]), again(&data::block(4, &zstandard(&inflated()))))
+        }
+        "inflated-deflate" => {
+            (made(&[&header_of("deflate")]), again(&data::block(4, &deflate::compressed(&inflated()))))
+        }
+        "heads-false" => {
+            let head = [&longs(&[1, BLOCK_BYTES_MAX as i64])[..], MARKER].concat();
+            (made(&[&header()]), again(&head.repeat(PIECE / head.len())))
+        }
+        "bytes-single" => {
+            (made(&[&header()]), Then::Bytewise(made(&[&data::block(1, &record(b"bytes-single", b""))])))
+        }
+        _ => (made(&[&header(), &data::block(0, &[])]), Then::Hold),
     };
     Some(Case { name, first, then })
 }
@@ -158,16 +187,6 @@ fn empty_tags(bytes: usize) -> Vec<u8> {
     data::block(1, &body)
 }
 
-fn deflated_zeros(n: usize) -> Vec<u8> {
-    // Never written to, the zeros take no memory.
-    let zeros = vec![0; n];
-    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::best());
-    let mut out = vec![0; compressor.deflate_compress_bound(n)];
-    let size = compressor.deflate_compress(&zeros, &mut out).expect("the bound is enough");
-    out.truncate(size);
-    out
-}
-
 fn garbage() -> Vec<u8> {
     let mut random = Random(7);
     (0..PIECE / 8).flat_map(|_| random.next().to_le_bytes()).collect()
@@ -180,17 +199,56 @@ fn unlike_schema(number: u64) -> Rc<[u8]> {
     header_with(&[(b"avro.schema", schema.as_bytes())]).into()
 }
 
-/// A block of good records, each for a topic that nobody has heard of.
-fn invented_topics(number: u64) -> Rc<[u8]> {
-    let mut body = Vec::new();
-    for i in 0..100 {
-        write_bytes(format!("invented-{number}-{i}").as_bytes(), &mut body);
-        write_long(0, &mut body);
-        write_long(1, &mut body);
-        write_bytes(b"name", &mut body);
-        write_long(1, &mut body);
-        body.extend_from_slice(&(-1.0f64).to_le_bytes());
-        write_long(0, &mut body);
-    }
-    data::block(100, &body).into()
+/// A block of a hundred good records, each for a topic that nobody has heard of, that says that there are `count`.
+fn invented_topics(number: u64, count: usize) -> Rc<[u8]> {
+    let records: Vec<u8> =
+        (0..100).flat_map(|i| record(format!("invented-{number}-{i}").as_bytes(), b"")).collect();
+    data::block(count, &records).into()
+}
+
+/// Compressed blocks of a few good records whose topics, unheard of, have 200 kB each. A topic's beginning is its own;
+/// the rest is the same in all of them, and compressed once.
+fn long_topics() -> Make {
+    let own = |number: u64, i| format!("{number:020}-{i}");
+    let good = record(&vec![b'x'; 200_000], b"");
+    let (size, rest) = good.split_at(good.iter().position(|byte| *byte == b'x').unwrap_or(0));
+    let (size, rest) = (size.to_vec(), zstandard(&rest[own(0, 0).len()..]));
+    Box::new(move |number| {
+        let records = (0..4).flat_map(|i| {
+            [zstandard_raw(&[&size[..], own(number, i).as_bytes()].concat()), rest.clone()].concat()
+        });
+        data::block(4, &records.collect::<Vec<u8>>()).into()
+    })
+}
+
+/// Four good records that are large, and nothing once they are compressed.
+fn inflated() -> Vec<u8> {
+    record(b"inflated", &vec![0; 900_000]).repeat(4)
+}
+
+/// A good record with one tag and one datapoint, which has no number.
+fn record(topic: &[u8], tag: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(topic.len() + tag.len() + 64);
+    write_bytes(topic, &mut out);
+    write_long(1, &mut out);
+    write_bytes(b"tag", &mut out);
+    write_bytes(tag, &mut out);
+    write_long(0, &mut out);
+    write_long(1, &mut out);
+    write_bytes(b"name", &mut out);
+    write_long(1, &mut out);
+    out.extend_from_slice(&(-1.0f64).to_le_bytes());
+    write_long(0, &mut out);
+    out
+}
+
+fn zstandard(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 1).expect("memory is all that it needs")
+}
+
+/// A frame of up to 255 bytes as they are (RFC 8878, 3.1.1): one segment, one raw block.
+fn zstandard_raw(bytes: &[u8]) -> Vec<u8> {
+    let size = u8::try_from(bytes.len()).expect("only short beginnings are written like this");
+    let block = (u32::from(size) << 3 | 1).to_le_bytes();
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0x20, size][..], &block[..3], bytes].concat()
 }

@@ -72,6 +72,7 @@ pub(crate) fn run(to: String, case: Case, connections: u64, lasting: Duration) -
 
 /// One connection, until the other side ends it.
 async fn attack(mut stream: TcpStream, case: &Case, counts: &Counts) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let first = (case.first)(counts.opened.get());
     stream.write_all(&first).await?;
     add(&counts.bytes, first.len() as u64);
@@ -81,6 +82,15 @@ async fn attack(mut stream: TcpStream, case: &Case, counts: &Counts) -> io::Resu
             let bytes = make(counts.bytes.get());
             stream.write_all(&bytes).await?;
             add(&counts.bytes, bytes.len() as u64);
+            // Making them may take longer than sending them, and the others are to have their turn.
+            tokio::task::yield_now().await;
+        },
+        Then::Bytewise(make) => loop {
+            let bytes = make(counts.bytes.get());
+            for byte in bytes.iter() {
+                stream.write_all(&[*byte]).await?;
+                add(&counts.bytes, 1);
+            }
         },
         Then::Drip { bytes, pause, total } => {
             let piece = vec![0; *bytes];

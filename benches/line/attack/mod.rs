@@ -2,21 +2,30 @@
 //! every datapoint must arrive.
 
 mod cases;
+mod deflate;
 mod hostile;
 
 use std::io;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::child::Part;
 use crate::report;
-use crate::systems::{self, Setup, System};
+use crate::systems::{self, Running, Setup, System};
 use crate::{proc, send};
 
 /// If nothing of the good sender's arrives for this long, nothing more will. Long: the attack's records, where they
 /// are good ones, are delivered too.
 const STALL_MS: u64 = 15_000;
+
+/// How long the good sender's first records may take, and how many they are: all topics are among them.
+const GOOD_START: Duration = Duration::from_secs(10);
+const FIRST_RECORDS: u64 = 24;
+
+/// How long the hostile sender may take to make its bytes and to connect.
+const HOSTILE_START: Duration = Duration::from_secs(60);
 
 /// How an attack is driven.
 pub(crate) struct Options {
@@ -32,6 +41,8 @@ pub(crate) struct Options {
 
 struct Outcome {
     connections: u64,
+    /// How many of them came about.
+    connected: u64,
     resident: u64,
     cpu: Duration,
     hostile: Value,
@@ -75,10 +86,11 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let plan = sender.ready()?;
     sink.ask(&System::Collector.expectation(&plan), Duration::from_secs(1))?;
     sender.tell("go")?;
+    wait_for_good_ones(&running)?;
     let (connections_text, ms) = (connections.to_string(), lasting.as_millis().to_string());
     let arguments = ["--to", &running.input, "--case", name, "--connections", &connections_text, "--ms", &ms];
     let hostile = Part::role("hostile", &arguments, true)?;
-    hostile.ready()?;
+    let connected = hostile.answer(HOSTILE_START)?["connected"].as_u64().unwrap_or(0);
     let counts = hostile.answer(lasting + Duration::from_secs(30))?;
     drop(hostile);
     // The sender tells when it is done, or that it was thrown out: the totals show which.
@@ -86,12 +98,25 @@ fn attack(setup: &Setup, name: &str, connections: u64, lasting: Duration) -> io:
     let finished = sender.answer(patience).unwrap_or(Value::Null);
     sink.ask(&format!("await {STALL_MS}"), patience)?;
     let pid = running.part.pid();
-    // Both are zero when it has died.
-    let (resident, cpu) = (proc::resident(pid).0, proc::cpu(pid));
-    let ended = running.end()? && finished.get("error").is_none();
+    // Zero when it has died, as is the memory.
+    let cpu = proc::cpu(pid);
+    let (ended, resident) = running.end()?;
+    let ended = ended && finished.get("error").is_none();
     let totals = sink.ask("totals", Duration::from_secs(5))?;
     let sent = plan["datapoints"].as_u64().unwrap_or(0);
-    Ok(Outcome { connections, resident, cpu, hostile: counts, sent, totals, ended })
+    Ok(Outcome { connections, connected, resident, cpu, hostile: counts, sent, totals, ended })
+}
+
+/// Returns when every topic of the good sender is known. Which topics there may be is decided by who comes first.
+fn wait_for_good_ones(running: &Running) -> io::Result<()> {
+    let until = Instant::now() + GOOD_START;
+    while running.ledger()?["accepted"].as_u64().unwrap_or(0) < FIRST_RECORDS {
+        if Instant::now() > until {
+            return Err(io::Error::other("nothing of the good sender's is accepted"));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 impl Outcome {
@@ -99,28 +124,35 @@ impl Outcome {
         self.totals["distinct"].as_u64().unwrap_or(0)
     }
 
+    fn hostile_count(&self, name: &str) -> u64 {
+        self.hostile[name].as_u64().unwrap_or(0)
+    }
+
     fn good(&self, ceiling: u64) -> bool {
         self.arrived() == self.sent
             && self.ended
+            && self.connected == self.connections
             && self.resident <= ceiling
             && self.totals["unreadable"] == 0
     }
 
     fn print(&self, name: &str, ceiling: u64) {
+        let missing = self.connections - self.connected;
         println!(
-            "{name:<22} {:>6} {:>8.1} {:>6.2} {:>8} {:>8} {:>8.1}  {}{}{}{}",
+            "{name:<22} {:>6} {:>8.1} {:>6.2} {:>8} {:>8} {:>8.1}  {}{}{}{}{}",
             self.connections,
             report::megabytes(self.resident),
             self.cpu.as_secs_f64(),
-            self.hostile["opened"],
-            self.hostile["closed_by_peer"],
-            report::megabytes(self.hostile["bytes"].as_u64().unwrap_or(0)),
+            self.hostile_count("opened"),
+            self.hostile_count("closed_by_peer"),
+            report::megabytes(self.hostile_count("bytes")),
             report::counts(self.sent, self.arrived()),
             match (self.ended, self.resident) {
                 (true, _) => "",
                 (false, 0) => ", DIED",
                 (false, _) => ", DID NOT END CLEANLY",
             },
+            if missing > 0 { format!(", {missing} CONNECTIONS NOT MADE") } else { String::new() },
             if self.resident > ceiling { ", OVER THE CEILING" } else { "" },
             if self.totals["unreadable"] == 0 { "" } else { ", UNREADABLE MESSAGES" },
         );
@@ -130,6 +162,7 @@ impl Outcome {
         json!({
             "case": name,
             "connections": self.connections,
+            "connected": self.connected,
             "peak_resident_bytes": self.resident,
             "cpu_seconds": self.cpu.as_secs_f64(),
             "hostile": self.hostile,

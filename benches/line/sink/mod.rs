@@ -2,22 +2,25 @@
 //!
 //! It is told what to do on its standard input, and answers each line with one line:
 //! `expect datapoints N` or `expect bytes N` (start from zero), `await MS` (until all has come, or nothing more came
-//! for that long; then the counts), `totals` (the counts). It ends when its input does.
+//! for that long; then the counts), `totals` (the counts), `down` and `up` (no broker answers in between; the counts go
+//! on). It ends when its input does.
 
 mod api;
 mod batch;
+mod door;
+mod numbers;
 mod tally;
 mod walk;
 mod wire;
 
 use std::io::{self, BufRead, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
+use door::Door;
 pub(crate) use tally::RAW_TOPIC;
 use tally::{Tally, Target};
 
@@ -39,25 +42,21 @@ impl Shared {
 
 /// Runs the sink until its standard input ends.
 pub(crate) fn run(partitions: i32) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let broker = Arc::new(api::Broker { address: listener.local_addr()?, partitions });
-    println!("{}", json!({ "kafka": broker.address.to_string() }));
     let shared = Arc::new(Shared::default());
     let counts = Arc::clone(&shared);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (broker, counts) = (Arc::clone(&broker), Arc::clone(&counts));
-            thread::spawn(move || {
-                if let Err(error) = serve(stream, &broker, &counts)
-                    && error.kind() == io::ErrorKind::InvalidData
-                {
-                    eprintln!("sink: {error}");
-                }
-            });
+    let mut door = Door::open_at_any(|address| {
+        let broker = api::Broker { address, partitions };
+        move |client| {
+            if let Err(error) = serve(client, &broker, &counts)
+                && error.kind() == io::ErrorKind::InvalidData
+            {
+                eprintln!("sink: {error}");
+            }
         }
-    });
+    })?;
+    println!("{}", json!({ "kafka": door.address().to_string() }));
     for line in io::stdin().lock().lines() {
-        println!("{}", command(&line?, &shared));
+        println!("{}", command(&line?, &shared, &mut door));
     }
     Ok(())
 }
@@ -97,7 +96,7 @@ fn serve(mut stream: TcpStream, broker: &api::Broker, shared: &Shared) -> io::Re
     }
 }
 
-fn command(line: &str, shared: &Shared) -> String {
+fn command(line: &str, shared: &Shared, door: &mut Door) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let number = |word: &str| word.parse::<u64>().ok();
     match words.as_slice() {
@@ -112,8 +111,14 @@ fn command(line: &str, shared: &Shared) -> String {
         }
         ["await", ms] => await_all(shared, Duration::from_millis(number(ms).unwrap_or(1_000))),
         ["totals"] => shared.tally().json().to_string(),
+        ["down"] => done(door.shut()),
+        ["up"] => done(door.open()),
         _ => format!("no such command: {line:?}"),
     }
+}
+
+fn done(result: io::Result<()>) -> String {
+    result.map_or_else(|error| error.to_string(), |()| "ok".to_owned())
 }
 
 /// Waits until all has come, or nothing more came for `patience`.

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::numbers::Numbers;
 use super::{batch, walk};
-use crate::number;
 
 /// Messages of this topic are bytes, cut anywhere: the pump's.
 pub(crate) const RAW_TOPIC: &str = "pump";
@@ -30,15 +30,7 @@ pub(crate) struct Tally {
     messages: u64,
     bytes: u64,
     records: u64,
-    datapoints: u64,
-    /// One bit for each number waited for.
-    seen: Vec<u64>,
-    /// Numbers seen, each counted once.
-    distinct: u64,
-    /// Datapoints whose number had been seen before.
-    repeated: u64,
-    /// Datapoints without a number that is waited for.
-    unnumbered: u64,
+    numbers: Numbers,
     /// Messages or batches that could not be read.
     unreadable: u64,
     topics: BTreeMap<Vec<u8>, [u64; 2]>,
@@ -53,19 +45,22 @@ impl Tally {
     /// Starts from zero, waiting for `target`.
     pub(crate) fn expect(target: Target) -> Tally {
         let numbers = if let Target::Datapoints(n) = target { n } else { 0 };
-        Tally { target, seen: vec![0; numbers.div_ceil(64) as usize], ..Tally::default() }
+        Tally { target, numbers: Numbers::expect(numbers), ..Tally::default() }
     }
 
     /// Counts what was produced to a topic.
     pub(crate) fn produced(&mut self, topic: &[u8], batches: &[u8]) {
         let mut plain = std::mem::take(&mut self.plain);
-        let before = [self.messages, self.datapoints];
+        let before = [self.messages, self.numbers.datapoints];
         let raw = topic == RAW_TOPIC.as_bytes();
         let readable = batch::values(batches, &mut plain, |value| {
             self.messages += 1;
             self.bytes += value.len() as u64;
             if !raw {
-                match walk::ocf(value, &mut |datapoint| self.datapoint(datapoint)) {
+                let mut run = self.numbers.run();
+                let records = walk::ocf(value, &mut |datapoint| run.count(datapoint));
+                run.end();
+                match records {
                     Some(records) => self.records += records,
                     None => self.unreadable += 1,
                 }
@@ -73,7 +68,7 @@ impl Tally {
         });
         self.unreadable += u64::from(readable.is_none());
         self.plain = plain;
-        let after = [self.messages, self.datapoints];
+        let after = [self.messages, self.numbers.datapoints];
         // Looked up by the bytes, so that a known topic costs no allocation.
         if !self.topics.contains_key(topic) {
             self.topics.insert(topic.to_vec(), [0; 2]);
@@ -86,26 +81,11 @@ impl Tally {
         self.note_progress();
     }
 
-    #[inline]
-    fn datapoint(&mut self, value: f64) {
-        self.datapoints += 1;
-        let number = number::number(value).unwrap_or(u64::MAX);
-        let Some(word) = self.seen.get_mut((number / 64) as usize) else {
-            self.unnumbered += 1;
-            return;
-        };
-        let bit = 1 << (number % 64);
-        let new = u64::from(*word & bit == 0);
-        *word |= bit;
-        self.distinct += new;
-        self.repeated += 1 - new;
-    }
-
     /// How far it is, and to where.
     pub(crate) fn progress(&self) -> (u64, u64) {
         match self.target {
             Target::Nothing => (self.bytes, u64::MAX),
-            Target::Datapoints(n) => (self.distinct, n),
+            Target::Datapoints(n) => (self.numbers.distinct, n),
             Target::Bytes(n) => (self.bytes, n),
         }
     }
@@ -149,10 +129,10 @@ impl Tally {
             "messages": self.messages,
             "bytes": self.bytes,
             "records": self.records,
-            "datapoints": self.datapoints,
-            "distinct": self.distinct,
-            "repeated": self.repeated,
-            "unnumbered": self.unnumbered,
+            "datapoints": self.numbers.datapoints,
+            "distinct": self.numbers.distinct,
+            "repeated": self.numbers.repeated,
+            "unnumbered": self.numbers.unnumbered,
             "unreadable": self.unreadable,
             "share_per_second": self.share_per_second(),
             "n_topics": self.topics.len(),

@@ -1,7 +1,14 @@
 //! A walk over one message's OCF that counts. It is written apart from the collector's own walk on purpose: what it
-//! counts is the proof.
+//! counts is the proof. It shares the cores with what is measured, so it is quick about the common forms: a length
+//! of one byte, a time of six, and one of up to eight that is seen whole in one load.
 
 const MAGIC: &[u8] = b"Obj\x01";
+
+/// The bit of each byte that says that a number goes on.
+const GOES_ON: u64 = 0x8080_8080_8080_8080;
+
+/// Bytes of today's times in milliseconds.
+const USUAL_TIME: usize = 6;
 
 /// Walks a whole object container file without compression and gives each datapoint's value to `datapoint`.
 /// Returns its records. `None`: it is no whole OCF of ours.
@@ -60,10 +67,7 @@ fn record(bytes: &[u8], at: &mut usize, datapoint: &mut impl FnMut(f64)) -> Opti
     })?;
     items(bytes, at, |bytes, at| {
         skip_string(bytes, at)?;
-        long(bytes, at)?;
-        let value = bytes.get(*at..*at + 8)?;
-        *at += 8;
-        datapoint(f64::from_le_bytes(value.try_into().ok()?));
+        datapoint(value_behind_time(bytes, at)?);
         Some(())
     })
 }
@@ -86,11 +90,40 @@ fn items(bytes: &[u8], at: &mut usize, mut item: impl FnMut(&[u8], &mut usize) -
 }
 
 #[inline]
+fn value_behind_time(bytes: &[u8], at: &mut usize) -> Option<f64> {
+    if let Some(both) = bytes.get(*at..).and_then(<[u8]>::first_chunk::<16>) {
+        let both = u128::from_le_bytes(*both);
+        let ends = !(both as u64) & GOES_ON;
+        // Guessed rather than worked out, so that the next step need not wait for this one.
+        if ends.trailing_zeros() as usize == 8 * USUAL_TIME - 1 {
+            *at += USUAL_TIME + 8;
+            return Some(f64::from_bits((both >> (8 * USUAL_TIME)) as u64));
+        }
+        if ends != 0 {
+            // The bit that ends the time is the last one of its last byte.
+            let time_bits = ends.trailing_zeros() + 1;
+            *at += time_bits as usize / 8 + 8;
+            return Some(f64::from_bits((both >> time_bits) as u64));
+        }
+    }
+    long(bytes, at)?;
+    let value = bytes.get(*at..)?.first_chunk::<8>()?;
+    *at += 8;
+    Some(f64::from_le_bytes(*value))
+}
+
+/// Passes over a string. One that ends behind the bytes shows at what is read next, or at the end of the block.
+#[inline]
 fn skip_string(bytes: &[u8], at: &mut usize) -> Option<()> {
+    let first = *bytes.get(*at)?;
+    // One byte, and not negative.
+    if first & 0x81 == 0 {
+        *at += 1 + usize::from(first >> 1);
+        return Some(());
+    }
     string(bytes, at).map(|_| ())
 }
 
-#[inline]
 fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
     let size = usize::try_from(long(bytes, at)?).ok()?;
     let text = bytes.get(*at..at.checked_add(size)?)?;
@@ -100,14 +133,28 @@ fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
 
 #[inline]
 fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(unzigzag(u64::from(first)));
+    }
+    long_of_several(bytes, at)
+}
+
+fn long_of_several(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = *bytes.get(*at)?;
         *at += 1;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+            return Some(unzigzag(value));
         }
     }
     None
+}
+
+#[inline]
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }

@@ -13,6 +13,12 @@ pub(super) const KEYS: &[Key] = &[
          stand in the file.",
     ),
     Key::new(
+        "data-dir",
+        Kind::Path,
+        "Folder for what is to outlive the process. It is made where it is missing. The brokers that were found last are \
+         kept there, so that a start needs no DNS. Not set: nothing is kept. Each collector of a host needs one of its own.",
+    ),
+    Key::new(
         "memory-limit",
         Kind::Size { min: 16 * MIB, max: 1 << 40 },
         "Budget for the buffers of the process; its code and its allocator come on top. With the defaults resident \
@@ -43,6 +49,39 @@ pub(super) const KEYS: &[Key] = &[
          wait. Keep it below the time after which your supervisor sends SIGKILL.",
     )
     .or("10s"),
+    Key::new(
+        "http-profile",
+        Kind::Bool,
+        "Retired. The Go collector opened a profiler on a random port of all addresses; nothing is opened here, and \
+         true is warned about. /metrics has what there is to know.",
+    )
+    .or("false")
+    .env(&["HTTP_PROFILE"]),
+];
+
+pub(super) const STATSD_KEYS: &[Key] = &[
+    Key::new(
+        "statsd-udp-host",
+        Kind::Text,
+        "Host that gets the collector's own metrics as statsd gauges over UDP. They have the names that the Go \
+         collector gave them. Not set: nobody does. New set-ups read /metrics, which has more and loses nothing.",
+    )
+    .env(&["STATSD_UDP_HOST"]),
+    Key::new(
+        "statsd-udp-port",
+        Kind::Integer { min: 0, max: 65_535 },
+        "Port of statsd-udp-host. Must be set with it; 0 is no port. 8125 is what statsd listens on as a rule.",
+    )
+    .or("0")
+    .env(&["STATSD_UDP_PORT"]),
+    Key::new(
+        "statsd-period",
+        Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
+        "How often the gauges are sent, in seconds. A time with a unit, as 15s, is accepted too. Each has what was \
+         counted since the last time.",
+    )
+    .or("15")
+    .env(&["STATSD_PERIOD"]),
 ];
 
 pub(super) const TAG_KEYS: &[Key] = &[

@@ -89,9 +89,28 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "input-linger",
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(5) },
-        "How long bytes may wait in the socket of a connection on which little comes, so that many small writes cost one          wake-up. A connection with 64 KiB waiting is read at once, and so is one that was silent before. 0ms reads          everything at once, at three times the CPU on a quiet node.",
+        "How long bytes may wait in the socket of a connection on which little comes. So many small writes cost one \
+         wake-up. A connection with 64 KiB waiting is read at once, and so is one that was silent before or is in the \
+         middle of a block. 0ms reads everything at once, at two to three times the CPU on a quiet node.",
     )
     .or("250ms"),
+    Key::new(
+        "input-limit-amount-kbytes",
+        Kind::Integer { min: 0, max: i32::MAX as u64 },
+        "KiB that a connection may bring in each input-limit-period. 0: as many as it likes. A connection over it is \
+         not read until its time has come, and nothing of it is dropped here (the Go collector dropped); its sender \
+         may drop what it cannot write, as the Mesos module does. Of use against a sender that floods.",
+    )
+    .or("0")
+    .env(&["INPUT_LIMIT_AMOUNT_KBYTES"]),
+    Key::new(
+        "input-limit-period",
+        Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
+        "Time of input-limit-amount-kbytes, in seconds. A time with a unit, as 60s, is accepted too. No effect while \
+         that is 0.",
+    )
+    .or("60")
+    .env(&["INPUT_LIMIT_PERIOD"]),
     Key::new(
         "record-input-log",
         Kind::Bool,

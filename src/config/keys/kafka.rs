@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Key, Kind, MIB};
+use crate::output::kafka::PINS;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -18,11 +19,22 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-brokers",
         Kind::Brokers,
-        "Kafka brokers to begin with, host:port between commas. Must be set unless kafka is false. Two or three \
+        "Kafka brokers to begin with, host:port between commas. Not set: those of kafka-framework are found. Two or three \
          of a cluster are enough, the others are found through them; the port is 9092 where none is given, and an IPv6 \
-         address stands in brackets. Empty and repeated entries are passed over with a warning.",
+         address stands in brackets. @/path/to/file reads them from a file, between commas or on lines of their own, once \
+         at the start. Empty and repeated entries are passed over with a warning.",
     )
     .env(&["KAFKA_BROKERS"]),
+    Key::new(
+        "kafka-broker-version",
+        Kind::Choice(&PINS),
+        "Version of the Kafka brokers; auto asks them before it connects. What they lack is done without: below 0.11 \
+         idempotence and message headers, below 2.1 zstd, in whose place snappy is used, below 0.10 all that is newer. \
+         The log says so once, and /v1/status has it. Where brokers cannot be asked, give the highest of the values \
+         that is not above any broker's. One above the brokers' makes the client fail, one below costs what they could \
+         do, and brokers from 4.0 on take nothing of a client for 0.9. Leave it auto.",
+    )
+    .or("auto"),
     Key::new(
         "kafka-topic-prefix",
         Kind::TopicPrefix,
@@ -73,8 +85,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-compression",
         Kind::Choice(&["none", "snappy", "lz4", "zstd", "gzip"]),
-        "Compression of messages. The consumers of the Go collector's time cannot read zstd, and brokers before 2.1 \
-         store it plain. none costs the least CPU here and the most network.",
+        "Compression of messages. The consumers of the Go collector's time cannot read zstd, and with brokers before \
+         2.1 snappy takes its place. none costs the least CPU here and the most network.",
     )
     .or("snappy"),
     Key::new(
@@ -107,6 +119,23 @@ pub(super) const KEYS: &[Key] = &[
          memory-limit by as much, where the way to the brokers is long and fast.",
     )
     .or("16MiB"),
+    Key::new(
+        "global-limit-amount-kbytes",
+        Kind::Integer { min: 0, max: i32::MAX as u64 },
+        "KiB of messages, before compression, that are sent to Kafka in each global-limit-period. 0: all there are. \
+         What is over it waits in the spool (the Go collector dropped it), and a full spool holds the input. The end of \
+         the process does not wait for it. Of use where a slow line is shared with others.",
+    )
+    .or("0")
+    .env(&["GLOBAL_LIMIT_AMOUNT_KBYTES"]),
+    Key::new(
+        "global-limit-period",
+        Kind::Seconds { min: Duration::from_secs(1), max: DAY },
+        "Time of global-limit-amount-kbytes, in seconds. A time with a unit, as 60s, is accepted too. No effect while \
+         that is 0.",
+    )
+    .or("60")
+    .env(&["GLOBAL_LIMIT_PERIOD"]),
     Key::new(
         "kafka-create-topics",
         Kind::Bool,

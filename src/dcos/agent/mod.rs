@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
+use super::authority::Authority;
 use super::client::{self, Body, Client, Limits, NoTls, Problem};
 use super::cut::{Cutter, NotJson, Sink};
 pub use answer::{List, Maybe, Text};
@@ -207,6 +208,8 @@ pub struct Agent {
 struct Shared {
     config: Config,
     client: Client,
+    /// Hears where the agent is, so that tokens may go there.
+    authority: Authority,
     metrics: Metrics,
     /// Its address, once found.
     host: Mutex<Option<String>>,
@@ -246,9 +249,10 @@ impl Agent {
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
-    pub fn new(config: Config, metrics: Metrics) -> Result<Agent, NoTls> {
-        let client = Client::new(limits(config.period))?;
-        let shared = Shared { config, client, metrics, host: Mutex::default(), health: Mutex::default() };
+    pub fn new(config: Config, authority: &Authority, metrics: Metrics) -> Result<Agent, NoTls> {
+        let client = Client::for_cluster(limits(config.period), authority)?;
+        let (authority, host, health) = (authority.clone(), Mutex::default(), Mutex::default());
+        let shared = Shared { config, client, authority, metrics, host, health };
         Ok(Agent { shared: Arc::new(shared) })
     }
 
@@ -350,6 +354,7 @@ impl Agent {
             return Ok(self.url_of(&host));
         }
         let host = self.shared.config.place.find().await?;
+        self.shared.authority.name_agent(&host, self.shared.config.port);
         *self.host() = Some(host.clone());
         Ok(self.url_of(&host))
     }

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dcos;
+use crate::dcos::testing::serve;
+use crate::record::Secret;
 
 fn state(body: &[u8]) -> Option<State> {
     let (mut cutter, mut sink) = (Cutter::default(), StateSink::default());
@@ -163,5 +166,31 @@ proptest! {
             prop_assert!(state.containers.iter().all(|container| container.executor < state.executors.len()));
         }
         let _ = nested(body.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn the_agents_token_reaches_it() {
+    let echo = axum::routing::get(|headers: axum::http::HeaderMap| async move {
+        headers.get("authorization").map_or_else(String::new, |token| token.to_str().unwrap().to_owned())
+    });
+    let base = serve(axum::Router::new().route("/state", echo)).await;
+    let port = base.rsplit_once(':').unwrap().1.parse().unwrap();
+    let tokens = dcos::Config { agent_token: Some(Secret::new("fixed".into())), ..dcos::Config::default() };
+    let authority = Authority::new(&tokens).unwrap();
+    let config = |place| Config {
+        place,
+        port,
+        scheme: "http",
+        period: Duration::from_secs(15),
+        files: Files::default(),
+    };
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let host = Agent::new(config(Place::Host("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
+    let command = ["echo".to_owned(), "127.0.0.1".to_owned()].into();
+    let command = Agent::new(config(Place::Command(command)), &authority, metrics).unwrap();
+    for agent in [host, command] {
+        let answer = agent.open(What::State).await.unwrap().chunk().await.unwrap();
+        assert_eq!(answer.as_deref(), Some(&b"token=fixed"[..]));
     }
 }

@@ -18,8 +18,8 @@ use super::super::guard::Peer;
 use super::super::metrics::Metrics;
 use super::super::routes;
 use crate::control::{
-    Control, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger, MemoryStatus, OutputLedger, Part,
-    SpoolStatus, Stages, Status, TopicStatus,
+    BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger,
+    MemoryStatus, OutputLedger, Part, SpoolStatus, Stages, Status, TopicStatus,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -72,9 +72,22 @@ impl Stages for Fake {
             kafka: Some(KafkaStatus {
                 brokers: vec![HOSTILE.to_owned()],
                 state: "down",
+                broker: Some(BrokerStatus {
+                    version: "0.10",
+                    known_by: "broker",
+                    off: vec!["headers", "zstd"],
+                }),
                 last_error: Some((3, HOSTILE.to_owned())),
                 topics: vec![topic],
                 ..KafkaStatus::default()
+            }),
+            discovery: Some(DiscoveryStatus {
+                framework: "kafka".to_owned(),
+                brokers: vec![HOSTILE.to_owned()],
+                way: Some("dns-srv"),
+                said: Some(HOSTILE.to_owned()),
+                last_error: Some((3, HOSTILE.to_owned())),
+                ..DiscoveryStatus::default()
             }),
             memory: MemoryStatus::default(),
         }

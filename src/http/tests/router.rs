@@ -99,6 +99,8 @@ async fn status_and_endpoints_are_what_the_stages_say() {
     let server = Server::new(None);
     let status = server.ask(HERE, get("/v1/status")).await.json();
     assert_eq!(status["input"]["accepted_records"], 77);
+    let broker = json!({ "version": "0.10", "known_by": "broker", "off": ["headers", "zstd"] });
+    assert_eq!(status["kafka"]["broker"], broker);
     let endpoints = server.ask(HERE, get("/v1/endpoints")).await.json();
     assert_eq!(endpoints["inputs"][0]["address"], "127.0.0.1:8124");
 }
@@ -125,8 +127,9 @@ async fn the_page_lists_every_route_and_escapes_what_others_wrote() {
     }
     assert!(!page.contains("<script"), "{page}");
     let escaped = "&lt;/td&gt;&lt;script&gt;alert(&#39;x&#39; &amp; &quot;y&quot;)&lt;/script&gt;";
-    // The part's detail, the broker, its error, the topic.
-    assert_eq!(page.matches(escaped).count(), 4, "{page}");
+    // The part's detail, the broker, its error, the topic; what was found, who said so, and what went wrong with it.
+    assert_eq!(page.matches(escaped).count(), 7, "{page}");
+    assert!(page.contains("0.10: headers, zstd"), "{page}");
     for outside in ["http://", "https://", "<img", "<link", "url("] {
         assert!(!page.contains(outside), "{outside} in {page}");
     }

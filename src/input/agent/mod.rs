@@ -32,6 +32,7 @@ use crate::dcos::cut::{Cutter, Sink};
 use crate::enrich::Enricher;
 use crate::ocf::encode::encode_record;
 use crate::record::MetricList;
+use crate::spool::Weight;
 use crate::telemetry::chain;
 use containers::Containers;
 use system::System;
@@ -110,7 +111,7 @@ impl Poller {
             return Ok(());
         }
         let rules = &self.shared.rules;
-        let room = tokio::time::timeout(self.agent.patience(), rules.spool.admit());
+        let room = tokio::time::timeout(self.agent.patience(), rules.spool.admit(Weight::Light));
         room.await.map_err(|_| Failure::NoRoom)?;
         let mut body = Vec::new();
         for record in &records {

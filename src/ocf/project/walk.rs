@@ -2,12 +2,19 @@
 
 use super::skip::skip;
 use super::{
-    Branch, Counts, DatapointField, Items, ListField, MetricField, NoRecord, Number, OneOf, Record,
-    RecordFault, Scratch, Skip, SkipId, Step, TagField, Text, Time,
+    Branch, DatapointField, Items, ListField, MetricField, NoRecord, Number, OneOf, Record, RecordFault,
+    Scratch, Skip, SkipId, Step, TagField, Text, Time,
 };
 use crate::ocf::cursor::Cursor;
 use crate::ocf::limits::Limits;
 use crate::ocf::varint;
+
+/// What was kept of a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) tags: u32,
+    pub(super) datapoints: u32,
+}
 
 /// Collects what is ours of a record. After the first [`RecordFault`] it goes on to the record's end and keeps nothing.
 pub(super) struct Walk<'p, 'a, 's> {

@@ -7,6 +7,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::abilities::Abilities;
 use super::producer::client_config;
 use super::settings::{Config, NewTopic};
 use crate::record::TopicName;
@@ -26,11 +27,12 @@ pub(super) struct Created {
 /// Creates topics, given by index and name, in the background, and tells when that is done, well or not.
 pub(super) fn create(
     config: &Config,
+    abilities: &Abilities,
     topics: Vec<(usize, TopicName)>,
     shape: NewTopic,
     tell: impl FnOnce(Vec<Created>) + Send + 'static,
 ) {
-    let mut client = client_config(config);
+    let mut client = client_config(config, abilities);
     // Properties of producers, which an admin client would only warn about.
     for property in ["enable.idempotence", "acks", "partitioner"] {
         client.remove(property);

@@ -8,6 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
 use super::admin::{self, Created};
+use super::probe::{Found, NoAnswer};
 use super::queue::{Flow, HoldReason};
 use super::state::Link;
 use super::task::Task;
@@ -29,8 +30,10 @@ pub(super) struct Asking {
 /// What helpers in the background tell the task.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The cluster answered, or did not.
-    Probed(Result<(), RDKafkaErrorCode>),
+    /// A broker said what it can do, or none did. Answers the question of this number.
+    Asked(u64, Result<Found, NoAnswer>),
+    /// The cluster answered this producer, or did not.
+    Probed(u64, Result<(), RDKafkaErrorCode>),
     /// Topics were created, or could not be.
     Created(Vec<Created>),
 }
@@ -57,7 +60,7 @@ impl Task {
         let topics = std::mem::take(&mut self.asking.to_create);
         let topics = topics.into_iter().map(|topic| (topic, self.queues[topic].name.clone())).collect();
         let tell = self.tell.clone();
-        admin::create(&self.config, topics, shape, move |created| {
+        admin::create(&self.config, &self.fit.abilities, topics, shape, move |created| {
             // The task has ended: nobody needs the topics any more.
             _ = tell.blocking_send(Told::Created(created));
         });
@@ -70,21 +73,25 @@ impl Task {
         if std::mem::replace(&mut self.asking.probing, true) {
             return;
         }
-        let has_sent = self.queues.iter().any(|queue| queue.sent_before);
+        let generation = self.generation;
+        let of_topics = !self.fit.abilities.cluster_id || self.queues.iter().any(|queue| queue.sent_before);
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
-            let result = link.probe(has_sent, PROBE_TIME_OUT);
+            let result = link.probe(of_topics, PROBE_TIME_OUT);
             drop(link);
             // The task has ended: nobody wants to know.
-            _ = tell.blocking_send(Told::Probed(result));
+            _ = tell.blocking_send(Told::Probed(generation, result));
         });
     }
 
     pub(super) fn hear(&mut self, told: Told) {
         match told {
-            Told::Probed(result) => {
+            Told::Asked(question, answer) => self.hear_of_brokers(question, answer, Instant::now()),
+            Told::Probed(generation, result) => {
                 self.asking.probing = false;
                 match result {
+                    // What another producer was told says nothing about this one.
+                    _ if generation != self.generation => self.next_probe = Some(Instant::now()),
                     Ok(()) => self.set_up(),
                     Err(_) if self.board.link() != Link::Up => {
                         self.next_probe = Some(Instant::now() + PROBE_PAUSE);

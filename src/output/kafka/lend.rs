@@ -149,13 +149,13 @@ impl<C: ProducerContext + 'static> Wired<C> {
     }
 
     /// Asks a broker for the metadata of the topics in use, and waits for the answer. Connects where there is no connection,
-    /// and lets librdkafka forget that a topic did not exist. Where no message has been sent yet, which would make it
-    /// a question for all topics of the cluster, it asks for the cluster alone.
+    /// and lets librdkafka forget that a topic did not exist. Where no message has been sent yet that is a question for all
+    /// topics of the cluster; without `of_topics` it asks for the cluster's id alone.
     ///
     /// # Errors
     /// Why there was no answer.
-    pub(super) fn probe(&self, has_sent: bool, time_out: Duration) -> Result<(), RDKafkaErrorCode> {
-        if !has_sent {
+    pub(super) fn probe(&self, of_topics: bool, time_out: Duration) -> Result<(), RDKafkaErrorCode> {
+        if !of_topics {
             let id = self.producer.client().fetch_cluster_id(time_out);
             return id.map(|_| ()).ok_or(RDKafkaErrorCode::OperationTimedOut);
         }
@@ -203,12 +203,19 @@ pub(super) struct OldMock {
 impl OldMock {
     /// With these topics, of one partition each, and Metadata requests up to this version.
     pub(super) fn new(metadata_version: i16, topics: &[&CStr]) -> OldMock {
+        OldMock::with(&[(3, 0, metadata_version)], topics)
+    }
+
+    /// With these topics, and of requests, given by their number, these versions; -1 to -1 of one that it does not know.
+    pub(super) fn with(versions: &[(i16, i16, i16)], topics: &[&CStr]) -> OldMock {
         let client: BaseProducer = rdkafka::ClientConfig::new().create().expect("the defaults are good");
         // SAFETY: the cluster lives in the client, which is dropped after it; names are copied.
         unsafe {
             let cluster = rd::rd_kafka_mock_cluster_new(client.client().native_ptr(), 1);
             assert!(!cluster.is_null());
-            rd::rd_kafka_mock_set_apiversion(cluster, 3, 0, metadata_version);
+            for (request, lowest, highest) in versions {
+                rd::rd_kafka_mock_set_apiversion(cluster, *request, *lowest, *highest);
+            }
             for topic in topics {
                 rd::rd_kafka_mock_topic_create(cluster, topic.as_ptr(), 1, 1);
             }

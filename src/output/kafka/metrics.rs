@@ -22,6 +22,9 @@ pub struct Metrics {
     pub(super) topics_held: IntGauge,
     pub(super) last_ack: IntGauge,
     pub(super) producers: IntCounter,
+    pub(super) producers_ended: IntCounter,
+    pub(super) connection_failures: IntCounter,
+    pub(super) limit_pauses: IntCounter,
     pub(super) latency: Histogram,
     labels: Mutex<CappedLabels>,
 }
@@ -71,6 +74,15 @@ impl Metrics {
                 "producers_total",
                 "Producers made; more than one after errors that end a producer.",
             )?,
+            producers_ended: counter("producers_ended_total", "Producers that were given up or ended.")?,
+            connection_failures: counter(
+                "connection_failures_total",
+                "Failures to connect to a broker or to log in there, as the Kafka client tells them.",
+            )?,
+            limit_pauses: counter(
+                "limit_pauses_total",
+                "Times that nothing was sent for a while because of global-limit-amount-kbytes.",
+            )?,
             latency: Histogram::with_opts(latency)?,
             labels: Mutex::new(CappedLabels::new(TOPIC_LABELS_MAX)),
         };
@@ -87,7 +99,14 @@ impl Metrics {
         ] {
             registry.register(Box::new(gauge.clone()))?;
         }
-        for counter in [&metrics.messages, &metrics.bytes, &metrics.producers] {
+        for counter in [
+            &metrics.messages,
+            &metrics.bytes,
+            &metrics.producers,
+            &metrics.producers_ended,
+            &metrics.connection_failures,
+            &metrics.limit_pauses,
+        ] {
             registry.register(Box::new(counter.clone()))?;
         }
         registry.register(Box::new(metrics.records.clone()))?;

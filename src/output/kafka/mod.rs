@@ -10,12 +10,16 @@
 //! * One topic's trouble is its own. A topic that does not exist, may not be written or takes only small messages is held,
 //!   asked again, or served in smaller parts, while the others flow; it never has more than a quarter of what may be under
 //!   way, and what is stuck of it does not count against the others.
-//! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second.
+//! * Whatever version the brokers have, from 0.9 on, needs no setting: they are asked what they can do before a producer
+//!   is made ([`ask`]), and what they lack is switched off and said.
+//! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second; when the
+//!   brokers are others than before, a new producer takes over what the old one still held.
 //!
 //! # How it works
 //! One task ([`task`](self)) owns everything. Frames of the spool are put down under their Kafka topic, and stay in the
 //! spool, where they grow: only when a message is due (by count, bytes or age) are they taken, as a rule one that becomes
 //! a message where it lies, which librdkafka borrows until it reports back. `kafka-queue-max` bounds the bytes under way.
+//! The producer is made for the brokers that are there (`abilities`, `probe`, `fit`).
 //! librdkafka retries by itself what can be retried; what comes back all the same is sorted by the table in `errors`.
 //! What cannot be sent for a while goes back into the spool.
 //!
@@ -27,13 +31,17 @@
 //! * The process asked to end: all that waits is closed and sent at once; what is not acknowledged within the grace is
 //!   named and booked as lost.
 
+mod abilities;
 mod admin;
 mod asking;
 mod batch;
+mod brokers;
 mod errors;
+mod fit;
 mod lend;
 mod metrics;
 mod notes;
+mod probe;
 mod producer;
 mod queue;
 mod record_log;
@@ -47,7 +55,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use abilities::{Abilities, PINS};
+pub use brokers::{Brokers, List};
 pub use metrics::Metrics;
+pub use probe::{Found, NoAnswer, Patience, ask};
 pub use producer::check;
 pub use settings::{
     BatchLimits, Compression, Config, Key, MESSAGE_BYTES_MAX, Naming, NewTopic, Sasl, SaslMechanism,
@@ -76,18 +87,23 @@ pub struct Handle {
 }
 
 impl Kafka {
-    /// An output that reads from `reader`. `envelope` and `incarnation` are the process's.
+    /// An output that reads from `reader` and delivers to `brokers`. `envelope` and `incarnation` are the process's.
     #[must_use]
     pub fn new(
-        config: Config,
+        mut config: Config,
+        mut brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
         metrics: Metrics,
     ) -> Kafka {
+        config.brokers = brokers.now().map_or_else(Vec::new, |list| list.to_vec());
         let board = Arc::new(Board::new(config.brokers.clone(), config.queue_bytes.get()));
         let handle = Handle { board: board.clone() };
-        Kafka { task: task::Task::new(config, reader, envelope, incarnation, board, metrics), handle }
+        Kafka {
+            task: task::Task::new(config, brokers, reader, envelope, incarnation, board, metrics),
+            handle,
+        }
     }
 
     /// The same, with the agent's id from `id` once it is known there, where the configuration has none.

@@ -10,6 +10,7 @@ use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
 use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
+use super::abilities::{Abilities, FOR_OLD};
 use super::batch::Batch;
 use super::lend::Wired;
 use super::sending::STALLED_SHARE;
@@ -51,7 +52,7 @@ impl ClientContext for Context {
         // answer it tells in its log alone.
         if facility.contains("PROTOERR") || (level as i32) <= RDKafkaLogLevel::Critical as i32 {
             error!(facility, "librdkafka: {message}");
-        } else if facility.contains("CONFWARN") {
+        } else if facility.contains("CONFWARN") && !FOR_OLD.iter().any(|(name, _)| message.contains(name)) {
             warn!(facility, "librdkafka: {message}");
         } else {
             debug!(facility, "librdkafka: {message}");
@@ -82,29 +83,33 @@ impl ProducerContext<NoCustomPartitioner> for Context {
     }
 }
 
-/// A producer of these settings.
+/// A producer of these settings, for brokers that can do this.
 ///
 /// # Errors
 /// What librdkafka says of the settings.
-pub(super) fn connect(config: &Config, wake: Arc<Notify>) -> Result<Wired<Context>, KafkaError> {
-    let producer = BaseProducer::from_config_and_context(&client_config(config), Context::default())?;
+pub(super) fn connect(
+    config: &Config,
+    abilities: &Abilities,
+    wake: Arc<Notify>,
+) -> Result<Wired<Context>, KafkaError> {
+    let client = client_config(config, abilities);
+    let producer = BaseProducer::from_config_and_context(&client, Context::default())?;
     Ok(Wired::new(producer, wake))
 }
 
-/// The settings as librdkafka's properties. Those given by the operator come last and win.
-pub(super) fn client_config(config: &Config) -> ClientConfig {
+/// The settings as librdkafka's properties, for brokers that can do this. Those given by the operator come last and win.
+pub(super) fn client_config(config: &Config, abilities: &Abilities) -> ClientConfig {
     let mut client = ClientConfig::new();
     let mut set = |name: &str, value: &str| {
         client.set(name, value);
     };
     set("bootstrap.servers", &config.brokers.join(","));
     set("client.id", "metrics-collector");
-    set("compression.type", config.compression.name());
-    if config.require_all_acks {
-        set("acks", "all");
+    set("compression.type", abilities.compression(config.compression).name());
+    set("acks", if config.require_all_acks { "all" } else { "1" });
+    if config.require_all_acks && abilities.idempotence {
         set("enable.idempotence", "true");
     } else {
-        set("acks", "1");
         // Without idempotence a request that is sent again would come behind those that were under way with it.
         set("max.in.flight.requests.per.connection", "1");
     }
@@ -132,6 +137,9 @@ pub(super) fn client_config(config: &Config) -> ClientConfig {
     set("client.rack", "-");
     set("log.connection.close", "false");
     set_security(config, &mut set);
+    for (name, value) in abilities.protocol() {
+        set(name, value);
+    }
     if config.verbose {
         set("debug", "broker,topic,msg");
         client.set_log_level(RDKafkaLogLevel::Debug);
@@ -226,7 +234,7 @@ pub fn check(config: &Config) -> Vec<String> {
     });
     // Some settings are only looked at together, and files only when a client is made. Without a broker's address it
     // has nobody to connect to.
-    let mut trial = client_config(&rest);
+    let mut trial = client_config(&rest, &rest.broker_version.unwrap_or(Abilities::CURRENT));
     trial.remove("bootstrap.servers");
     let made: Result<BaseProducer<Trial>, _> = BaseProducer::from_config_and_context(&trial, Trial);
     if let Err(error) = made {
@@ -279,7 +287,7 @@ mod tests {
         let authority = |ca: Option<&str>, properties: &[(&str, &str)]| {
             let tls = Some(Tls { ca: ca.map(PathBuf::from), ..Tls::default() });
             let config = Config { security: Security { tls, sasl: None }, ..with(properties) };
-            client_config(&config).get("ssl.ca.location").map(str::to_owned)
+            client_config(&config, &Abilities::CURRENT).get("ssl.ca.location").map(str::to_owned)
         };
         assert_eq!(authority(None, &[]).as_deref(), Some("probe"));
         assert_eq!(authority(None, &[("ssl.keystore.location", "x")]).as_deref(), Some("probe"));
@@ -287,7 +295,33 @@ mod tests {
         assert_eq!(authority(None, &[("ssl.ca.location", "x.pem")]).as_deref(), Some("x.pem"));
         assert_eq!(authority(None, &[("ssl.ca.pem", "x")]), None);
         assert_eq!(authority(None, &[("ssl.ca.certificate.stores", "Root")]), None);
-        assert_eq!(client_config(&with(&[])).get("ssl.ca.location"), None);
+        assert_eq!(client_config(&with(&[]), &Abilities::CURRENT).get("ssl.ca.location"), None);
+    }
+
+    #[test]
+    fn the_producer_is_made_for_the_brokers() {
+        let names = [
+            "enable.idempotence",
+            "max.in.flight.requests.per.connection",
+            "compression.type",
+            "api.version.request",
+            "broker.version.fallback",
+        ];
+        let zstd = Config { compression: super::super::Compression::Zstd, ..with(&[]) };
+        for (pin, expected) in [
+            ("0.9", [None, Some("1"), Some("snappy"), Some("false"), Some("0.9.0.1")]),
+            ("0.10", [None, Some("1"), Some("snappy"), None, None]),
+            ("0.11", [Some("true"), None, Some("snappy"), None, None]),
+            ("2.1", [Some("true"), None, Some("zstd"), None, None]),
+        ] {
+            let client = client_config(&zstd, &Abilities::pinned(pin).unwrap());
+            assert_eq!(names.map(|name| client.get(name)), expected, "{pin}");
+            assert_eq!(client.get("acks"), Some("all"), "{pin}");
+            let config = Config { broker_version: Abilities::pinned(pin), ..zstd.clone() };
+            assert_eq!(check(&config), [""; 0], "{pin}");
+        }
+        let old = client_config(&with(&[("enable.idempotence", "true")]), &Abilities::old());
+        assert_eq!(old.get("enable.idempotence"), Some("true"), "the operator wins");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rdkafka::producer::{Producer, PurgeConfig};
 use tracing::{error, info, warn};
 
 use super::batch::{Batch, Size};
+use super::brokers::are_same;
 use super::errors::{Answer, Trouble, answer, trouble};
 use super::lend::Wired;
 use super::notes::NOTES_PAUSE;
@@ -23,6 +24,9 @@ use crate::spool::{AsideReason, LossReason, Outcome, Returned};
 const UNKNOWN_TOPIC_PAUSE: Duration = Duration::from_secs(5);
 const NOT_AUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a producer that gives way to another may take to have acknowledged what is under way.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// How long a purged producer may take to give everything back, at the end of the process.
 const PURGE_TIME: Duration = Duration::from_secs(2);
@@ -46,10 +50,14 @@ impl Task {
             self.count_in_flight();
             self.look_at_starved();
         }
+        if matches!(self.replacing, Replacing::Flushing(_)) && self.in_flight_messages == 0 {
+            self.purge();
+        }
         if self.replacing == Replacing::Returning && self.in_flight_messages == 0 {
-            self.replacing = Replacing::At(now + self.replace_pause);
-            self.replace_pause = (2 * self.replace_pause).min(REPLACE_PAUSE_MAX);
+            let pause = if self.failed { self.replace_pause } else { Duration::ZERO };
+            self.replacing = Replacing::At(now + pause);
             self.link = None;
+            self.metrics.producers_ended.inc();
             // Its end blocks.
             tokio::task::spawn_blocking(move || drop(link));
         }
@@ -199,12 +207,17 @@ impl Task {
 
     fn troubled(&mut self, code: Code, reason: &str) {
         self.note_error(code, reason);
-        match trouble(code) {
+        let trouble = trouble(code);
+        if !matches!(trouble, Trouble::Passing | Trouble::Fatal) {
+            self.metrics.connection_failures.inc();
+        }
+        match trouble {
             Trouble::Passing => {}
             Trouble::Broker => self.board.set_cause(reason, false),
             Trouble::Credentials | Trouble::Unreachable => {
                 self.board.set_cause(reason, code == Code::AllBrokersDown);
                 self.set_down();
+                self.brokers.lost();
                 if !self.asking.probing {
                     self.next_probe.get_or_insert(Instant::now() + RETRY_PAUSE);
                 }
@@ -218,7 +231,7 @@ impl Task {
         }
     }
 
-    fn set_down(&mut self) {
+    pub(super) fn set_down(&mut self) {
         self.board.set_link(Link::Down);
         self.metrics.up.set(0);
     }
@@ -231,17 +244,48 @@ impl Task {
         }
     }
 
-    /// Gives the producer up: what it holds comes back and goes out by a new one.
+    /// Gives the producer up because it is of no more use: what it holds comes back and goes out by a new one.
     fn replace(&mut self, reason: &str) {
-        let Some(link) = &self.link else { return };
         if let Some(suppressed) = self.log_budget.take("replace", Instant::now()) {
             error!(suppressed, "the Kafka producer failed for good; a new one sends what it held: {reason}");
         }
-        purge(link);
+        if self.failed {
+            self.replace_pause = (2 * self.replace_pause).min(REPLACE_PAUSE_MAX);
+        }
         self.failed = true;
         self.set_down();
+        self.purge();
+    }
+
+    /// Takes back what the producer holds.
+    pub(super) fn purge(&mut self) {
+        let Some(link) = &self.link else { return };
+        purge(link);
         self.replacing = Replacing::Returning;
         // Its deliveries wake us, and if there are none this does.
+        self.wake.notify_one();
+    }
+
+    /// Other brokers are known: the producer is given up for one that begins with them. Where it is reached, what is
+    /// under way has a moment to be acknowledged, so that nothing is sent twice.
+    pub(super) fn take_brokers(&mut self, now: Instant) {
+        let Some(list) = self.brokers.now() else { return };
+        if are_same(&list, &self.config.brokers) {
+            return;
+        }
+        info!(brokers = list.join(","), before = self.config.brokers.join(","), "taking other Kafka brokers");
+        self.config.brokers = list.to_vec();
+        self.board.set_brokers(self.config.brokers.clone());
+        if self.replacing != Replacing::No {
+            // The next producer begins with them, at once.
+            if let Replacing::At(_) | Replacing::Asking = self.replacing {
+                self.replacing = Replacing::At(now);
+            }
+            return;
+        }
+        let patience = if self.board.link() == Link::Up { FLUSH_TIME } else { Duration::ZERO };
+        self.replacing = Replacing::Flushing(now + patience);
+        self.board.set_link(Link::Connecting);
         self.wake.notify_one();
     }
 
@@ -287,6 +331,7 @@ impl Task {
             }
         }
         self.link = None;
+        self.metrics.producers_ended.inc();
         // Its end blocks for a moment.
         _ = tokio::task::spawn_blocking(move || drop(link)).await;
     }

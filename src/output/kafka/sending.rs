@@ -25,11 +25,12 @@ pub(super) const STALLED_SHARE: usize = 2;
 
 impl Task {
     /// Makes a producer.
-    pub(super) fn connect(&mut self, now: Instant) {
-        match connect(&self.config, self.wake.clone()) {
+    pub(super) fn make(&mut self, now: Instant) {
+        match connect(&self.config, &self.fit.abilities, self.wake.clone()) {
             Ok(link) => {
                 self.link = Some(link.into());
                 self.replacing = Replacing::No;
+                self.generation += 1;
                 self.metrics.producers.inc();
                 self.next_probe = Some(now);
                 for topic in 0..self.queues.len() {
@@ -50,7 +51,7 @@ impl Task {
             // All topics are looked at when there is a producer again.
             return;
         }
-        if !self.has_permit(topic) {
+        if self.is_over_limit(now) || !self.has_permit(topic) {
             let queue = &mut self.queues[topic];
             if !std::mem::replace(&mut queue.starved, true) {
                 self.starved.push(topic);
@@ -88,6 +89,28 @@ impl Task {
         self.look_soon(topic);
     }
 
+    /// Whether nothing may be sent for a while. The end of the process does not wait for it: what is not sent then is
+    /// lost.
+    fn is_over_limit(&mut self, now: Instant) -> bool {
+        let Some(until) = self.budget.as_ref().filter(|_| !self.draining).and_then(|b| b.wait_for(1, now))
+        else {
+            return false;
+        };
+        if self.paused_until.replace(until).is_none() {
+            self.metrics.limit_pauses.inc();
+            // It is we who wait, so that a full spool has to wait with us.
+            self.reader.expect_pause(until);
+            if let Some(suppressed) = self.log_budget.take("limit", now) {
+                let pause = until.saturating_duration_since(now);
+                info!(
+                    suppressed,
+                    "nothing is sent for {pause:.1?}: it would be over global-limit-amount-kbytes"
+                );
+            }
+        }
+        true
+    }
+
     fn has_permit(&self, topic: usize) -> bool {
         let queue = &self.queues[topic];
         let bytes = queue.next_bytes(&self.config.batch);
@@ -121,19 +144,23 @@ impl Task {
             Key::None => None,
         };
         let (first, count) = (batch.first.to_string(), batch.records.to_string());
-        let mut headers = vec![
-            Header { name: c"format", value: super::FORMAT.as_bytes() },
-            Header { name: c"incarnation", value: self.incarnation.as_bytes() },
-            Header { name: c"first", value: first.as_bytes() },
-            Header { name: c"records", value: count.as_bytes() },
-        ];
-        if let Some(agent) = agent_id {
-            headers.push(Header { name: c"agent", value: agent.as_bytes() });
+        let mut headers = Vec::new();
+        if self.fit.abilities.headers {
+            headers.extend([
+                Header { name: c"format", value: super::FORMAT.as_bytes() },
+                Header { name: c"incarnation", value: self.incarnation.as_bytes() },
+                Header { name: c"first", value: first.as_bytes() },
+                Header { name: c"records", value: count.as_bytes() },
+            ]);
+            headers.extend(agent_id.map(|agent| Header { name: c"agent", value: agent.as_bytes() }));
         }
         let link = self.link.as_ref().expect("looked at before");
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
             Ok(()) => {
                 queue.sent(records, bytes, now);
+                if let Some(budget) = &mut self.budget {
+                    budget.take(bytes as u64, now);
+                }
                 self.in_flight_messages += 1;
                 self.in_flight_bytes += bytes;
                 self.count_in_flight();

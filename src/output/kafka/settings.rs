@@ -4,16 +4,19 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::abilities::Abilities;
 use crate::output::message::{Envelope, ROOM_BEHIND};
-use crate::record::{Secret, TopicName};
+use crate::record::{Rate, Secret, TopicName};
 use crate::spool::Framing;
 
 /// Settings of the Kafka output.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Config {
-    /// Bootstrap brokers, `host:port` each (`kafka-brokers`). Never empty.
+    /// Bootstrap brokers, `host:port` each (`kafka-brokers`); where they are not fixed, the last that were found.
     pub brokers: Vec<String>,
+    /// What the brokers are, where the operator says it; none: they are asked (`kafka-broker-version`).
+    pub broker_version: Option<Abilities>,
     /// From record topics to Kafka topics.
     pub naming: Naming,
     /// When a message is closed.
@@ -28,6 +31,8 @@ pub struct Config {
     pub agent_id: Option<String>,
     /// Payload bytes given to librdkafka and not yet acknowledged (`kafka-queue-max`).
     pub queue_bytes: NonZeroUsize,
+    /// Bytes of messages, over all topics, that may be sent in a period (`global-limit-...`); none: all there are.
+    pub limit: Option<Rate>,
     /// Kafka topics at most; records of further ones are set aside (`kafka-topics-max`).
     pub topics_max: NonZeroUsize,
     /// Create missing topics through the admin API (`kafka-create-topics`).

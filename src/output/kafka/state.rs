@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
-use crate::control::{KafkaStatus, Part, TopicStatus};
+use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
 
 /// Topics that a status lists.
 const TOPICS_LISTED: usize = 50;
@@ -52,6 +52,11 @@ impl Board {
         Board(Mutex::new(Notes { status, ..Notes::default() }))
     }
 
+    /// Notes which brokers the output begins with.
+    pub(super) fn set_brokers(&self, brokers: Vec<String>) {
+        self.with(|notes| notes.status.brokers = brokers);
+    }
+
     pub(super) fn link(&self) -> Link {
         self.with(|notes| notes.link)
     }
@@ -76,6 +81,11 @@ impl Board {
                 notes.cause = Some(format!("{cause}{hint}"));
             }
         });
+    }
+
+    /// Notes what the brokers are.
+    pub(super) fn set_broker(&self, broker: BrokerStatus) {
+        self.with(|notes| notes.status.broker = Some(broker));
     }
 
     /// Notes what went wrong.
@@ -124,6 +134,9 @@ impl Board {
         let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
         let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
+            _ if status.brokers.is_empty() => {
+                (false, "no brokers are known yet; records wait in the spool".to_owned())
+            }
             Link::Up if self.with(|notes| notes.is_stuck) => (
                 false,
                 format!("{brokers} has acknowledged nothing for some seconds; records wait in the spool"),
@@ -137,7 +150,13 @@ impl Board {
                 let cause = self
                     .with(|notes| notes.cause.clone())
                     .map_or_else(String::new, |cause| format!(": {cause}"));
-                (false, format!("{waits} {brokers}{cause}; records wait in the spool, retrying"))
+                let pinned = match &status.broker {
+                    Some(BrokerStatus { version, known_by: "kafka-broker-version", .. }) => format!(
+                        "; kafka-broker-version says {version}: unless that is what the brokers are, set it to auto"
+                    ),
+                    _ => String::new(),
+                };
+                (false, format!("{waits} {brokers}{cause}{pinned}; records wait in the spool, retrying"))
             }
         };
         Part { name: "kafka", ready, detail }

@@ -15,6 +15,8 @@ use tracing::warn;
 
 use super::asking::{Asking, Told};
 use super::batch::Press;
+use super::brokers::Brokers;
+use super::fit::Fit;
 use super::lend::Wired;
 use super::metrics::Metrics;
 use super::notes::NOTES_PAUSE_QUIET;
@@ -23,7 +25,7 @@ use super::queue::{Due, Flow, HoldReason, Queue};
 use super::settings::{Config, Naming};
 use super::state::Board;
 use crate::output::message::Envelope;
-use crate::record::{RecordTopic, TopicName};
+use crate::record::{Budget, RecordTopic, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
 
@@ -43,7 +45,9 @@ const TOLD_MAX: usize = 64;
 
 /// The task's state.
 pub(super) struct Task {
+    /// `brokers` in it are those of the producer, or of the next one.
     pub(super) config: Config,
+    pub(super) brokers: Brokers,
     pub(super) reader: Reader,
     pub(super) board: Arc<Board>,
     pub(super) metrics: Metrics,
@@ -52,6 +56,7 @@ pub(super) struct Task {
     /// None while a producer is replaced.
     pub(super) link: Option<Arc<Wired<Context>>>,
     pub(super) replacing: Replacing,
+    pub(super) fit: Fit,
     pub(super) press: Press,
     pub(super) queues: Vec<Queue>,
     /// By id of the record topic.
@@ -63,6 +68,9 @@ pub(super) struct Task {
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     pub(super) in_flight_messages: usize,
     pub(super) in_flight_bytes: usize,
+    /// What `global-limit-...` leaves, and until when nothing is sent because of it.
+    pub(super) budget: Option<Budget>,
+    pub(super) paused_until: Option<Instant>,
     told: mpsc::Receiver<Told>,
     pub(super) tell: mpsc::Sender<Told>,
     /// What the helpers in the background do.
@@ -72,13 +80,15 @@ pub(super) struct Task {
     /// The last producer failed for good, and nothing has been acknowledged since. How long until the next one.
     pub(super) failed: bool,
     pub(super) replace_pause: Duration,
+    /// Which producer this is, counted from 1.
+    pub(super) generation: u64,
     /// Topics that are stalled: their bytes under way do not count against the others'.
     pub(super) stalled: usize,
     /// When messages close before they are full, because the spool is.
     pressed: bool,
     pub(super) next_notes: Option<Instant>,
     pub(super) next_shrink: Option<Instant>,
-    draining: bool,
+    pub(super) draining: bool,
     /// Where the grid of due times begins.
     epoch: Instant,
     pub(super) incarnation: String,
@@ -92,10 +102,14 @@ pub(super) struct Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replacing {
     No,
+    /// It gets nothing any more; what is not acknowledged by then is taken back.
+    Flushing(Instant),
     /// It has been purged, and gives everything back.
     Returning,
-    /// A new one is made then.
+    /// A new one is made then, or when brokers are known.
     At(Instant),
+    /// A new one is made when a broker has said what it can do.
+    Asking,
 }
 
 /// Where a record topic's records go.
@@ -108,6 +122,7 @@ pub(super) enum Route {
 impl Task {
     pub(super) fn new(
         config: Config,
+        brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
@@ -118,13 +133,17 @@ impl Task {
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let now = Instant::now();
         Task {
+            budget: config.limit.map(|rate| Budget::new(rate, now)),
+            paused_until: None,
             config,
+            brokers,
             reader,
             board,
             metrics,
             wake: Arc::new(Notify::new()),
             link: None,
             replacing: Replacing::At(now),
+            fit: Fit::default(),
             press,
             queues: Vec::new(),
             routes: HashMap::new(),
@@ -139,6 +158,7 @@ impl Task {
             next_probe: Some(now),
             failed: false,
             replace_pause: REPLACE_PAUSE,
+            generation: 0,
             stalled: 0,
             pressed: false,
             next_notes: None,
@@ -165,6 +185,7 @@ impl Task {
                 more = self.reader.changed(), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
                 Some(told) = self.told.recv() => self.hear(told),
+                () = self.brokers.changed() => self.take_brokers(Instant::now()),
                 () = sleep_until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
@@ -240,9 +261,11 @@ impl Task {
         if let Some(route) = self.routes.get(&source.id) {
             return *route;
         }
-        let route = match self.topic_for(source.name.as_ref()) {
+        let route = match self.topic_for(source.name.as_ref(), now) {
             Ok(topic) if self.queues.len() >= self.config.topics_max.get() => {
-                warn!(%topic, "records set aside: more Kafka topics than kafka-topics-max");
+                if let Some(suppressed) = self.log_budget.take("topic limit", now) {
+                    warn!(%topic, suppressed, "records set aside: more Kafka topics than kafka-topics-max");
+                }
                 Route::Aside(AsideReason::TopicLimit)
             }
             Ok(topic) => Route::To(self.add_queue(topic, source, now)),
@@ -252,17 +275,22 @@ impl Task {
         route
     }
 
-    fn topic_for(&self, topic: Option<&RecordTopic>) -> Result<TopicName, AsideReason> {
+    fn topic_for(&mut self, topic: Option<&RecordTopic>, now: Instant) -> Result<TopicName, AsideReason> {
         let prefix = match &self.config.naming {
             Naming::Single(name) => return Ok(name.clone()),
             Naming::Prefix(prefix) => prefix,
         };
         let Some(topic) = topic else {
+            // Once: all of them are one.
             warn!("records set aside: they have more topics than kafka-topics-max");
             return Err(AsideReason::TopicLimit);
         };
         TopicName::with_prefix(prefix, topic).map_err(|error| {
-            warn!(prefix, %topic, "records set aside: no Kafka topic can be called so: {error}");
+            // Each is another topic, and a sender can make up as many as it likes.
+            if let Some(suppressed) = self.log_budget.take("illegal topic", now) {
+                let what = "records set aside: no Kafka topic can be called so";
+                warn!(prefix, %topic, suppressed, "{what}: {error}");
+            }
             AsideReason::IllegalTopic
         })
     }
@@ -330,10 +358,14 @@ impl Task {
                 self.look_soon(topic);
             }
         }
-        if let Replacing::At(at) = self.replacing
-            && at <= now
-        {
-            self.connect(now);
+        match self.replacing {
+            Replacing::At(at) if at <= now && !self.config.brokers.is_empty() => self.connect(now),
+            Replacing::Flushing(until) if until <= now => self.purge(),
+            _ => {}
+        }
+        if self.paused_until.is_some_and(|at| at <= now) {
+            self.paused_until = None;
+            self.look_at_starved();
         }
         if self.next_probe.is_some_and(|at| at <= now) {
             self.probe();
@@ -351,11 +383,12 @@ impl Task {
     fn next_timer(&self) -> Option<Instant> {
         let topics = self.timers.peek().map(|Reverse((at, _))| *at);
         let replace = match self.replacing {
-            Replacing::At(at) => Some(at),
-            Replacing::No | Replacing::Returning => None,
+            Replacing::At(at) => Some(at).filter(|_| !self.config.brokers.is_empty()),
+            Replacing::Flushing(until) => Some(until),
+            Replacing::No | Replacing::Returning | Replacing::Asking => None,
         };
-        let timers = [topics, replace, self.next_probe, self.next_notes, self.next_shrink];
-        timers.into_iter().flatten().min()
+        let others = [self.next_probe, self.next_notes, self.next_shrink, self.paused_until];
+        others.into_iter().chain([topics, replace]).flatten().min()
     }
 }
 

@@ -42,9 +42,10 @@ struct Read {
 /// Key, headers and size of a message.
 type Received = (Option<Vec<u8>>, BTreeMap<String, String>, usize);
 
-fn config(brokers: String) -> Config {
+fn config(brokers: &str) -> Config {
     Config {
-        brokers: vec![brokers],
+        brokers: brokers.split(',').map(str::to_owned).collect(),
+        broker_version: None,
         naming: Naming::Prefix("metrics-".into()),
         batch: BatchLimits {
             records: NonZeroU32::new(10).unwrap(),
@@ -56,6 +57,7 @@ fn config(brokers: String) -> Config {
         key: Key::Agent,
         agent_id: Some("agent-1".into()),
         queue_bytes: NonZeroUsize::new(1 << 20).unwrap(),
+        limit: None,
         topics_max: NonZeroUsize::new(3).unwrap(),
         create_topics: None,
         security: Security::default(),
@@ -73,7 +75,7 @@ fn cluster_and_config(
     for topic in ["metrics-a", "metrics-b"] {
         cluster.create_topic(topic, 1, 1).unwrap();
     }
-    let mut config = config(cluster.bootstrap_servers());
+    let mut config = config(&cluster.bootstrap_servers());
     change(&mut config);
     (cluster, config)
 }
@@ -85,6 +87,16 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
+    let brokers = Brokers::fixed(&config.brokers);
+    rig_of(cluster, config, brokers, framing)
+}
+
+fn rig_of(
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    config: Config,
+    brokers: Brokers,
+    framing: Framing,
+) -> Rig {
     let topics_max = if matches!(config.naming, Naming::Single(_)) { 0 } else { 100 };
     let spool = Spool::in_memory(
         spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max },
@@ -93,7 +105,8 @@ fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Confi
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let producers = metrics.producers.clone();
     let envelope = Envelope::new([7; 16]);
-    let kafka = Kafka::new(config, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
+    let kafka =
+        Kafka::new(config, brokers, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
     let (deadline, over) = watch::channel(false);
     let handle = kafka.handle();
     let task = tokio::spawn(kafka.run(over));
@@ -222,6 +235,22 @@ async fn records_arrive_in_order_with_key_and_headers() {
     assert_eq!(expected_first, 26);
     let (books, undelivered) = rig.close().await;
     assert_eq!((books.delivered, undelivered), (26, vec![]));
+}
+
+#[tokio::test]
+async fn what_is_over_the_limit_waits_for_its_time() {
+    let mut rig = rig(|config| {
+        let bytes = std::num::NonZeroU64::new(4000).unwrap();
+        config.limit = Some(crate::record::Rate { bytes, period: Duration::from_secs(1) });
+    });
+    let begun = Instant::now();
+    for _ in 0..6 {
+        rig.accept_sized("a", 10, 300);
+    }
+    rig.delivered(60).await;
+    // Six messages of about 4 kB: the first is in the budget, each of the others waits for the one before.
+    assert!(begun.elapsed() > Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(rig.read("metrics-a").values, (0..60).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -414,6 +443,47 @@ async fn a_producer_that_fails_for_good_is_told_until_something_is_acknowledged(
 }
 
 #[tokio::test]
+async fn it_waits_for_brokers_to_be_found_and_moves_with_them() {
+    let (first, config) = cluster_and_config(|_| {});
+    let (found, known) = watch::channel(None);
+    let lost = Arc::new(tokio::sync::Notify::new());
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let brokers = Brokers::found(known, lost.clone());
+    let mut rig = rig_of(first, config, brokers, framing);
+    let list_of =
+        |cluster: &MockCluster<'_, DefaultProducerContext>| Some(Arc::from([cluster.bootstrap_servers()]));
+    rig.accept("a", 20);
+    rig.until("it says that it knows none", |rig| rig.handle.part().detail.contains("no brokers are known"))
+        .await;
+    found.send(list_of(&rig.cluster)).unwrap();
+    rig.delivered(20).await;
+
+    // While the old ones answer nothing is sent twice.
+    let (second, _) = cluster_and_config(|_| {});
+    rig.accept("a", 20);
+    found.send(list_of(&second)).unwrap();
+    rig.accept("a", 20);
+    rig.delivered(60).await;
+    let read = |cluster: &MockCluster<'_, DefaultProducerContext>| {
+        read(&cluster.bootstrap_servers(), "metrics-a").values
+    };
+    let (before, after) = (read(&rig.cluster), read(&second));
+    assert_eq!([&before[..], &after[..]].concat(), (0..60).collect::<Vec<_>>());
+    assert!(before.len() >= 20 && !after.is_empty());
+    assert_eq!(rig.handle.status().brokers, [second.bootstrap_servers()]);
+
+    // When they are gone that is told, and what they did not acknowledge goes to the next ones.
+    second.broker_down(1).unwrap();
+    rig.accept("a", 20);
+    lost.notified().await;
+    let (third, _) = cluster_and_config(|_| {});
+    found.send(list_of(&third)).unwrap();
+    rig.delivered(80).await;
+    assert_eq!(read(&third), (60..80).collect::<Vec<_>>());
+    assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
+}
+
+#[tokio::test]
 async fn stuck_topics_leave_room_for_others() {
     let mut rig = rig(|config| {
         config.topics_max = NonZeroUsize::new(10).unwrap();
@@ -461,7 +531,7 @@ async fn records_of_a_held_topic_make_room_in_a_full_spool() {
         rig.accept_sized("b", 40, 25_000);
     }
     rig.until("what waits too long for b has to go", |rig| {
-        rig.spool.has_room() && rig.books().lost.contains_key(&LossReason::SpoolFull)
+        rig.spool.has_room(spool::Weight::Light) && rig.books().lost.contains_key(&LossReason::SpoolFull)
     })
     .await;
     let lost = rig.books().lost[&LossReason::SpoolFull];
@@ -477,7 +547,7 @@ async fn one_broker_of_several_that_is_gone_is_no_outage_for_the_others() {
         cluster.create_topic(topic, 1, 1).unwrap();
         cluster.partition_leader(topic, 0, Some(leader)).unwrap();
     }
-    let config = config(cluster.bootstrap_servers());
+    let config = config(&cluster.bootstrap_servers());
     let framing = config.framing(&Envelope::new([7; 16]));
     let mut rig = rig_with(cluster, config, framing);
     rig.accept("a", 5);
@@ -548,6 +618,8 @@ async fn closing_sends_what_waits_without_waiting_for_its_age() {
 #[tokio::test]
 async fn the_end_of_the_grace_names_what_was_not_delivered() {
     let mut rig = rig(|_| {});
+    rig.accept("a", 1);
+    rig.delivered(1).await;
     rig.cluster.broker_down(1).unwrap();
     rig.accept("a", 30);
     rig.until("it is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
@@ -564,7 +636,7 @@ async fn many_short_topics_of_old_brokers_are_delivered_to() {
         [c"a", c"b", c"c", c"d", c"e", c"f", c"g", c"h", c"i", c"j", c"k", c"l"];
     for version in [1, 2, 4, 5, 7, 9] {
         let old = lend::OldMock::new(version, &NAMES);
-        let mut config = config(old.brokers());
+        let mut config = config(&old.brokers());
         config.naming = Naming::Prefix(String::new());
         config.topics_max = NonZeroUsize::new(100).unwrap();
         let framing = config.framing(&Envelope::new([7; 16]));
@@ -577,10 +649,61 @@ async fn many_short_topics_of_old_brokers_are_delivered_to() {
     }
 }
 
+/// A mock of brokers that have neither idempotence nor zstd. Messages without headers it cannot store; that is left to
+/// the real brokers.
+fn poor_mock() -> lend::OldMock {
+    lend::OldMock::with(&[(0, 0, 6), (22, -1, -1)], &[c"metrics-a"])
+}
+
+#[tokio::test]
+async fn what_brokers_lack_is_switched_off_and_told() {
+    let old = poor_mock();
+    let mut config = config(&old.brokers());
+    config.compression = Compression::Zstd;
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
+    rig.accept("a", 25);
+    rig.delivered(25).await;
+    assert_eq!(read(&old.brokers(), "metrics-a").values, (0..25).collect::<Vec<_>>());
+    let broker = rig.handle.status().broker.unwrap();
+    assert_eq!((broker.version, broker.known_by), ("2.0", "broker"));
+    assert_eq!(broker.off, ["idempotence", "zstd"]);
+}
+
+#[tokio::test]
+async fn a_version_that_brokers_are_not_is_named_where_nothing_goes() {
+    let old = poor_mock();
+    let mut config = config(&old.brokers());
+    config.broker_version = Abilities::pinned("0.11");
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
+    rig.accept("a", 5);
+    rig.until("the cause and the key are named", |rig| {
+        let detail = rig.handle.part().detail;
+        detail.contains("Idempotent producer not supported")
+            && detail.contains("kafka-broker-version says 0.11")
+    })
+    .await;
+    assert_eq!(rig.books().waiting, 5);
+    assert_eq!(rig.handle.status().broker.unwrap().known_by, "kafka-broker-version");
+}
+
+#[tokio::test]
+async fn brokers_that_do_not_answer_yet_are_named() {
+    let mut rig = rig(|config| config.brokers = vec!["127.0.0.1:1".into()]);
+    rig.accept("a", 5);
+    rig.until("it says whom it asks", |rig| {
+        let detail = rig.handle.part().detail;
+        detail.contains("127.0.0.1:1: Connection refused") && detail.contains("records wait in the spool")
+    })
+    .await;
+    assert_eq!((rig.books().waiting, rig.producers.get()), (5, 0));
+}
+
 #[test]
 fn settings_are_held_against_librdkafka() {
     let faults = |name: &str, value: &str| {
-        let mut config = config("127.0.0.1:1".into());
+        let mut config = config("127.0.0.1:1");
         config.properties = vec![(name.into(), value.into())];
         check(&config)
     };

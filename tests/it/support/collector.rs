@@ -125,6 +125,30 @@ impl Collector {
         Ledger(self.get("/v1/ledger").json())
     }
 
+    /// The value of a series of `/metrics`, given with its labels.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let page = self.get("/metrics").body;
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no series {series:?} in {page}"));
+        value.parse().unwrap_or_else(|e| panic!("{series} {value:?}: {e}"))
+    }
+
+    /// Waits until a series of `/metrics` has this value.
+    pub(crate) fn wait_metric(&self, series: &str, expected: u64) {
+        eventually(&format!("{series} is {expected}"), || {
+            let value = self.metric(series);
+            once(value == expected, || format!("{value}"))
+        });
+    }
+
+    /// Waits until the input is held by a full spool, or is not.
+    pub(crate) fn wait_held(&self, expected: bool) {
+        eventually(&format!("held is {expected}"), || {
+            let status = self.status();
+            once(status["input"]["held"] == expected, || format!("{status}"))
+        });
+    }
+
     /// The sentence of `/-/ready` on one part, once that is not ready.
     pub(crate) fn why_not_ready(&self, part: &str) -> String {
         eventually(&format!("{part} is not ready"), || {

@@ -41,10 +41,23 @@ impl Message {
 
 /// Everything in `topic` once that is `records` records or more, in the order of each partition.
 pub(crate) fn read(brokers: &str, topic: &str, records: usize) -> Vec<Message> {
-    let consumer = consumer(brokers);
+    read_by(&consumer(brokers), topic, records)
+}
+
+/// Like [`read`], from brokers of this release of Kafka.
+pub(crate) fn read_of(version: &str, brokers: &str, topic: &str, records: usize) -> Vec<Message> {
+    let mut config = config(brokers);
+    if version.starts_with("0.9.") {
+        // It does not say what it can do.
+        config.set("api.version.request", "false").set("broker.version.fallback", version);
+    }
+    read_by(&config.create().expect("these settings make a consumer"), topic, records)
+}
+
+fn read_by(consumer: &BaseConsumer, topic: &str, records: usize) -> Vec<Message> {
     let mut messages = Vec::new();
     eventually(&format!("{records} records in Kafka topic {topic}"), || {
-        read_to_end(&consumer, topic, &mut messages)?;
+        read_to_end(consumer, topic, &mut messages)?;
         let found: usize = messages.iter().map(|m| m.records().len()).sum();
         once(found >= records, || format!("{found} records in {} messages", messages.len()))
     });
@@ -73,14 +86,18 @@ pub(crate) fn partitions(brokers: &str, topic: &str) -> usize {
 }
 
 fn consumer(brokers: &str) -> BaseConsumer {
-    ClientConfig::new()
+    config(brokers).create().expect("these settings make a consumer")
+}
+
+fn config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", brokers)
         // Asked for even where no group is joined.
         .set("group.id", "tests")
         .set("enable.auto.commit", "false")
-        .set("reconnect.backoff.max.ms", "500")
-        .create()
-        .expect("these settings make a consumer")
+        .set("reconnect.backoff.max.ms", "500");
+    config
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

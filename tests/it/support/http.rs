@@ -27,6 +27,11 @@ pub(crate) fn get(server: SocketAddr, path: &str) -> Answer {
     request(server, "GET", path, &[])
 }
 
+/// `GET path`, or why there is no answer.
+pub(crate) fn try_get(server: SocketAddr, path: &str) -> Result<Answer, String> {
+    exchange(server, &format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n\r\n"))
+}
+
 /// Any request without a body. `Host` names the server unless `headers` has another one.
 pub(crate) fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");

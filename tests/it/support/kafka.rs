@@ -148,11 +148,18 @@ pub(crate) struct OwnBroker {
 impl OwnBroker {
     /// A place for a broker: its address is fixed, but nothing runs yet.
     pub(crate) fn prepared() -> OwnBroker {
+        OwnBroker::prepared_of(None)
+    }
+
+    /// The same for another release of Kafka than that of the tests.
+    pub(crate) fn prepared_of(version: Option<&str>) -> OwnBroker {
         static TURN: Mutex<()> = Mutex::new(());
         // Another test's failure is no reason to fail this one.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let said = kafka_up(Some(dir.path()), &["--prepare"]).output().expect("ci/kafka-up runs");
+        let mut options = vec!["--prepare"];
+        options.extend(version.iter().flat_map(|version| ["--version", *version]));
+        let said = kafka_up(Some(dir.path()), &options).output().expect("ci/kafka-up runs");
         let line = Bootstrap::parse(&String::from_utf8_lossy(&said.stdout));
         let bootstrap = line.unwrap_or_else(|| panic!("ci/kafka-up --prepare: {said:#?}")).plain;
         OwnBroker { running: None, bootstrap, dir, _turn: turn }
@@ -168,6 +175,11 @@ impl OwnBroker {
     /// `host:port`, also while it does not run.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// The folder of one partition, such as `topic-0`.
+    pub(crate) fn data(&self, partition: &str) -> PathBuf {
+        self.dir.path().join("data").join(partition)
     }
 
     /// Starts it, for the first time or again.

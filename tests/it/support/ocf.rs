@@ -32,7 +32,7 @@ pub(crate) fn long(n: i64) -> Vec<u8> {
 }
 
 /// A length or a count.
-fn size(n: usize) -> Vec<u8> {
+pub(crate) fn size(n: usize) -> Vec<u8> {
     long(i64::try_from(n).expect("sizes in tests are small"))
 }
 

@@ -4,9 +4,21 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::eventually;
+
 /// One connection to the collector's input.
 pub(crate) struct Sender {
     socket: TcpStream,
+    ending: Option<Ending>,
+}
+
+/// How the collector ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// In order, by FIN: the next write goes nowhere, without an error.
+    EndOfStream,
+    /// By RST: the next write fails.
+    Reset,
 }
 
 impl Sender {
@@ -15,7 +27,7 @@ impl Sender {
         let socket =
             TcpStream::connect(input).unwrap_or_else(|e| panic!("connect to the input {input}: {e}"));
         socket.set_nodelay(true).expect("a TCP socket knows TCP_NODELAY");
-        Sender { socket }
+        Sender { socket, ending: None }
     }
 
     /// Writes all of `bytes`; the collector must take them.
@@ -25,7 +37,12 @@ impl Sender {
 
     /// Writes all of `bytes`, to a collector that may be going away.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.socket.write_all(bytes)
+        let result = self.socket.write_all(bytes);
+        // The system tells of a reset but once.
+        if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::ConnectionReset) {
+            self.ending = Some(Ending::Reset);
+        }
+        result
     }
 
     /// Writes `bytes` in pieces; `next_piece` says how long each is.
@@ -50,11 +67,26 @@ impl Sender {
 
     /// Whether the collector has ended this connection.
     pub(crate) fn is_closed(&mut self) -> bool {
-        self.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("set a read time-out");
-        match self.socket.read(&mut [0]) {
-            Ok(0) => true,
-            Ok(_) => panic!("the input answered, which it never does"),
-            Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        self.ending().is_some()
+    }
+
+    /// How the collector has ended this connection, if it has.
+    pub(crate) fn ending(&mut self) -> Option<Ending> {
+        if self.ending.is_none() {
+            self.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("set a read time-out");
+            self.ending = match self.socket.read(&mut [0]) {
+                Ok(0) => Some(Ending::EndOfStream),
+                Ok(_) => panic!("the input answered, which it never does"),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => None,
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => Some(Ending::Reset),
+                Err(e) => panic!("read from the input: {e}"),
+            };
         }
+        self.ending
+    }
+
+    /// Waits until the collector ends this connection.
+    pub(crate) fn wait_ending(&mut self) -> Ending {
+        eventually("the connection is ended", || self.ending().ok_or_else(|| "it is open".to_owned()))
     }
 }

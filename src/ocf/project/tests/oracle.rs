@@ -419,12 +419,6 @@ fn values(value: Value) -> Value {
     }
 }
 
-fn count(list: &Value, field: usize) -> u32 {
-    let Value::Record(fields) = list else { panic!("{list:?}") };
-    let Value::Array(items) = &fields[field].1 else { panic!("{fields:?}") };
-    items.len() as u32
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -455,8 +449,7 @@ proptest! {
             match resolved(&writer, &text, record) {
                 None => prop_assert_eq!(projected.outcome, Err(RecordFault::Unresolvable)),
                 Some(expected) => {
-                    let counts = Counts { tags: count(&expected, 1), datapoints: count(&expected, 2) };
-                    prop_assert_eq!(projected.outcome, Ok(counts));
+                    prop_assert_eq!(projected.outcome, Ok(()));
                     let mut rest = &out[..];
                     let got = GenericDatumReader::builder(&ours).build().unwrap().read_value(&mut rest).unwrap();
                     prop_assert!(rest.is_empty());

@@ -1,0 +1,317 @@
+//! Which token a request carries, if any. Where a token may go is decided here and nowhere else.
+//!
+//! * The account's token goes with TLS, which proves the host's name, to the host of the account's `login_endpoint`,
+//!   to the masters, to the agent, to names of the cluster, and to the hosts that the operator names.
+//! * In clear text it goes to the agent, which is this machine; to the host of a `login_endpoint` that is itself in
+//!   clear text, since it came from there in the clear; and to hosts that the operator names so.
+//! * The agent is a host and a port. Tasks have other ports of the same host, and are not the agent.
+//! * `auth-credential` goes to the agent alone, and there before the account's token.
+//! * A request with a login in its address has one already.
+//!
+//! Redirects are not followed at all, and no proxy is used, so that the host of the address is where the request goes.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use reqwest::{Certificate, Url};
+
+use super::client::{Client, Limits, NoTls, with_causes};
+use super::login::{Failed, Login};
+use super::settings::{Config, TokenHost, host_of, is_under};
+use super::tokens;
+use crate::record::Secret;
+
+/// Names under which the masters are known in every cluster.
+const MASTERS: [&str; 2] = ["leader.mesos", "master.mesos"];
+
+/// What names of the cluster end with.
+const CLUSTER_DOMAINS: [&str; 2] = ["mesos", "thisdcos.directory"];
+
+/// A login's answer is a token and little else.
+const LOGIN_BYTES_MAX: usize = 256 << 10;
+
+/// Whom to trust and how to log in. Cheap to clone; all clones share one login.
+#[derive(Clone)]
+pub struct Authority(Arc<Inner>);
+
+struct Inner {
+    certificates: Vec<Certificate>,
+    login: Option<Login>,
+    agent_token: Option<Secret>,
+    hosts: Vec<TokenHost>,
+    /// Host and port of the Mesos agent, once they are known.
+    agent: Mutex<Option<(String, u16)>>,
+}
+
+/// How the log-in goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginStatus {
+    /// There is a token, or nobody has asked for one yet.
+    pub ready: bool,
+    /// In one line.
+    pub detail: String,
+}
+
+/// What a request goes out with.
+#[derive(Clone, Debug)]
+pub(super) enum Grant {
+    /// There are no tokens.
+    Nothing,
+    /// There are, but not for this address.
+    Withheld,
+    /// The agent's own.
+    Fixed(Secret),
+    /// The account's.
+    Login(tokens::Token),
+    /// The account's should go there, but there is none.
+    Failed(Arc<Failed>),
+}
+
+/// Which token may go to an address.
+enum Right<'a> {
+    Nothing,
+    Withheld,
+    Fixed(&'a Secret),
+    Login(&'a Login),
+}
+
+impl Authority {
+    /// Takes the settings; nothing is asked for yet.
+    ///
+    /// # Errors
+    /// [`NoTls`] where OpenSSL cannot be set up.
+    pub fn new(config: &Config) -> Result<Authority, NoTls> {
+        let certificates = config.authorities.0.clone();
+        let limits = Limits { body_bytes: LOGIN_BYTES_MAX, ..Limits::default() };
+        let login = match &config.account {
+            Some((source, account)) => {
+                let http = Client::build(limits, &certificates, None)?;
+                Some(Login::new(http, source.clone(), account.clone()))
+            }
+            None => None,
+        };
+        Ok(Authority(Arc::new(Inner {
+            certificates,
+            login,
+            agent_token: config.agent_token.clone(),
+            hosts: config.hosts.clone(),
+            agent: Mutex::default(),
+        })))
+    }
+
+    /// Says where the Mesos agent of this machine is. Its token goes there in clear text too.
+    pub fn name_agent(&self, host: &str, port: u16) {
+        // In the spelling that an address has, as for IPv6 in brackets.
+        let bracketed =
+            if host.contains(':') && !host.starts_with('[') { &format!("[{host}]") } else { host };
+        let url = Url::parse(&format!("http://{bracketed}/")).ok();
+        let agent = url.as_ref().and_then(host_of).map(|host| (host, port));
+        *self.0.agent() = agent;
+    }
+
+    /// How the log-in goes; none where there is no account.
+    #[must_use]
+    pub fn status(&self) -> Option<LoginStatus> {
+        let login = self.0.login.as_ref()?;
+        let account = login.account();
+        let uid = account.uid();
+        Some(match login.state() {
+            (true, _) => LoginStatus { ready: true, detail: format!("logged in as {uid:?}") },
+            (false, None) => {
+                LoginStatus { ready: true, detail: format!("nobody has asked for a token of {uid:?}") }
+            }
+            (false, Some(failed)) => {
+                let detail = format!("no token of {uid:?}, tried again: {}", with_causes(&*failed));
+                LoginStatus { ready: false, detail }
+            }
+        })
+    }
+
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.0.certificates
+    }
+
+    /// What to ask `url` with. Waits for a login, if one is needed.
+    pub(super) async fn grant(&self, url: &Url) -> Grant {
+        match self.right(url) {
+            Right::Nothing => Grant::Nothing,
+            Right::Withheld => Grant::Withheld,
+            Right::Fixed(token) => Grant::Fixed(token.clone()),
+            Right::Login(login) => match login.token().await {
+                Ok(token) => Grant::Login(token),
+                Err(failed) => Grant::Failed(failed),
+            },
+        }
+    }
+
+    /// Something else to ask `url` with, since `refused` was not accepted there.
+    pub(super) async fn replace(&self, url: &Url, refused: &Grant) -> Option<Grant> {
+        let (Right::Login(login), Grant::Login(token)) = (self.right(url), refused) else { return None };
+        if !login.refused(token) {
+            return None;
+        }
+        login.token().await.ok().filter(|new| new != token).map(Grant::Login)
+    }
+
+    fn right(&self, url: &Url) -> Right<'_> {
+        let inner = &*self.0;
+        if inner.login.is_none() && inner.agent_token.is_none() {
+            return Right::Nothing;
+        }
+        let Some(host) = host_of(url).filter(|_| url.username().is_empty() && url.password().is_none())
+        else {
+            return Right::Withheld;
+        };
+        let is_agent = inner.is_agent(&host, url.port_or_known_default());
+        match (&inner.agent_token, &inner.login) {
+            (Some(token), _) if is_agent => Right::Fixed(token),
+            (_, Some(login)) if is_agent || inner.may_have(login, &host, url.scheme() == "https") => {
+                Right::Login(login)
+            }
+            _ => Right::Withheld,
+        }
+    }
+}
+
+impl Inner {
+    fn agent(&self) -> MutexGuard<'_, Option<(String, u16)>> {
+        self.agent.lock().expect("no code panics under this lock")
+    }
+
+    fn is_agent(&self, host: &str, port: Option<u16>) -> bool {
+        self.agent().as_ref().is_some_and(|(known, known_port)| known == host && Some(*known_port) == port)
+    }
+
+    fn may_have(&self, login: &Login, host: &str, is_tls: bool) -> bool {
+        let account = login.account();
+        let is_login_host = host_of(account.endpoint()).is_some_and(|known| known == host);
+        let of_cluster =
+            MASTERS.contains(&host) || CLUSTER_DOMAINS.iter().any(|domain| is_under(host, domain));
+        is_login_host && (is_tls || account.is_plain())
+            || of_cluster && is_tls
+            || self.hosts.iter().any(|known| known.fits(host, is_tls))
+    }
+}
+
+impl Grant {
+    /// The token, if there is one.
+    pub(super) fn token(&self) -> Option<&Secret> {
+        match self {
+            Grant::Fixed(token) => Some(token),
+            Grant::Login(token) => Some(&token.text),
+            Grant::Nothing | Grant::Withheld | Grant::Failed(_) => None,
+        }
+    }
+
+    /// What to say when the answer was that a login is needed.
+    pub(super) fn note(&self) -> String {
+        match self {
+            Grant::Nothing => String::new(),
+            Grant::Withheld => "; the token is not for this address, see dcos-auth-hosts".to_owned(),
+            Grant::Fixed(_) => "; the token of auth-credential was refused".to_owned(),
+            Grant::Login(_) => "; the service account's token was refused".to_owned(),
+            Grant::Failed(failed) => format!("; there is no token: {}", with_causes(&**failed)),
+        }
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcos::account::Source;
+    use crate::dcos::testing::secret;
+
+    fn authority(endpoint: &str, hosts: &[&str], agent_token: Option<&str>) -> Authority {
+        let source = Source::of(&secret(endpoint));
+        let account = source.read().unwrap();
+        let authority = Authority::new(&Config {
+            account: Some((source, account)),
+            agent_token: agent_token.map(|token| Secret::new(token.to_owned())),
+            hosts: hosts.iter().map(|host| TokenHost::parse(host).unwrap()).collect(),
+            ..Config::default()
+        });
+        let authority = authority.unwrap();
+        authority.name_agent("10.0.0.5", 5051);
+        authority
+    }
+
+    fn check(authority: &Authority, allowed: &[&str], withheld: &[&str]) {
+        for (urls, expected) in [(allowed, true), (withheld, false)] {
+            for url in urls {
+                let right = authority.right(&Url::parse(url).unwrap());
+                assert_eq!(matches!(right, Right::Login(_)), expected, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_token_goes_to_the_cluster_over_tls_and_to_nobody_else() {
+        check(
+            &authority("https://iam.example.com/acs/api/v1/auth/login", &[], None),
+            &[
+                "https://iam.example.com/x",
+                "https://IAM.example.com.:8443/x",
+                "https://leader.mesos:5050/state",
+                "https://master.mesos/service/kafka",
+                "https://api.kafka.marathon.l4lb.thisdcos.directory/v1/connection",
+                "https://kafka.marathon.mesos/",
+                "https://10.0.0.5:5051/state",
+                "http://10.0.0.5:5051/state",
+            ],
+            &[
+                "http://iam.example.com/x",
+                "http://leader.mesos/x",
+                "http://master.mesos:5050/x",
+                "http://kafka.marathon.mesos/",
+                "http://10.0.0.5:31000/v1/connection",
+                "https://10.0.0.5:31000/v1/connection",
+                "http://10.0.0.6:5051/state",
+                "https://example.com/",
+                "https://leader.mesos.example.com/",
+                "https://leader.mesos@example.com/",
+                "https://example.com/leader.mesos",
+                "https://evilmesos/",
+                "https://thisdcos.directory.example.com/",
+                "https://me:pass@leader.mesos/",
+                "https://me@leader.mesos/",
+            ],
+        );
+    }
+
+    #[test]
+    fn clear_text_goes_where_the_login_was_in_clear_text_or_the_operator_says() {
+        check(
+            &authority(
+                "http://master.mesos/acs/api/v1/auth/login",
+                &["http://*.marathon.mesos", "proxy"],
+                None,
+            ),
+            &["http://master.mesos:8080/x", "http://kafka.marathon.mesos/", "https://proxy/"],
+            &["http://leader.mesos/x", "http://kafka.mesos/", "http://proxy/", "http://marathon.mesos/"],
+        );
+    }
+
+    #[test]
+    fn the_agents_own_token_goes_to_the_agent_alone() {
+        let authority = authority("https://master.mesos/login", &[], Some("fixed"));
+        let right = |url: &str| match authority.right(&Url::parse(url).unwrap()) {
+            Right::Fixed(token) => token.expose().to_owned(),
+            Right::Login(_) => "login".to_owned(),
+            Right::Withheld => "withheld".to_owned(),
+            Right::Nothing => "nothing".to_owned(),
+        };
+        assert_eq!(right("http://10.0.0.5:5051/state"), "fixed");
+        assert_eq!(right("http://10.0.0.5:5052/state"), "withheld");
+        assert_eq!(right("https://master.mesos/"), "login");
+        authority.name_agent("fd00::1", 5051);
+        assert_eq!(right("http://[fd00::1]:5051/state"), "fixed");
+        assert_eq!(right("http://10.0.0.5:5051/state"), "withheld");
+        assert!(!format!("{authority:?}").contains("fixed"));
+    }
+}

@@ -1,0 +1,196 @@
+//! The last good answer, in `brokers.json` of the data directory.
+//!
+//! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says for which
+//! settings it is true: a list of another framework, or with the other security, is not used.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Config;
+use crate::record::parse_broker;
+
+const FILE: &str = "brokers.json";
+
+/// Far more than a list has.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What stands in the file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    framework: String,
+    tls: bool,
+    address: String,
+    brokers: Vec<String>,
+}
+
+/// The file.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    folder: PathBuf,
+    framework: String,
+    tls: bool,
+    address: String,
+}
+
+/// Why there is no list to begin with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoList {
+    /// The file cannot be read.
+    #[error("cannot read {}; starting without the brokers of the last run", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    /// It is not what we wrote; it has another name now, if it could be given one.
+    #[error("{} is damaged and set aside as {}; starting without the brokers of the last run", path.display(), aside.display())]
+    Damaged { path: PathBuf, aside: PathBuf },
+}
+
+impl Store {
+    pub(super) fn new(folder: &Path, config: &Config) -> Store {
+        Store {
+            folder: folder.to_owned(),
+            framework: config.framework.to_string(),
+            tls: config.tls,
+            address: config.address.name().to_owned(),
+        }
+    }
+
+    /// The brokers of the last run with these settings; none where there was no such run.
+    pub(super) fn read(&self) -> Result<Option<Vec<String>>, NoList> {
+        let path = self.folder.join(FILE);
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(NoList::Unreadable { path, cause }),
+        }
+        let is_good = |content: &Content| {
+            !content.brokers.is_empty() && content.brokers.iter().all(|b| parse_broker(b).as_ref() == Ok(b))
+        };
+        if let Some(content) = serde_json::from_slice::<Content>(&bytes).ok().filter(is_good) {
+            return Ok(self.is_ours(&content).then_some(content.brokers));
+        }
+        let aside = self.folder.join(format!("{FILE}.damaged"));
+        // Where it cannot be renamed, the next good answer replaces it.
+        _ = fs::rename(&path, &aside);
+        Err(NoList::Damaged { path, aside })
+    }
+
+    fn is_ours(&self, content: &Content) -> bool {
+        (&content.framework, content.tls, &content.address) == (&self.framework, self.tls, &self.address)
+    }
+
+    /// Replaces the list.
+    pub(super) fn write(&self, brokers: &[String]) -> io::Result<()> {
+        let content = Content {
+            framework: self.framework.clone(),
+            tls: self.tls,
+            address: self.address.clone(),
+            brokers: brokers.to_owned(),
+        };
+        let text = serde_json::to_vec(&content)?;
+        fs::create_dir_all(&self.folder)?;
+        let new = self.folder.join(format!("{FILE}.new"));
+        let mut file = File::create(&new)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&new, self.folder.join(FILE))?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dcos::discovery::{BrokerAddress, FrameworkName};
+
+    fn config(framework: &str) -> Config {
+        Config::of(FrameworkName::parse(framework).unwrap())
+    }
+
+    fn list(brokers: &[&str]) -> Vec<String> {
+        brokers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_those_with_the_same_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        // It makes the folder, too.
+        let folder = folder.path().join("new");
+        let store = Store::new(&folder, &config("kafka"));
+        assert_eq!(store.read().unwrap(), None);
+        for brokers in [list(&["a:1", "[::1]:2"]), list(&["b:1"])] {
+            store.write(&brokers).unwrap();
+            assert_eq!(store.read().unwrap(), Some(brokers));
+        }
+        let others = [
+            config("prod/kafka"),
+            Config { tls: true, ..config("kafka") },
+            Config { address: BrokerAddress::Vip, ..config("kafka") },
+        ];
+        for other in others {
+            assert_eq!(Store::new(&folder, &other).read().unwrap(), None, "{other:?}");
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left lying about");
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_a_new_one_can_be_written() {
+        let good = r#"{"framework":"kafka","tls":false,"address":"dns","brokers":["a:1"]}"#;
+        let cases = [
+            "",
+            "{",
+            "[]",
+            "null",
+            &good[..20],
+            &good.replace("\"a:1\"", ""),
+            &good.replace("a:1", "http://a"),
+        ];
+        for content in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(FILE);
+            fs::write(&path, content).unwrap();
+            let store = Store::new(folder.path(), &config("kafka"));
+            let error = store.read().expect_err(content);
+            assert!(matches!(&error, NoList::Damaged { aside, .. } if aside.exists()), "{content}: {error}");
+            assert!(store.read().unwrap().is_none(), "it is said once");
+            store.write(&list(&["b:2"])).unwrap();
+            assert_eq!(store.read().unwrap(), Some(list(&["b:2"])));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_content_gives_a_good_list_or_none(content in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..100),
+            "[a-z0-9:,\\[\\]\" ]{0,40}".prop_map(|brokers| format!(
+                r#"{{"framework":"kafka","tls":false,"address":"dns","brokers":[{brokers}]}}"#
+            ).into_bytes()),
+        ]) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(FILE), content).unwrap();
+            if let Ok(Some(brokers)) = Store::new(folder.path(), &config("kafka")).read() {
+                prop_assert!(!brokers.is_empty());
+                for broker in brokers {
+                    prop_assert_eq!(parse_broker(&broker), Ok(broker));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(FILE)).unwrap();
+        let error = Store::new(folder.path(), &config("kafka")).read().expect_err("a folder");
+        assert!(matches!(error, NoList::Unreadable { .. }), "{error}");
+    }
+}

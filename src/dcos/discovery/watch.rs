@@ -1,0 +1,501 @@
+//! The task that keeps the brokers fresh. What it promises stands in the page of `discovery`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::schedule::{Outcome, Schedule};
+use super::store::Store;
+use super::{Discovery, Found, FrameworkName, NotFound, Timing, Way};
+use crate::telemetry::{LogBudget, chain};
+
+/// Failures of one kind are logged once in this time.
+const LOG_PERIOD: Duration = Duration::from_secs(300);
+/// The kinds, and the data directory's.
+const LOG_KINDS: usize = 8;
+
+/// How long the data directory may take. What is on it is never worth standing still for.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps asking. The task owns its state; others have a [`Handle`].
+pub struct Watch {
+    discovery: Discovery,
+    timing: Timing,
+    store: Option<Store>,
+    alarm: Arc<Notify>,
+    brokers: watch::Sender<Option<Arc<[String]>>>,
+    status: watch::Sender<Status>,
+    log: LogBudget,
+}
+
+/// What the task publishes, and how it is called.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    brokers: watch::Receiver<Option<Arc<[String]>>>,
+    status: watch::Receiver<Status>,
+    alarm: Arc<Notify>,
+}
+
+/// Where the list that is published comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Somebody answered.
+    Answer {
+        /// The way that led to them.
+        way: Way,
+        /// Who said what.
+        said: String,
+    },
+    /// The file of the last run; nobody has answered yet.
+    File,
+}
+
+/// How the discovery is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whose brokers are looked for.
+    pub framework: FrameworkName,
+    /// Where the list comes from; none: there is no list yet.
+    pub kept: Option<Kept>,
+    /// Since when the list is as it is.
+    pub since: Option<SystemTime>,
+    /// What went wrong the last time somebody was asked in vain, and when. It stays after a success.
+    pub last_error: Option<(SystemTime, NotFound)>,
+    /// Whether the last question was answered.
+    pub answered: bool,
+    /// When somebody is asked next; none: now.
+    pub next: Option<SystemTime>,
+}
+
+impl Watch {
+    /// A task for this discovery. `folder` is the data directory, if there is one.
+    #[must_use]
+    pub fn new(discovery: Discovery, timing: Timing, folder: Option<&Path>) -> Watch {
+        let config = discovery.config();
+        let status = Status {
+            framework: config.framework.clone(),
+            kept: None,
+            since: None,
+            last_error: None,
+            answered: false,
+            next: None,
+        };
+        Watch {
+            store: folder.map(|folder| Store::new(folder, config)),
+            discovery,
+            timing,
+            alarm: Arc::new(Notify::new()),
+            brokers: watch::Sender::new(None),
+            status: watch::Sender::new(status),
+            log: LogBudget::new(1, LOG_PERIOD, LOG_KINDS),
+        }
+    }
+
+    /// For those who use the brokers, and those who ask.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle {
+            brokers: self.brokers.subscribe(),
+            status: self.status.subscribe(),
+            alarm: Arc::clone(&self.alarm),
+        }
+    }
+
+    /// Asks again and again until `stop` becomes true.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            // It ends by the stop alone.
+            () = self.ask_for_ever() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn ask_for_ever(&mut self) {
+        self.recall().await;
+        let mut schedule = Schedule::new(self.timing);
+        loop {
+            self.status.send_modify(|status| status.next = None);
+            // A call from before the question is answered by it.
+            let called = Arc::clone(&self.alarm);
+            let outcome = match self.discovery.find().await {
+                Ok(found) => self.take(found).await,
+                Err(not_found) => self.miss(not_found),
+            };
+            let pause = schedule.pause(outcome, dice());
+            let asked = Instant::now();
+            self.status.send_modify(|status| status.next = Some(SystemTime::now() + pause));
+            tokio::select! {
+                () = tokio::time::sleep_until(asked + pause) => {}
+                () = called.notified() => {
+                    let soon = asked + self.timing.alarm_pause.min(pause);
+                    tokio::time::sleep_until(soon).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes the list of the last run.
+    async fn recall(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        match at_the_disk(move || store.read()).await {
+            Some(Ok(Some(brokers))) => {
+                info!(brokers = brokers.join(","), "beginning with the Kafka brokers of the last run");
+                self.publish(brokers.into(), Kept::File);
+            }
+            Some(Ok(None)) => {}
+            Some(Err(error)) => warn!("{}", chain(&error)),
+            None => warn!("data-dir does not answer; starting without the brokers of the last run"),
+        }
+    }
+
+    async fn take(&mut self, found: Found) -> Outcome {
+        let Found { brokers, way, said } = found;
+        let is_news = !is_known(self.brokers.borrow().as_deref(), &brokers);
+        let was_lost = !self.status.borrow().answered;
+        if is_news {
+            info!(brokers = brokers.join(","), way = way.name(), "found the Kafka brokers: {said}");
+        } else if was_lost {
+            info!(way = way.name(), "the Kafka brokers are the known ones: {said}");
+        }
+        self.publish(Arc::clone(&brokers), Kept::Answer { way, said });
+        if is_news || was_lost {
+            self.keep(brokers).await;
+        }
+        Outcome::Found
+    }
+
+    fn publish(&mut self, brokers: Arc<[String]>, kept: Kept) {
+        let is_news = self.brokers.send_if_modified(|known| {
+            let is_news = !is_known(known.as_deref(), &brokers);
+            if is_news {
+                *known = Some(brokers);
+            }
+            is_news
+        });
+        self.status.send_modify(|status| {
+            status.answered = matches!(kept, Kept::Answer { .. });
+            status.kept = Some(kept);
+            if is_news {
+                status.since = Some(SystemTime::now());
+            }
+        });
+    }
+
+    /// Writes the list down for the next run.
+    async fn keep(&mut self, brokers: Arc<[String]>) {
+        let Some(store) = self.store.clone() else { return };
+        let error = match at_the_disk(move || store.write(&brokers)).await {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "it does not answer".to_owned(),
+        };
+        if let Some(suppressed) = self.log.take("data-dir", std::time::Instant::now()) {
+            warn!(suppressed, "cannot keep the Kafka brokers for the next start in data-dir: {error}");
+        }
+    }
+
+    fn miss(&mut self, not_found: NotFound) -> Outcome {
+        let known = self.brokers.borrow().is_some();
+        if let Some(suppressed) = self.log.take(not_found.cause().name(), std::time::Instant::now()) {
+            let goes_on = if known { "the known brokers stay in use" } else { "it is asked again" };
+            warn!(suppressed, "no Kafka brokers found, {goes_on}: {not_found}");
+        }
+        self.status.send_modify(|status| {
+            status.answered = false;
+            status.last_error = Some((SystemTime::now(), not_found));
+        });
+        if known { Outcome::Kept } else { Outcome::Nothing }
+    }
+}
+
+/// Does `work` on a thread that may wait; none where it takes too long.
+async fn at_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::time::timeout(DISK_PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
+}
+
+/// Whether both lists have the same brokers. Schedulers list them in any order.
+fn is_known(known: Option<&[String]>, brokers: &[String]) -> bool {
+    known.is_some_and(|known| {
+        known.len() == brokers.len() && brokers.iter().all(|broker| known.contains(broker))
+    })
+}
+
+/// Chance from 0 to 1; without any, the middle.
+fn dice() -> f64 {
+    getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX))
+}
+
+impl Handle {
+    /// The brokers: none until the first are known, never empty.
+    #[must_use]
+    pub fn brokers(&self) -> watch::Receiver<Option<Arc<[String]>>> {
+        self.brokers.clone()
+    }
+
+    /// Whoever finds that all brokers fail calls here.
+    #[must_use]
+    pub fn alarm(&self) -> Arc<Notify> {
+        Arc::clone(&self.alarm)
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// The brokers of now.
+    #[must_use]
+    pub fn known(&self) -> Option<Arc<[String]>> {
+        self.brokers.borrow().clone()
+    }
+}
+
+impl Status {
+    /// Whether there are brokers to use, and in one sentence how that is.
+    #[must_use]
+    pub fn sentence(&self) -> (bool, String) {
+        let framework = &self.framework;
+        let failure = self.last_error.as_ref().filter(|_| !self.answered).map(|(_, error)| error);
+        match (&self.kept, failure) {
+            (Some(Kept::Answer { way, .. }), None) => {
+                (true, format!("the brokers of the framework \"{framework}\" are known by {way}"))
+            }
+            (Some(Kept::Answer { way, .. }), Some(failure)) => {
+                (true, format!("using the brokers known by {way}, but now {}", failure.short()))
+            }
+            (Some(Kept::File), Some(failure)) => {
+                (true, format!("using the brokers of the last run, but {}", failure.short()))
+            }
+            (Some(Kept::File), None) => {
+                (true, "using the brokers of the last run until somebody answers".to_owned())
+            }
+            (None, Some(failure)) => (false, failure.short()),
+            (None, None) => {
+                (false, format!("asking for the brokers of the framework \"{framework}\" for the first time"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+
+    use super::super::{Client, LIMITS};
+    use super::*;
+    use crate::dcos::BaseUrl;
+    use crate::dcos::discovery::Config;
+    use crate::dcos::testing::serve;
+
+    /// For what never happens.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A scheduler whose answer to every question can be changed, and that counts the questions.
+    #[derive(Clone)]
+    struct Scheduler {
+        base: String,
+        answer: Arc<Mutex<(u16, String)>>,
+        asked: Arc<AtomicUsize>,
+        news: Arc<Notify>,
+    }
+
+    impl Scheduler {
+        async fn start(status: u16, body: &str) -> Scheduler {
+            let answer = Arc::new(Mutex::new((status, body.to_owned())));
+            let (asked, news) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+            let (given, count, told) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&news));
+            let router = Router::new().route(
+                "/v1/endpoints/broker",
+                axum::routing::get(move || {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    told.notify_waiters();
+                    let (status, body) = given.lock().unwrap().clone();
+                    std::future::ready((StatusCode::from_u16(status).unwrap(), body))
+                }),
+            );
+            Scheduler { base: serve(router).await, answer, asked, news }
+        }
+
+        fn say(&self, status: u16, body: &str) {
+            *self.answer.lock().unwrap() = (status, body.to_owned());
+        }
+
+        /// Waits until it was asked `n` times more.
+        async fn asked_again(&self, n: usize) {
+            let until = self.asked.load(Ordering::Relaxed) + n;
+            let wait = async {
+                while self.asked.load(Ordering::Relaxed) < until {
+                    tokio::select! {
+                        () = self.news.notified() => {}
+                        () = tokio::time::sleep(Duration::from_millis(5)) => {}
+                    }
+                }
+            };
+            tokio::time::timeout(LONG, wait).await.expect("it is asked again");
+        }
+
+        fn config(&self) -> Config {
+            Config {
+                scheduler: Some(BaseUrl::parse(&self.base).unwrap()),
+                pinned: Some(Way::SchedulerVip),
+                ..Config::of(FrameworkName::parse("kafka").unwrap())
+            }
+        }
+
+        /// A running watch of it.
+        fn watched(&self, timing: Timing, folder: Option<&Path>) -> (Handle, watch::Sender<bool>) {
+            let watch =
+                Watch::new(Discovery::new(self.config(), Client::new(LIMITS).unwrap()), timing, folder);
+            let handle = watch.handle();
+            let (stop, stopped) = watch::channel(false);
+            tokio::spawn(watch.run(stopped));
+            (handle, stop)
+        }
+    }
+
+    fn quick() -> Timing {
+        let pause = Duration::from_millis(5);
+        Timing { period: pause, pause_min: pause, pause_max: pause, alarm_pause: pause }
+    }
+
+    async fn next(brokers: &mut watch::Receiver<Option<Arc<[String]>>>) -> String {
+        tokio::time::timeout(LONG, brokers.changed()).await.expect("a list").expect("the watch runs");
+        brokers.borrow_and_update().as_deref().expect("never taken back").join(" ")
+    }
+
+    /// Waits until the status is as wanted.
+    async fn until(handle: &Handle, so: impl Fn(&Status) -> bool) -> Status {
+        let mut status = handle.status.clone();
+        let found = tokio::time::timeout(LONG, status.wait_for(|status| so(status))).await;
+        found.expect("in time").expect("the watch runs").clone()
+    }
+
+    #[tokio::test]
+    async fn brokers_that_move_are_published_once_and_failures_keep_the_old() {
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1","b:1"]}"#).await;
+        let (handle, _stop) = scheduler.watched(quick(), None);
+        let mut brokers = handle.brokers();
+        assert_eq!(next(&mut brokers).await, "a:1 b:1");
+        for (status, body) in [
+            (500, ""),
+            (200, r#"{"dns":[],"address":[]}"#),
+            (200, "text"),
+            (404, ""),
+            (200, r#"{"dns":["b:1","a:1"]}"#),
+        ] {
+            scheduler.say(status, body);
+            scheduler.asked_again(3).await;
+            assert!(!brokers.has_changed().unwrap(), "{status} {body}");
+            assert_eq!(handle.known().unwrap().join(" "), "a:1 b:1");
+        }
+        scheduler.say(503, "");
+        let (ready, sentence) = until(&handle, |status| !status.answered).await.sentence();
+        assert!(
+            ready && sentence.starts_with("using the brokers known by scheduler-vip, but now"),
+            "{sentence}"
+        );
+        scheduler.say(200, r#"{"dns":["c:1"]}"#);
+        assert_eq!(next(&mut brokers).await, "c:1");
+        scheduler.asked_again(3).await;
+        assert!(!brokers.has_changed().unwrap(), "the same answer is no news");
+        assert!(until(&handle, |status| status.answered).await.last_error.is_some(), "it can be read later");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_published_until_something_is_known() {
+        let scheduler = Scheduler::start(404, "").await;
+        let (handle, _stop) = scheduler.watched(quick(), None);
+        let status = until(&handle, |status| status.last_error.is_some()).await;
+        let (ready, sentence) = status.sentence();
+        assert!(!ready && sentence.contains("knows no framework \"kafka\"; install Kafka"), "{sentence}");
+        assert_eq!(handle.known(), None);
+        let mut brokers = handle.brokers();
+        scheduler.say(200, r#"{"dns":["a:1"]}"#);
+        assert_eq!(next(&mut brokers).await, "a:1");
+    }
+
+    #[tokio::test]
+    async fn a_call_asks_before_the_period_is_over() {
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+        let timing =
+            Timing { alarm_pause: Duration::from_millis(5), ..Timing::every(Duration::from_secs(3600)) };
+        let (handle, _stop) = scheduler.watched(timing, None);
+        let mut brokers = handle.brokers();
+        next(&mut brokers).await;
+        scheduler.say(200, r#"{"dns":["b:1"]}"#);
+        handle.alarm().notify_one();
+        assert_eq!(next(&mut brokers).await, "b:1");
+    }
+
+    #[tokio::test]
+    async fn many_calls_are_one_question() {
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+        let timing =
+            Timing { alarm_pause: Duration::from_millis(100), ..Timing::every(Duration::from_secs(3600)) };
+        let (handle, _stop) = scheduler.watched(timing, None);
+        next(&mut handle.brokers()).await;
+        until(&handle, |status| status.next.is_some()).await;
+        let begun = Instant::now();
+        for _ in 0..100 {
+            handle.alarm().notify_one();
+            tokio::task::yield_now().await;
+        }
+        scheduler.asked_again(1).await;
+        assert!(begun.elapsed() >= Duration::from_millis(90), "not before the pause is over");
+        assert_eq!(scheduler.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_start_without_anybody_begins_with_the_brokers_of_the_last_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+        let (handle, stop) = scheduler.watched(quick(), Some(folder.path()));
+        next(&mut handle.brokers()).await;
+        scheduler.asked_again(2).await;
+        stop.send_replace(true);
+
+        scheduler.say(500, "");
+        let (handle, _stop) = scheduler.watched(quick(), Some(folder.path()));
+        let mut brokers = handle.brokers();
+        assert_eq!(next(&mut brokers).await, "a:1");
+        let status = until(&handle, |status| status.last_error.is_some()).await;
+        assert_eq!(status.kept, Some(Kept::File));
+        let (ready, sentence) = status.sentence();
+        assert!(ready && sentence.starts_with("using the brokers of the last run, but"), "{sentence}");
+        scheduler.say(200, r#"{"dns":["b:1"]}"#);
+        assert_eq!(next(&mut brokers).await, "b:1");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_keeps_nobody_from_finding() {
+        let folder = tempfile::NamedTempFile::new().unwrap();
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+        let (handle, _stop) = scheduler.watched(quick(), Some(folder.path()));
+        assert_eq!(next(&mut handle.brokers()).await, "a:1");
+        scheduler.asked_again(2).await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_heard_while_nobody_answers() {
+        let hanging = serve(Router::new().fallback(std::future::pending::<&str>)).await;
+        let config = Config {
+            scheduler: Some(BaseUrl::parse(&hanging).unwrap()),
+            pinned: Some(Way::SchedulerVip),
+            ..Config::of(FrameworkName::parse("kafka").unwrap())
+        };
+        let watch = Watch::new(Discovery::new(config, Client::new(LIMITS).unwrap()), quick(), None);
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(watch.run(stopped));
+        stop.send_replace(true);
+        tokio::time::timeout(LONG, running).await.expect("it ends").expect("no panic");
+    }
+}

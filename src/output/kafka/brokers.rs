@@ -1,0 +1,74 @@
+//! Where the brokers are: a list that is known from the start, or found and found again while the output runs.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+/// Brokers to begin with, `host:port` each; none are known yet where there is no list.
+pub type List = Option<Arc<[String]>>;
+
+/// The list as it is now, and a bell for whoever looks for brokers.
+#[derive(Clone, Debug)]
+pub struct Brokers {
+    known: watch::Receiver<List>,
+    lost: Arc<Notify>,
+    /// Nobody will ever change it.
+    fixed: bool,
+}
+
+impl Brokers {
+    /// A list that stays.
+    #[must_use]
+    pub fn fixed(list: &[String]) -> Brokers {
+        let (_, known) = watch::channel(Some(list.into()));
+        Brokers { known, lost: Arc::default(), fixed: true }
+    }
+
+    /// A list that somebody looks for: `known` has it, and `lost` is rung when no broker of it can be reached.
+    #[must_use]
+    pub fn found(known: watch::Receiver<List>, lost: Arc<Notify>) -> Brokers {
+        Brokers { known, lost, fixed: false }
+    }
+
+    /// The list as it is now.
+    pub(super) fn now(&mut self) -> List {
+        self.known.borrow_and_update().clone().filter(|list| !list.is_empty())
+    }
+
+    /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
+    pub(super) async fn changed(&mut self) {
+        // Whoever looked for brokers has ended, or never was: the list stays.
+        if self.fixed || self.known.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// No broker of the list can be reached.
+    pub(super) fn lost(&self) {
+        self.lost.notify_one();
+    }
+}
+
+/// Whether two lists name the same brokers, in whatever order.
+pub(super) fn are_same(a: &[String], b: &[String]) -> bool {
+    let within = |a: &[String], b: &[String]| a.iter().all(|broker| b.contains(broker));
+    within(a, b) && within(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_repetition_make_no_other_list() {
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (a, b, same) in [
+            (&["a:1", "b:1"][..], &["b:1", "a:1", "b:1"][..], true),
+            (&["a:1"], &["a:1", "b:1"], false),
+            (&["a:1", "b:1"], &["a:1"], false),
+            (&[], &["a:1"], false),
+        ] {
+            assert_eq!(are_same(&list(a), &list(b)), same, "{a:?} {b:?}");
+        }
+    }
+}

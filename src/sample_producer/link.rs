@@ -1,0 +1,96 @@
+//! The way to Kafka: a sender, made once a broker has said what it can do.
+
+use std::time::Duration;
+
+use super::send::{Config, Sender, Totals};
+use crate::output::kafka;
+use crate::telemetry::chain;
+
+/// A sender, or the wish for one.
+pub struct Link {
+    config: Config,
+    sender: Option<Sender>,
+    /// Messages that there was no sender for.
+    unsent: usize,
+}
+
+impl Link {
+    /// To these brokers, which need not be there yet.
+    #[must_use]
+    pub fn new(config: Config) -> Link {
+        Link { config, sender: None, unsent: 0 }
+    }
+
+    /// Makes the sender, unless there is one or no broker answers. Cancel safe.
+    pub async fn open(&mut self) {
+        if self.sender.is_some() {
+            return;
+        }
+        let brokers = self.config.brokers.clone();
+        let asked =
+            tokio::task::spawn_blocking(move || kafka::ask(&brokers, None, kafka::Patience::default()));
+        let found = match asked.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(nobody)) => {
+                tracing::warn!("no Kafka broker answers: {nobody}; asked again at the next period");
+                return;
+            }
+            Err(failed) => {
+                tracing::warn!("cannot ask the Kafka brokers: {failed}; tried again at the next period");
+                return;
+            }
+        };
+        match Sender::new(self.config.clone(), &found.abilities) {
+            Ok(sender) => self.sender = Some(sender),
+            Err(error) => tracing::warn!("cannot set up the Kafka producer: {}", chain(&error)),
+        }
+    }
+
+    /// Sends `file`, or counts it as failed where there is nobody to send it to.
+    pub fn send(&mut self, file: &[u8]) {
+        match &self.sender {
+            Some(sender) => sender.send(file),
+            None => self.unsent += 1,
+        }
+    }
+
+    /// See [`Sender::finish`]. Blocks.
+    #[must_use]
+    pub fn finish(self, grace: Duration) -> Totals {
+        let mut totals = self.sender.map_or_else(Totals::default, |sender| sender.finish(grace));
+        totals.messages += self.unsent;
+        totals.failed += self.unsent;
+        totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::dcos::testing::closed_port;
+    use crate::record::TopicName;
+
+    #[tokio::test]
+    async fn a_message_without_a_broker_has_failed_and_the_next_is_sent_when_one_answers() {
+        let (_socket, address) = closed_port();
+        let nowhere = address.trim_start_matches("http://").to_owned();
+        let config = Config {
+            brokers: vec![nowhere],
+            topic: TopicName::parse(b"t").expect("a topic"),
+            verbose: true,
+            delivery: Duration::from_secs(20),
+        };
+        let mut link = Link::new(config);
+        link.open().await;
+        link.send(b"one");
+        let kafka = MockCluster::new(1).expect("a mock cluster");
+        kafka.create_topic("t", 1, 1).expect("a topic");
+        link.config.brokers.push(kafka.bootstrap_servers());
+        link.open().await;
+        link.send(b"two");
+        let totals = link.finish(Duration::from_secs(20));
+        assert_eq!(totals, Totals { messages: 2, acknowledged: 1, failed: 1 });
+    }
+}

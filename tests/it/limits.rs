@@ -1,0 +1,100 @@
+//! The old collector's throttles: what is over them is held and not dropped.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use crate::support::collector::Collector;
+use crate::support::http;
+use crate::support::kafka::{Broker, unique};
+use crate::support::{eventually, ocf, once, record};
+
+/// What `/metrics` says of a counter without labels.
+fn counter(collector: &Collector, name: &str) -> u64 {
+    let page = http::get(collector.http(), "/metrics").body;
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {page}"))
+}
+
+const INPUT_PAUSES: &str = "metrics_collector_input_limit_pauses_total ";
+
+#[test]
+fn a_connection_over_its_limit_is_held_alone_and_read_out_at_the_end() {
+    let limit = ["--input-limit-amount-kbytes=64", "--input-limit-period=1h", "--kafka=false"];
+    let collector = Collector::start("127.0.0.1:1", &limit);
+    let records = record::numbered("t", 0..3000);
+    let stream = ocf::stream(&records);
+    assert!((100_000..900_000).contains(&stream.len()), "{} bytes", stream.len());
+    let mut greedy = collector.sender();
+    greedy.send(&stream);
+    eventually("the connection is held", || {
+        once(counter(&collector, INPUT_PAUSES) == 1, || format!("{}", collector.status()))
+    });
+    let held = collector.ledger().accepted();
+    assert!(held < 3000, "{held} accepted");
+    let mut modest = collector.sender();
+    modest.send(&ocf::stream(&record::numbered("u", 0..10)));
+    collector.wait_accepted(held + 10);
+    assert!(!greedy.is_closed(), "the held connection was closed");
+    let log = collector.log().join("\n");
+    assert!(log.contains("input-limit-amount-kbytes is 64: a connection over it is not read"), "{log}");
+    assert!(log.contains("it is over input-limit-amount-kbytes"), "{log}");
+    // It hears of the end, and what it has sent is taken in.
+    assert_eq!(collector.terminate().last_word("accepted"), 3010);
+}
+
+#[test]
+fn a_held_connection_goes_on_when_its_time_has_come() {
+    let limit = ["--input-limit-amount-kbytes=64", "--input-limit-period=1", "--kafka=false"];
+    let collector = Collector::start("127.0.0.1:1", &limit);
+    let mut sender = collector.sender();
+    sender.send(&ocf::stream(&record::numbered("t", 0..2000)));
+    collector.wait_accepted(2000);
+    assert!(counter(&collector, INPUT_PAUSES) > 0);
+    assert!(!sender.is_closed());
+}
+
+#[test]
+fn the_global_limit_holds_what_is_over_it_until_the_end() {
+    let topic = unique("limits");
+    let args = ["--kafka-topic-prefix=", "--global-limit-amount-kbytes=1", "--global-limit-period=1h"];
+    let collector = Collector::start(Broker::shared().bootstrap(), &args);
+    let mut sender = collector.sender();
+    sender.send(&ocf::stream(&record::numbered(&topic, 0..1000)));
+    collector.wait_delivered(1000);
+    sender.send(&ocf::block(&record::numbered(&topic, 1000..1100)));
+    collector.wait_accepted(1100);
+    eventually("nothing is sent", || {
+        let pauses = counter(&collector, "metrics_collector_kafka_limit_pauses_total ");
+        once(pauses == 1, || format!("{}", collector.status()))
+    });
+    assert_eq!(collector.ledger().kafka("waiting"), 100);
+    let ended = collector.terminate();
+    let log = ended.log.join("\n");
+    assert!(log.contains("it would be over global-limit-amount-kbytes"), "{log}");
+    assert!(log.contains(r#"\"delivered\":1100"#), "{log}");
+}
+
+#[test]
+fn statsd_hears_the_old_names() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let port = format!("--statsd-udp-port={}", receiver.local_addr().unwrap().port());
+    let args = ["--kafka=false", "--statsd-udp-host=127.0.0.1", &port, "--statsd-period=1"];
+    let collector = Collector::start("127.0.0.1:1", &args);
+    collector.send(&ocf::stream(&record::numbered("t", 0..7)));
+    let mut sum = 0;
+    let mut buffer = [0; 2000];
+    while sum < 7 {
+        let n = receiver.recv(&mut buffer).unwrap();
+        assert!(n <= 512, "{n}");
+        let packet = std::str::from_utf8(&buffer[..n]).unwrap();
+        let value = |line: &str| {
+            line.strip_prefix("dcos.metrics.collector.tcp_input.records:")?
+                .strip_suffix("|g")?
+                .parse::<u64>()
+                .ok()
+        };
+        sum += packet.split('\n').filter_map(value).sum::<u64>();
+    }
+    assert_eq!(sum, 7);
+}
