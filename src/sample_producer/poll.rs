@@ -1,12 +1,9 @@
 //! From the agent to files in memory: its address, its statistics, encoded.
 
-use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
-
+use crate::dcos::agent::printed;
 use crate::dcos::statistics::{NotStatistics, Source, Statistics};
 use crate::dcos::{Client, client};
 use crate::ocf::Marker;
@@ -27,36 +24,10 @@ pub struct NoAddress {
 /// [`NoAddress`] where it cannot be run, fails, is not done within `patience`, or prints no address.
 pub async fn agent_address(command: &[String], patience: Duration) -> Result<String, NoAddress> {
     let failed = |problem: String| NoAddress { command: command.to_vec(), problem };
-    let (program, args) = command.split_first().ok_or_else(|| failed("no command".into()))?;
-    let mut child = Command::new(program);
-    child.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-    let (status, output) = match tokio::time::timeout(patience, output(child)).await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(error)) => return Err(failed(format!("cannot be run ({error})"))),
-        Err(_) => return Err(failed(format!("is not done after {}s", patience.as_secs_f64()))),
-    };
-    if !status.success() {
-        return Err(failed(format!("failed ({status})")));
+    if command.is_empty() {
+        return Err(failed("no command".into()));
     }
-    let printed = String::from_utf8_lossy(&output);
-    let address = printed.trim();
-    let of_address = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_');
-    if address.is_empty() || !address.chars().all(of_address) {
-        let shown: String = address.chars().take(60).collect();
-        return Err(failed(format!("printed \"{}\", which is no address", shown.escape_debug())));
-    }
-    Ok(address.to_owned())
-}
-
-/// Runs `command` to its end; its output is cut, as an address is short.
-async fn output(mut command: Command) -> io::Result<(ExitStatus, Vec<u8>)> {
-    const OUTPUT_BYTES_MAX: u64 = 4096;
-    let mut child = command.spawn()?;
-    let mut output = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(OUTPUT_BYTES_MAX).read_to_end(&mut output).await?;
-    }
-    Ok((child.wait().await?, output))
+    printed(command, patience, Stdio::inherit()).await.map_err(failed)
 }
 
 /// Why a poll gave nothing.

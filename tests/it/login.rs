@@ -71,26 +71,21 @@ fn a_login_opens_what_is_strict_and_is_made_once() {
 fn many_who_ask_at_once_log_in_once() {
     let iam = Iam::start();
     let asker = Asker::at(&iam);
-    let answers = asker.runtime.block_on(async {
-        let mut asking = tokio::task::JoinSet::new();
-        for _ in 0..50 {
-            let (client, url) = (asker.client.clone(), iam.url("/strict"));
-            asking.spawn(async move { client.get(&url).await });
-        }
-        asking.join_all().await
-    });
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let all_ask = || {
+        let answers = asker.runtime.block_on(async {
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..50 {
+                let (client, url) = (asker.client.clone(), iam.url("/strict"));
+                asking.spawn(async move { client.get(&url).await });
+            }
+            asking.join_all().await
+        });
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    };
+    all_ask();
     assert_eq!(iam.logins(), 1);
     iam.revoke();
-    let answers = asker.runtime.block_on(async {
-        let mut asking = tokio::task::JoinSet::new();
-        for _ in 0..50 {
-            let (client, url) = (asker.client.clone(), iam.url("/strict"));
-            asking.spawn(async move { client.get(&url).await });
-        }
-        asking.join_all().await
-    });
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    all_ask();
     assert_eq!(iam.logins(), 2);
 }
 

@@ -34,7 +34,7 @@ pub use answer::{List, Maybe, Text};
 pub use health::{Health, Told};
 pub use metrics::{Metrics, Skipped};
 pub use nested::{Nested, NestedSink};
-pub use place::{NoAddress, Place, is_host};
+pub use place::{NoAddress, Place, is_host, printed};
 pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink};
 
 /// Settings of the agent.

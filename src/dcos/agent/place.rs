@@ -44,29 +44,35 @@ impl Place {
     pub async fn find(&self) -> Result<String, NoAddress> {
         match self {
             Place::Host(host) => Ok(host.clone()),
-            Place::Command(command) => run(command, COMMAND_PATIENCE).await,
+            Place::Command(command) => printed(command, COMMAND_PATIENCE, Stdio::null())
+                .await
+                .map_err(|problem| NoAddress { command: command.join(" "), problem }),
         }
     }
 }
 
-async fn run(command: &[String], patience: Duration) -> Result<String, NoAddress> {
-    let failed = |problem: String| NoAddress { command: command.join(" "), problem };
-    let (program, args) = command.split_first().ok_or_else(|| failed("is empty".into()))?;
+/// The address that `command` prints. What it says on standard error goes to `stderr`.
+///
+/// # Errors
+/// What is wrong with the command, to be put behind its name: it cannot be run, fails, is not done within `patience`, or
+/// prints no address.
+pub async fn printed(command: &[String], patience: Duration, stderr: Stdio) -> Result<String, String> {
+    let (program, args) = command.split_first().ok_or("is empty")?;
     let mut child = Command::new(program);
-    child.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    child.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).kill_on_drop(true);
     let (status, output) = match tokio::time::timeout(patience, output(child)).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(error)) => return Err(failed(format!("cannot be run ({error})"))),
-        Err(_) => return Err(failed(format!("is not done after {}s", patience.as_secs_f64()))),
+        Ok(Err(error)) => return Err(format!("cannot be run ({error})")),
+        Err(_) => return Err(format!("is not done after {}s", patience.as_secs_f64())),
     };
     if !status.success() {
-        return Err(failed(format!("failed ({status})")));
+        return Err(format!("failed ({status})"));
     }
-    let printed = String::from_utf8_lossy(&output);
-    let address = printed.trim();
+    let output = String::from_utf8_lossy(&output);
+    let address = output.trim();
     if !is_host(address) {
         let shown: String = address.chars().take(60).collect();
-        return Err(failed(format!("printed \"{}\", which is no address", shown.escape_debug())));
+        return Err(format!("printed \"{}\", which is no address", shown.escape_debug()));
     }
     Ok(address.to_owned())
 }
@@ -88,10 +94,10 @@ mod tests {
 
     async fn check(command: &[&str], expected: Result<&str, &str>) {
         let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-        let found = run(&command, Duration::from_millis(300)).await;
+        let found = printed(&command, Duration::from_millis(300), Stdio::null()).await;
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (found, expected) => panic!("{command:?}: {found:?}, expected {expected:?}"),
         }
     }
@@ -105,7 +111,9 @@ mod tests {
         check(&["false"], Err("failed (exit status: 1)")).await;
         check(&["sleep", "100"], Err("not done after 0.3s")).await;
         check(&["/no/such/command"], Err("cannot be run (No such file")).await;
-        check(&[], Err("set agent-ip")).await;
+        check(&[], Err("is empty")).await;
         check(&["yes"], Err("")).await;
+        let error = Place::Command(Vec::new()).find().await.unwrap_err();
+        assert!(error.to_string().contains("set agent-ip"), "{error}");
     }
 }
