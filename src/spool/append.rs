@@ -47,7 +47,8 @@ impl<'a> Append<'a> {
         write(self.state.open.record(id, bytes_max, datapoints));
     }
 
-    pub(super) fn commit(self, now_ms: u64) -> Appended {
+    /// Says also whether there is news for those who follow the feed.
+    pub(super) fn commit(self, now_ms: u64) -> (Appended, bool) {
         self.state.commit(now_ms)
     }
 

@@ -16,11 +16,13 @@ pub enum LossReason {
     SpoolFull,
     /// The process ended before the output had taken it, and the spool was in memory.
     Shutdown,
+    /// The partner had not taken it when the feed had no room for it any more.
+    TooSlow,
 }
 
 impl LossReason {
     /// Every reason, for series that start at 0.
-    pub const ALL: [LossReason; 2] = [LossReason::SpoolFull, LossReason::Shutdown];
+    pub const ALL: [LossReason; 3] = [LossReason::SpoolFull, LossReason::Shutdown, LossReason::TooSlow];
 
     /// The metric label.
     #[must_use]
@@ -28,6 +30,7 @@ impl LossReason {
         match self {
             LossReason::SpoolFull => "spool_full",
             LossReason::Shutdown => "shutdown",
+            LossReason::TooSlow => "too_slow",
         }
     }
 }
@@ -93,7 +96,7 @@ pub struct OutputLedger {
     pub lost: BTreeMap<LossReason, u64>,
     /// Put aside, by reason.
     pub set_aside: BTreeMap<AsideReason, u64>,
-    /// Filtered out.
+    /// Filtered out, or still waiting for an output that went for good.
     pub not_wanted: u64,
 }
 
@@ -106,6 +109,20 @@ impl OutputLedger {
             + self.set_aside.values().sum::<u64>()
             + self.not_wanted;
         self.accepted.cast_signed() - (finished + self.waiting).cast_signed()
+    }
+
+    /// Adds another output's books to these.
+    pub(super) fn merge(&mut self, other: &OutputLedger) {
+        self.accepted += other.accepted;
+        self.delivered += other.delivered;
+        self.waiting += other.waiting;
+        self.not_wanted += other.not_wanted;
+        for (reason, records) in &other.lost {
+            *self.lost.entry(*reason).or_default() += records;
+        }
+        for (reason, records) in &other.set_aside {
+            *self.set_aside.entry(*reason).or_default() += records;
+        }
     }
 
     /// Adds `records` under `outcome`.

@@ -22,8 +22,11 @@
 //! an output. Large frames have room around their records, so that the output that takes a frame last can make a message
 //! of it where it lies: a record is copied once between the two sockets.
 //!
+//! Partners and streams do not take frames. They follow the feed, which has the records as they arrive, and has its
+//! own page.
+//!
 //! # When it is full
-//! By `spool-full`. `hold`: sources wait. `drop-oldest`: the oldest frames go, counted for each output that still needed
+//! First the feed gives way, down to a small rest. Then by `spool-full`. `hold`: sources wait. `drop-oldest`: the oldest frames go, counted for each output that still needed
 //! them. `auto`: sources wait as long as an output that may hold the input (Kafka; never a partner) has
 //! confirmed something in the last five seconds; else, or if the oldest frame's topic is one that the output has
 //! reported as stalled, the oldest goes. Of an output that pauses on purpose the pause counts as well. Frames that no holding output needs go first in every mode.
@@ -33,6 +36,7 @@
 
 mod append;
 mod buffers;
+mod feed;
 mod frame;
 mod ledger;
 mod metrics;
@@ -50,6 +54,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 pub use append::{Append, Appended};
+pub use feed::{Follower, From, News, Part, Piece};
 pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
@@ -111,6 +116,8 @@ struct Shared {
     /// Wakes sources that wait for room, and heavy ones.
     room: Notify,
     room_for_heavy: Notify,
+    /// Wakes the one who waits for news of the feed.
+    news: Notify,
 }
 
 impl Spool {
@@ -119,7 +126,13 @@ impl Spool {
     pub fn in_memory(config: Config, framing: Framing) -> Spool {
         let state = Mutex::new(State::new(&config, framing));
         Spool {
-            shared: Arc::new(Shared { config, state, room: Notify::new(), room_for_heavy: Notify::new() }),
+            shared: Arc::new(Shared {
+                config,
+                state,
+                room: Notify::new(),
+                room_for_heavy: Notify::new(),
+                news: Notify::new(),
+            }),
         }
     }
 
@@ -136,7 +149,13 @@ impl Spool {
         let mut state = self.shared.lock();
         let mut append = Append::begin(&mut state);
         match write(&mut append) {
-            Ok(()) => Ok(append.commit(now_ms)),
+            Ok(()) => {
+                let (appended, news) = append.commit(now_ms);
+                if news {
+                    self.shared.news.notify_one();
+                }
+                Ok(appended)
+            }
             Err(error) => {
                 append.roll_back();
                 Err(error)
@@ -154,9 +173,22 @@ impl Spool {
         Reader::new(self.shared.clone(), output, wake)
     }
 
-    /// Nothing is appended any more: readers see the end when they have seen all.
+    /// Nothing is appended any more: readers and followers see the end when they have seen all.
     pub fn close(&self) {
         self.shared.lock().close();
+        self.shared.news.notify_one();
+    }
+
+    /// Whether nothing is appended any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+
+    /// Records accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.shared.lock().accepted
     }
 
     /// The books.

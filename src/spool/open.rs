@@ -171,6 +171,14 @@ impl OpenFrames {
         (records, self.datapoints, filled)
     }
 
+    /// What the last block left in frames that still grow, once it is accepted: topic, records and their bytes.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
+        self.touched.iter().map(|topic| {
+            let Open { memory, records, mark, .. } = &self.frames[*topic as usize];
+            (*topic, records - mark.records, memory.body().get(mark.len..).unwrap_or_default())
+        })
+    }
+
     /// The block is bad: its records have never been here. Gives what is left of the frames that it filled.
     pub(super) fn roll_back(&mut self) -> Vec<Closed> {
         let mut kept = Vec::new();
@@ -225,6 +233,13 @@ impl OpenFrames {
     /// The topic whose frame has the oldest record.
     pub(super) fn oldest(&self) -> Option<Held> {
         self.held().min_by_key(|held| held.accepted_ms)
+    }
+}
+
+impl Closed {
+    /// What the block that filled it has in it: topic, records and their bytes.
+    pub(super) fn fresh(&self) -> (u32, u32, &[u8]) {
+        (self.topic, self.records - self.mark.records, &self.memory.body()[self.mark.len..])
     }
 }
 

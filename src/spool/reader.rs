@@ -133,12 +133,13 @@ impl Reader {
         self.shared.lock().expect_pause(self.output, until);
     }
 
-    /// How full the spool is, from 0 to 1 and beyond.
+    /// How full the spool is, from 0 to 1 and beyond, without what gives way before an output has to hurry.
     #[must_use]
     pub fn fullness(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a ratio")]
         let ratio = |bytes: usize| bytes as f64 / self.shared.config.memory_bytes as f64;
-        ratio(self.shared.lock().bytes())
+        let state = self.shared.lock();
+        ratio(state.bytes() - state.fed_bytes())
     }
 
     /// Keeps a large buffer that is not needed any more, for frames to come.

@@ -109,6 +109,12 @@ fn admission(state: &mut State, config: &Config, weight: Weight, now: Instant) -
         WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
         WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
     };
+    let threshold = match weight {
+        Weight::Light => limit(state, config),
+        Weight::Heavy => heavy_limit(config),
+    };
+    // Whoever follows the feed hears of it, and is not the input's concern.
+    while state.bytes() >= threshold && state.shrink_feed() {}
     if weight == Weight::Heavy
         && state.bytes() >= heavy_limit(config)
         && let Some(wait) = wait(state)

@@ -1,5 +1,6 @@
 //! What stands behind the spool's lock: frames, numbers, and for each output where it is and its books.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use hashbrown::HashSet;
 use tokio::sync::Notify;
 
 use super::append::Appended;
+use super::feed;
 use super::frame::{Frame, FrameRef, Framing};
 use super::ledger::{Ledger, LossReason, Outcome, OutputLedger};
 use super::open::{Closed, OpenFrames};
@@ -30,6 +32,10 @@ pub(super) struct State {
     outputs: Vec<Option<Output>>,
     /// Who gets new frames.
     members: OutputSet,
+    /// What partners follow; none while nobody does.
+    pub(super) feed: Option<Arc<feed::Shared>>,
+    /// Books of followers that have gone, by row.
+    pub(super) past: BTreeMap<String, OutputLedger>,
     /// Nothing is appended any more.
     pub(super) closed: bool,
     /// When a frame had to go last, and when the log was told so last.
@@ -72,6 +78,8 @@ impl State {
             waiting_heavy: 0,
             outputs: Vec::new(),
             members: OutputSet::default(),
+            feed: None,
+            past: BTreeMap::new(),
             closed: false,
             dropped_at: None,
             drop_told: None,
@@ -112,6 +120,9 @@ impl State {
     pub(super) fn close(&mut self) {
         self.close_all();
         self.closed = true;
+        if let Some(feed) = &self.feed {
+            feed.close();
+        }
         self.wake_readers();
     }
 
@@ -137,10 +148,15 @@ impl State {
         std::mem::take(&mut self.output(id).gone)
     }
 
-    /// Bytes that count against the limit: open, in the list, and in the outputs' hands.
+    /// Bytes that count against the limit: open, in the list, in the outputs' hands, and in the feed.
     pub(super) fn bytes(&self) -> usize {
         let taken = self.outputs.iter().flatten().map(|output| output.taken_bytes).sum::<usize>();
-        self.open.cost() + self.tail.bytes() + taken
+        self.open.cost() + self.tail.bytes() + taken + self.fed_bytes()
+    }
+
+    /// Those in the feed.
+    pub(super) fn fed_bytes(&self) -> usize {
+        self.feed.as_ref().map_or(0, |feed| feed.bytes())
     }
 
     /// When the oldest record was accepted that some output has not taken, Unix time in milliseconds.
@@ -149,10 +165,11 @@ impl State {
         listed.into_iter().chain(self.open.oldest().map(|held| held.accepted_ms)).min()
     }
 
-    /// The current block is good.
-    pub(super) fn commit(&mut self, now_ms: u64) -> Appended {
+    /// The current block is good. Says also whether those who follow the feed are to be told.
+    pub(super) fn commit(&mut self, now_ms: u64) -> (Appended, bool) {
         let (records, datapoints, filled) = self.open.commit(now_ms);
         self.accepted += records;
+        let news = self.feed.as_ref().is_some_and(|feed| self.feed_on(feed, &filled, now_ms));
         for output in self.outputs.iter_mut().flatten() {
             output.books.accepted += records;
         }
@@ -165,7 +182,7 @@ impl State {
         } else if self.announce() || has_filled {
             self.wake_readers();
         }
-        Appended { records, datapoints }
+        (Appended { records, datapoints }, news)
     }
 
     /// The current block is bad.
@@ -344,6 +361,12 @@ impl State {
             // Outputs come and go between frames, so what grows is for all of them.
             let waiting = self.open.records() + in_list + output.taken_records;
             ledger.outputs.insert(output.name.clone(), OutputLedger { waiting, ..output.books.clone() });
+        }
+        for (row, books) in &self.past {
+            ledger.outputs.entry(row.clone()).or_default().merge(books);
+        }
+        if let Some(feed) = &self.feed {
+            feed.add_books(self.accepted, &mut ledger.outputs);
         }
         ledger
     }

@@ -14,6 +14,15 @@ pub struct Topic {
     pub name: Option<RecordTopic>,
 }
 
+impl Topic {
+    /// Whether all its records have this very name: that of the topics over the limit is none, and names that are too
+    /// long share the beginning of one of them.
+    #[must_use]
+    pub fn is_told_apart(&self) -> bool {
+        self.name.as_ref().is_some_and(|name| name.as_bytes().len() <= TOPIC_LENGTH_MAX)
+    }
+}
+
 /// Names to topics, with a limit.
 ///
 /// A name of any length would be memory for whoever sends it. Those that are too long for Kafka even without a prefix are

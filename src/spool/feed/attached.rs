@@ -1,0 +1,36 @@
+//! The feed as the spool has it: there while somebody follows, and filled with what is accepted.
+
+use std::sync::Arc;
+
+use super::Shared;
+use crate::record::Seq;
+use crate::spool::open::Closed;
+use crate::spool::state::State;
+
+impl State {
+    /// Copies the records of the current block into the feed.
+    pub(in crate::spool) fn feed_on(&self, feed: &Shared, filled: &[Closed], now_ms: u64) -> bool {
+        feed.append(|pushing| {
+            let fresh = filled.iter().map(Closed::fresh).chain(self.open.fresh());
+            for (topic, records, body) in fresh {
+                pushing.push(self.topics.topic(topic), records, body, now_ms);
+            }
+        })
+    }
+
+    /// The feed, which is there from now on.
+    pub(in crate::spool) fn feed(&mut self, memory_bytes: usize) -> Arc<Shared> {
+        let has_holder = self.has_holder();
+        let (next, closed) = (Seq(self.accepted), self.closed);
+        let feed = self.feed.get_or_insert_with(|| Shared::new(next, memory_bytes, has_holder).into());
+        if closed {
+            feed.close();
+        }
+        feed.clone()
+    }
+
+    /// Drops the oldest that only followers of the feed need, but for a small rest.
+    pub(in crate::spool) fn shrink_feed(&self) -> bool {
+        self.feed.as_ref().is_some_and(|feed| feed.shrink())
+    }
+}
