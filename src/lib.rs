@@ -14,6 +14,7 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
+//! * [`socket_file`], [`data_file`]: what several of them need of the file system.
 //! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
 //!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
@@ -33,6 +34,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod data_file;
 pub mod dcos;
 pub mod demo;
 pub mod enrich;
@@ -42,5 +44,6 @@ pub mod ocf;
 pub mod output;
 pub mod record;
 pub mod sample_producer;
+pub mod socket_file;
 pub mod spool;
 pub mod telemetry;

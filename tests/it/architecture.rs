@@ -11,14 +11,17 @@ const EDGES: &[(&str, &[&str])] = &[
     // Nouns: they know nobody.
     ("record", &[]),
     ("ocf", &["record"]),
+    // What several rooms need of the file system.
+    ("socket_file", &[]),
+    ("data_file", &[]),
     // The one HTTP client, and who asks again and again, which is logged within a budget.
-    ("dcos", &["record", "telemetry"]),
+    ("dcos", &["record", "telemetry", "data_file"]),
     ("telemetry", &["record"]),
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),
     ("spool", &["record", "ocf", "telemetry"]),
-    ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry"]),
-    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry"]),
+    ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry", "socket_file"]),
+    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "socket_file", "data_file"]),
     // What an operator may ask: plain snapshots, which the stages fill.
     ("control", &["record", "spool"]),
     ("http", &["control", "record", "telemetry"]),

@@ -1,21 +1,17 @@
 //! The last good answer, in `brokers.json` of the data directory.
 //!
-//! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says for which
-//! settings it is true: a list of another framework, or with the other security, is not used.
+//! It says for which settings it is true: a list of another framework, or with the other security, is not used.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use crate::data_file::DataFile;
 use crate::record::parse_broker;
 
 const FILE: &str = "brokers.json";
-
-/// Far more than a list has.
-const BYTES_MAX: u64 = 1 << 20;
 
 /// What stands in the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +25,7 @@ struct Content {
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    folder: PathBuf,
+    file: DataFile,
     framework: String,
     tls: bool,
     address: String,
@@ -53,7 +49,7 @@ pub(super) enum NoList {
 impl Store {
     pub(super) fn new(folder: &Path, config: &Config) -> Store {
         Store {
-            folder: folder.to_owned(),
+            file: DataFile::new(folder, FILE),
             framework: config.framework.to_string(),
             tls: config.tls,
             address: config.address.name().to_owned(),
@@ -62,24 +58,16 @@ impl Store {
 
     /// The brokers of the last run with these settings; none where there was no such run.
     pub(super) fn read(&self) -> Result<Option<Vec<String>>, NoList> {
-        let path = self.folder.join(FILE);
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(NoList::Unreadable { path, cause }),
-        }
+        let read = self.file.read();
+        let read = read.map_err(|cause| NoList::Unreadable { path: self.file.path(), cause })?;
+        let Some(bytes) = read else { return Ok(None) };
         let is_good = |content: &Content| {
             !content.brokers.is_empty() && content.brokers.iter().all(|b| parse_broker(b).as_ref() == Ok(b))
         };
         if let Some(content) = serde_json::from_slice::<Content>(&bytes).ok().filter(is_good) {
             return Ok(self.is_ours(&content).then_some(content.brokers));
         }
-        let aside = self.folder.join(format!("{FILE}.damaged"));
-        // Where it cannot be renamed, the next good answer replaces it.
-        _ = fs::rename(&path, &aside);
-        Err(NoList::Damaged { path, aside })
+        Err(NoList::Damaged { path: self.file.path(), aside: self.file.set_aside() })
     }
 
     fn is_ours(&self, content: &Content) -> bool {
@@ -94,20 +82,15 @@ impl Store {
             address: self.address.clone(),
             brokers: brokers.to_owned(),
         };
-        let text = serde_json::to_vec(&content)?;
-        fs::create_dir_all(&self.folder)?;
-        let new = self.folder.join(format!("{FILE}.new"));
-        let mut file = File::create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, self.folder.join(FILE))?;
-        File::open(&self.folder)?.sync_all()
+        self.file.replace(&serde_json::to_vec(&content)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use std::fs;
 
     use super::*;
     use crate::dcos::discovery::{BrokerAddress, FrameworkName};
