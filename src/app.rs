@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod looking;
+mod outputs;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -32,8 +33,9 @@ use crate::enrich::{self, Directory, Enricher};
 use crate::http;
 use crate::input::{self, Input};
 use crate::ocf::Marker;
-use crate::output::kafka::{self, Kafka};
+use crate::output::kafka::Kafka;
 use crate::output::message::Envelope;
+use crate::output::partner;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Statsd, build_info, chain, process};
@@ -52,6 +54,8 @@ pub struct Listening {
     pub input: std::net::SocketAddr,
     /// Of the HTTP server.
     pub http: std::net::SocketAddr,
+    /// Of the partner outputs; none if nothing listens.
+    pub partner: Option<std::net::SocketAddr>,
     /// Asks the stages, also after they have ended.
     pub control: Control,
 }
@@ -61,12 +65,16 @@ pub struct Listening {
 enum StartError {
     #[error(transparent)]
     Input(#[from] input::ListenError),
+    #[error(transparent)]
+    Partner(#[from] partner::ListenError),
     #[error("cannot listen on {0} (http-endpoint)")]
     Http(std::net::SocketAddr, #[source] io::Error),
     #[error("cannot register metrics")]
     Metrics(#[from] prometheus::Error),
     #[error(transparent)]
     NoTls(#[from] dcos::client::NoTls),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     #[error("cannot get random bytes from the system")]
     Random(#[source] getrandom::Error),
 }
@@ -81,8 +89,11 @@ pub async fn run(config: Config) -> ExitCode {
     };
     let (told, listening) = oneshot::channel();
     let stop = async {
-        if let Ok(Listening { input, http, .. }) = listening.await {
-            let line = serde_json::json!({ "input": input.to_string(), "http": http.to_string() });
+        if let Ok(Listening { input, http, partner, .. }) = listening.await {
+            let mut line = serde_json::json!({ "input": input.to_string(), "http": http.to_string() });
+            if let Some(partner) = partner {
+                line["partner"] = partner.to_string().into();
+            }
             // Nobody may be reading, which is no reason to stop.
             _ = writeln!(io::stdout(), "{line}");
         }
@@ -123,6 +134,7 @@ struct Running {
     input: JoinHandle<()>,
     agent: Option<JoinHandle<()>>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
+    partners: JoinHandle<()>,
     discovery: Option<JoinHandle<()>>,
     http: JoinHandle<()>,
     statsd: Option<JoinHandle<()>>,
@@ -133,12 +145,16 @@ struct Running {
 }
 
 async fn start(mut config: Config) -> Result<Running, StartError> {
-    config.input.connections_max =
-        descriptors::connections(config.input.connections_max, config.http.connections_max);
+    config.input.connections_max = descriptors::connections(
+        config.input.connections_max,
+        config.http.connections_max,
+        config.partner.partners_max,
+    );
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
-    let envelope = Envelope::new(random::<16>()? as Marker);
+    let marker: Marker = random()?;
+    let envelope = Envelope::new(marker);
 
     let framing = config.kafka.as_ref().map_or_else(Framing::default, |kafka| kafka.framing(&envelope));
     let spool = Spool::in_memory(config.spool, framing);
@@ -171,22 +187,13 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     };
     let found = discovery.as_ref().map(Watch::handle);
     let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
+    let process = outputs::Process { spool: &spool, registry: &registry, incarnation: &incarnation, marker };
     let kafka = match config.kafka {
-        Some(config) => {
-            let reader = spool.reader("kafka", true);
-            let metrics = kafka::Metrics::register(&registry)?;
-            let brokers = match &found {
-                Some(found) => kafka::Brokers::found(found.brokers(), found.alarm()),
-                None => kafka::Brokers::fixed(&config.brokers),
-            };
-            let kafka = Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics);
-            Some(match &asked {
-                Some(asked) => kafka.with_agent_id(asked.id.clone()),
-                None => kafka,
-            })
-        }
+        Some(config) => Some(process.kafka(config, envelope, found.as_ref(), asked.as_ref())?),
         None => None,
     };
+    // Behind Kafka, whose reader bounds what they may have of the spool.
+    let partners = process.partners(&config.partner).await?;
 
     let http_metrics = http::Metrics::register(&registry)?;
     let statsd = config.statsd.map(|config| Statsd::new(config, registry.clone()));
@@ -198,13 +205,16 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         input: input.handle(),
         spool: spool.clone(),
         kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        partners: partners.handle(),
         agent: asked.as_ref().map(|asked| (asked.agent.clone(), enricher)),
         authority,
         discovery: found,
         http: http_at,
     };
     let control = Control::new(Arc::new(program));
-    let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
+    let partner = partners.handle().listen();
+    let listening =
+        Listening { input: input.handle().listen(), http: http_at, partner, control: control.clone() };
     let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
     let server = http::serve(http_listener, config.http, control, http_metrics, given(ended.clone()));
@@ -225,6 +235,7 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         agent,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
+        partners: on_its_own("partners", partners.run()).map_err(StartError::Thread)?,
         discovery: discovery.map(|discovery| tokio::spawn(discovery.run(discovery_ended))),
         http: tokio::spawn(server),
         statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
@@ -268,6 +279,7 @@ impl Running {
             ended = &mut self.input => died("input", &ended),
             ended = join(self.agent.as_mut()) => died("agent", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
+            ended = &mut self.partners => died("partners", &ended),
             ended = join(self.discovery.as_mut()) => died("discovery", &ended),
             ended = &mut self.http => died("http", &ended),
             ended = join(self.statsd.as_mut()) => died("statsd", &ended),
@@ -306,6 +318,10 @@ impl Running {
                 failed => died |= failed_while_draining("kafka", &failed),
             }
         }
+        // They have heard the spool's end, and bound themselves.
+        if !self.partners.is_finished() {
+            died |= failed_while_draining("partners", &self.partners.await);
+        }
         // Until here the output may have waited for brokers.
         _ = self.end_discovery.send(true);
         if let Some(discovery) = self.discovery.take().filter(|discovery| !discovery.is_finished()) {
@@ -323,6 +339,18 @@ impl Running {
         info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");
         if died { ExitCode::from(exit::TASK_DIED) } else { ExitCode::SUCCESS }
     }
+}
+
+/// Runs a stage on a thread of its own, so that much work in it takes nothing from the line.
+fn on_its_own(name: &str, stage: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        runtime.block_on(stage);
+        // Where nobody waits any more, the process has ended without it.
+        _ = ended.send(());
+    })?;
+    Ok(tokio::spawn(async move { end.await.expect("a stage's thread ends with the stage") }))
 }
 
 fn failed_while_draining<T>(task: &str, ended: &Result<T, JoinError>) -> bool {

@@ -4,6 +4,8 @@
 //! ```text
 //!  TCP, unix socket ─▶ frame ─▶ walk ─▶ enrich ─▶ chunk ─▶ SPOOL ─▶ batch ─▶ Kafka message ─▶ librdkafka ─▶ ack
 //!  (input)             (ocf)      ▲     (enrich)  (input)  (spool)  (output::kafka)
+//!                                 │                          └──▶ feed ─▶ filter ─▶ local partner, stream over HTTP
+//!                                 │                               (spool)  (output::partner)
 //!  Mesos agent, polled ───────────┘
 //!  (input::agent)
 //! ```

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Next::Exit(code) => ExitCode::from(code),
         Next::Run(config) => run(*config),
         Next::Demo(options) => demo::run(&options),
+        Next::Tail(options) => block_on(cli::tail::run(options)),
     }
 }
 

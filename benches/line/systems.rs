@@ -74,6 +74,7 @@ impl Setup {
             System::Pump => Part::role("pump", &["--kafka", kafka, "--compression", compression], self.loud)?,
             System::Collector => {
                 let mut all = vec!["--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"];
+                all.extend(["--partner-endpoint", "127.0.0.1:0"]);
                 all.extend(["--kafka-brokers", kafka, "--kafka-compression", compression]);
                 all.extend(["--agent-id", "bench-agent", "--framework-name", "bench-framework"]);
                 all.extend(["--application-name", "bench-application", "--agent-polling=false"]);

@@ -6,7 +6,10 @@ use std::time::SystemTime;
 use prometheus::Registry;
 
 use super::looking;
-use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
+use crate::control::{
+    Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, SpoolStatus, Stages, Status,
+    StreamQuery,
+};
 use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
 use crate::dcos::discovery;
@@ -14,6 +17,7 @@ use crate::enrich::Enricher;
 use crate::input;
 use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
+use crate::output::partner;
 use crate::spool::{Ledger, Spool};
 use crate::telemetry::{build_info, page, process};
 
@@ -26,6 +30,7 @@ pub(super) struct Program {
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) partners: partner::Handle,
     pub(super) agent: Option<(Agent, Enricher)>,
     pub(super) authority: Authority,
     pub(super) discovery: Option<discovery::Handle>,
@@ -52,7 +57,11 @@ impl Stages for Program {
             };
             endpoint("kafka", kafka.status().brokers.join(","), Some(topic))
         });
-        Endpoints { version: 1, inputs, outputs: outputs.collect(), http: self.http.to_string() }
+        let mut outputs: Vec<_> = outputs.collect();
+        outputs.extend(self.partners.listen().map(|at| endpoint("tcp", at.to_string(), None)));
+        let socket = self.partners.socket().map(|path| path.display().to_string());
+        outputs.extend(socket.map(|path| endpoint("unix", path, None)));
+        Endpoints { version: 1, inputs, outputs, http: self.http.to_string() }
     }
 
     fn readiness(&self) -> Vec<Part> {
@@ -78,6 +87,14 @@ impl Stages for Program {
         let login = self.authority.status();
         parts.extend(login.map(|login| Part { name: "login", ready: login.ready, detail: login.detail }));
         parts
+    }
+
+    fn partners(&self) -> Vec<PartnerStatus> {
+        self.partners.partners()
+    }
+
+    fn stream(&self, query: StreamQuery) -> Result<Pieces, NoStream> {
+        self.partners.stream(query)
     }
 
     fn status(&self) -> Status {

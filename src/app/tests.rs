@@ -24,6 +24,7 @@ async fn started_with(more: &[(&'static str, &str)]) -> Running {
         ("kafka-produce-period-ms", "1h"),
         ("listen-endpoint", "127.0.0.1:0"),
         ("http-endpoint", "127.0.0.1:0"),
+        ("partner-endpoint", "127.0.0.1:0"),
         ("agent-polling", "false"),
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
@@ -99,7 +100,7 @@ async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
     let registry = Registry::new();
     _ = dcos::agent::Metrics::register(&registry).unwrap();
     _ = input::Metrics::register(&registry).unwrap();
-    _ = kafka::Metrics::register(&registry).unwrap();
+    _ = crate::output::kafka::Metrics::register(&registry).unwrap();
     let config = spool::Config { memory_bytes: 1 << 20, when_full: spool::WhenFull::Auto, topics_max: 1 };
     let spool = Spool::in_memory(config, Framing::default());
     let _reader = spool.reader("kafka", true);

@@ -28,6 +28,8 @@ Examples:
       listen on 127.0.0.1:8124 and send to Kafka
   metrics-collector --kafka=false --record-input-log
       without Kafka, to see what local processes send
+  metrics-collector tail --topic 'agent*'
+      show records as they arrive at the collector that runs
   metrics-collector --config /etc/metrics-collector.toml check-config
       name every fault of a configuration
   metrics-collector --kafka-brokers kafka-1:9092 print-config > metrics-collector.toml
@@ -47,6 +49,7 @@ pub(super) fn build() -> Command {
         .subcommand_help_heading("Commands")
         .args(keys(false))
         .subcommand(super::demo::command())
+        .subcommand(with_keys(super::tail::command()))
         .subcommand(check_config())
         .subcommand(print_config())
         .subcommand(config_reference())

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 pub mod demo;
 pub mod exit;
+pub mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ pub enum Next {
     Run(Box<Config>),
     /// Run the demonstration.
     Demo(Options),
+    /// Show records as they arrive.
+    Tail(tail::Options),
 }
 
 /// Evaluates `arguments`, the program's name first, and `environment`.
@@ -116,6 +119,10 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
             out: printed(&settings, own.and_then(|own| own.get_one::<String>("format"))),
             err: warnings(&config.warnings),
             next: Next::Exit(exit::SUCCESS),
+        },
+        Some("tail") => match tail::Options::new(own, &config) {
+            Ok(options) => Answer::of_next(Next::Tail(options)),
+            Err(why) => Answer::of_clap(&command::build().error(ErrorKind::ValueValidation, why)),
         },
         _ => Answer::of_next(Next::Run(Box::new(config))),
     }

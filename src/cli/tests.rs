@@ -20,7 +20,7 @@ fn ran(arguments: &[&str]) -> Config {
 fn code(arguments: &[&str]) -> Option<u8> {
     match evaluated(arguments, &[]).next {
         Next::Exit(code) => Some(code),
-        Next::Run(_) | Next::Demo(_) => None,
+        Next::Run(_) | Next::Demo(_) | Next::Tail(_) => None,
     }
 }
 
@@ -60,6 +60,7 @@ fn a_value_may_begin_with_a_dash() {
 #[test]
 fn brokers_stand_before_and_behind_demo() {
     let brokers = |arguments: &[&str]| match evaluated(arguments, &[]).next {
+        Next::Tail(options) => panic!("{options:?}"),
         Next::Demo(options) => options.kafka_brokers.unwrap_or_default(),
         next => panic!("{arguments:?}: {next:?}"),
     };

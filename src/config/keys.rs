@@ -13,6 +13,7 @@ mod input;
 mod kafka;
 mod kafka_security;
 mod login;
+mod partner;
 mod spool;
 
 use std::borrow::Cow;
@@ -127,7 +128,7 @@ pub enum Kind {
 
 impl Group {
     /// Every group, in the order they are shown.
-    pub const ALL: [Group; 11] = [
+    pub const ALL: [Group; 12] = [
         Group { title: "General", keys: general::KEYS },
         Group { title: "Input", keys: input::KEYS },
         Group { title: "Tags", keys: general::TAG_KEYS },
@@ -135,6 +136,7 @@ impl Group {
         Group { title: "Spool", keys: spool::KEYS },
         Group { title: "Kafka", keys: kafka::KEYS },
         Group { title: "Kafka security", keys: kafka_security::KEYS },
+        Group { title: "Partners", keys: partner::KEYS },
         Group { title: "DC/OS", keys: dcos::KEYS },
         Group { title: "HTTP", keys: http::KEYS },
         Group { title: "Statsd", keys: general::STATSD_KEYS },

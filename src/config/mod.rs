@@ -63,6 +63,8 @@ pub struct Config {
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
     pub kafka: Option<output::kafka::Config>,
+    /// The partner outputs.
+    pub partner: output::partner::Config,
     /// Whom to trust at the cluster, and how to log in there.
     pub dcos: dcos::Config,
     /// Where the brokers are looked for; none where they are named, or with `--kafka=false`.
@@ -119,6 +121,7 @@ impl fmt::Debug for Config {
             .field("agent", &self.agent)
             .field("spool", &self.spool)
             .field("kafka", &kafka)
+            .field("partner", &self.partner)
             .field("dcos", &self.dcos)
             .field("discovery", &self.discovery)
             .field("discovery_period", &self.discovery_period)

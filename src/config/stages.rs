@@ -9,7 +9,7 @@ use super::units::format_size;
 use super::value::{HIDDEN, is_secret};
 use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
 use crate::record::{Rate, Secret};
-use crate::{http, input, ocf, spool, telemetry};
+use crate::{http, input, ocf, output, spool, telemetry};
 
 /// What must remain of `memory-limit` for reading, batches, HTTP and the program itself.
 const REST_BYTES_MIN: u64 = 8 << 20;
@@ -78,6 +78,12 @@ pub(super) fn build(
         agent,
         spool,
         kafka,
+        partner: output::partner::Config {
+            listen: settings.endpoint("partner-endpoint"),
+            socket: settings.path("partner-socket"),
+            partners_max: settings.size("partners-max"),
+            data_dir: settings.path("data-dir"),
+        },
         dcos,
         discovery: discovery::build(settings),
         discovery_period: settings.time("kafka-discovery-period"),
@@ -243,10 +249,16 @@ impl Builder<'_> {
     }
 
     fn endpoints(&mut self) {
-        let http = self.settings.endpoint("http-endpoint");
-        if http.port() != 0 && http == self.settings.endpoint("listen-endpoint") {
-            let expected = "expected an address of its own, but listen-endpoint has the same";
-            self.fault("http-endpoint", &["listen-endpoint"], expected);
+        let mut taken = vec!["listen-endpoint"];
+        let partners = (self.settings.size("partners-max") > 0).then_some("partner-endpoint");
+        for name in ["http-endpoint"].into_iter().chain(partners) {
+            let at = self.settings.endpoint(name);
+            let other = taken.iter().find(|other| at.port() != 0 && self.settings.endpoint(other) == at);
+            if let Some(other) = other.copied() {
+                let expected = format!("expected an address of its own, but {other} has the same");
+                self.fault(name, &[other], expected);
+            }
+            taken.push(name);
         }
     }
 

@@ -91,6 +91,7 @@ pub fn collector_config(cast: &Cast, brokers: &[String], agent: SocketAddr) -> R
         ("agent-poll-period", POLL_PERIOD.as_secs().to_string()),
         ("listen-endpoint", "127.0.0.1:0".to_owned()),
         ("http-endpoint", "127.0.0.1:0".to_owned()),
+        ("partner-endpoint", "127.0.0.1:0".to_owned()),
         ("log-level", "warn".to_owned()),
     ];
     let flags = settings.map(|(key, value)| (key, value.into())).into();

@@ -20,6 +20,7 @@ mod routes;
 mod seats;
 mod server;
 mod settings;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod token;

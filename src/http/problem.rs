@@ -21,28 +21,44 @@ pub(super) struct Problem {
 /// The members of RFC 9457, and ours. The type is always `about:blank`: the title is the status' own, and what is
 /// special stands in `code`.
 #[derive(Serialize)]
-struct Members {
+struct Members<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
-    detail: &'static str,
+    detail: &'a str,
     code: &'static str,
 }
 
 impl Problem {
     /// The problem as JSON text with a line feed at its end.
     pub(super) fn text(&self) -> String {
-        let members = Members {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: self.detail,
-            code: self.code,
-        };
-        let mut text = serde_json::to_string_pretty(&members).expect("texts and a number are JSON");
-        text.push('\n');
-        text
+        text(self.status, self.code, self.detail)
     }
+}
+
+fn text(status: StatusCode, code: &'static str, detail: &str) -> String {
+    let members = Members {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+        code,
+    };
+    let mut text = serde_json::to_string_pretty(&members).expect("texts and a number are JSON");
+    text.push('\n');
+    text
+}
+
+/// The answer to a request that asks for what cannot be asked for; `detail` says why.
+pub(super) fn bad_request(code: &'static str, detail: &str) -> Response {
+    answer(StatusCode::BAD_REQUEST, text(StatusCode::BAD_REQUEST, code, detail))
+}
+
+fn answer(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    response
 }
 
 impl Problem {
@@ -55,13 +71,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.text()));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        let mut response = answer(self.status, self.text());
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"metrics-collector\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -12,12 +12,12 @@ use axum::routing::{MethodRouter, get};
 use super::guard::{self, Access};
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{answers, page};
+use super::{answers, page, stream};
 use crate::control::Control;
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it.
-fn table() -> [Route; 7] {
+fn table() -> [Route; 9] {
     use Access::{Closed, Open};
     [
         route("/", Closed, "this page", get(page::show)),
@@ -36,6 +36,8 @@ fn table() -> [Route; 7] {
             get(answers::endpoints),
         ),
         route("/v1/ledger", Closed, "what became of every record", get(answers::ledger)),
+        route("/v1/partners", Closed, "who takes records as they arrive", get(answers::partners)),
+        route("/v1/stream", Closed, "records as they arrive, for a moment's look", get(stream::show)),
         route("/v1/status", Closed, "what runs, and what it waits for", get(answers::status)),
     ]
 }

@@ -85,10 +85,17 @@ pub fn file(records: &[MetricList], marker: &Marker) -> Vec<u8> {
 /// Appends a file's header: magic, `avro.schema` as the only metadata (no `avro.codec`, which means null), marker.
 /// 585 bytes with [`METRIC_LIST`].
 pub fn header(schema: &str, marker: &Marker, out: &mut Vec<u8>) {
+    header_with(schema, &[], marker, out);
+}
+
+/// Appends a file's header with further metadata behind the schema.
+pub fn header_with(schema: &str, metadata: &[(&str, &str)], marker: &Marker, out: &mut Vec<u8>) {
     out.extend_from_slice(MAGIC);
-    write_long(1, out);
-    write_bytes(b"avro.schema", out);
-    write_bytes(schema.as_bytes(), out);
+    write_long(1 + length(metadata.len()), out);
+    for (key, value) in [("avro.schema", schema)].iter().chain(metadata) {
+        write_bytes(key.as_bytes(), out);
+        write_bytes(value.as_bytes(), out);
+    }
     write_long(0, out);
     out.extend_from_slice(marker);
 }

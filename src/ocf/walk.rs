@@ -230,6 +230,21 @@ pub fn splice_replacing(
     contradicted
 }
 
+/// Shows `see` key and value of each tag of the record at `shape` in `bytes`, in order.
+///
+/// # Panics
+/// If `shape` is not that of a record in `bytes`.
+pub fn each_tag<'a>(bytes: &'a [u8], shape: &Shape<'_>, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+    const WALKED: &str = "the record was walked";
+    let mut at = shape.tags_at;
+    while let Count::Items(items) | Count::SizedItems(items) = block_count(bytes, &mut at).expect(WALKED) {
+        for _ in 0..items {
+            let key = string(bytes, &mut at).expect(WALKED);
+            see(key, string(bytes, &mut at).expect(WALKED));
+        }
+    }
+}
+
 /// Walks a record once more and holds the sizes of its array blocks against their items. Hardly any writer has them, so
 /// those that do pay for the comparison, and the others need not carry a size along.
 #[cold]

@@ -8,8 +8,16 @@ use std::process::Stdio;
 use crate::support::collector::{Output, program, run};
 
 /// What the program needs to run, on free ports.
-const RUN: [&str; 6] =
-    ["--kafka-brokers", "127.0.0.1:1", "--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"];
+const RUN: [&str; 8] = [
+    "--kafka-brokers",
+    "127.0.0.1:1",
+    "--listen-endpoint",
+    "127.0.0.1:0",
+    "--http-endpoint",
+    "127.0.0.1:0",
+    "--partner-endpoint",
+    "127.0.0.1:0",
+];
 
 #[test]
 fn an_unknown_flag_is_a_usage_error_that_names_the_nearest() {
@@ -112,6 +120,11 @@ fn a_taken_input_port_is_told_in_one_sentence() {
 #[test]
 fn a_taken_http_port_is_told_in_one_sentence() {
     check_taken("http-endpoint");
+}
+
+#[test]
+fn a_taken_partner_port_is_told_in_one_sentence() {
+    check_taken("partner-endpoint");
 }
 
 #[test]

@@ -19,7 +19,8 @@ use super::super::metrics::Metrics;
 use super::super::routes;
 use crate::control::{
     BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger,
-    MemoryStatus, OutputLedger, Part, SpoolStatus, Stages, Status, TopicStatus,
+    MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces, SpoolStatus, Stages, Status,
+    StreamQuery, TopicStatus,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -56,6 +57,23 @@ impl Stages for Fake {
             Part { name: "input", ready: true, detail: "listening".to_owned() },
             Part { name: "kafka", ready: kafka, detail: format!("broker says {HOSTILE}") },
         ]
+    }
+
+    fn partners(&self) -> Vec<PartnerStatus> {
+        vec![PartnerStatus { name: Some("p".to_owned()), sent_records: 7, ..PartnerStatus::default() }]
+    }
+
+    fn stream(&self, query: StreamQuery) -> Result<Pieces, NoStream> {
+        match query.from.as_deref() {
+            None => {}
+            Some("busy") => return Err(NoStream::Limit),
+            Some(_) => return Err(NoStream::Bad("from is now or oldest".to_owned())),
+        }
+        let (sender, pieces) = tokio::sync::mpsc::channel(2);
+        for piece in ["a\n", "b\n"] {
+            sender.try_send(piece.into()).unwrap();
+        }
+        Ok(pieces)
     }
 
     fn status(&self) -> Status {

@@ -103,6 +103,27 @@ async fn status_and_endpoints_are_what_the_stages_say() {
     assert_eq!(status["kafka"]["broker"], broker);
     let endpoints = server.ask(HERE, get("/v1/endpoints")).await.json();
     assert_eq!(endpoints["inputs"][0]["address"], "127.0.0.1:8124");
+    let partners = server.ask(HERE, get("/v1/partners")).await.json();
+    assert_eq!(
+        (&partners["partners"][0]["name"], &partners["partners"][0]["sent_records"]),
+        (&json!("p"), &json!(7))
+    );
+}
+
+#[tokio::test]
+async fn a_stream_is_given_piece_by_piece_or_refused_with_a_code() {
+    let server = Server::new(None);
+    let answer = server.ask(HERE, get("/v1/stream?format=ndjson")).await;
+    assert_eq!((answer.text.as_str(), answer.header("content-type")), ("a\nb\n", "application/x-ndjson"));
+    assert_eq!(server.ask(HERE, get("/v1/stream")).await.header("content-type"), "avro/binary");
+    for (query, expected) in [
+        ("from=yesterday", (400, "bad_query")),
+        ("topics=a", (400, "bad_query")),
+        ("from=busy", (503, "stream_limit")),
+    ] {
+        let (status, code) = server.ask(HERE, get(&format!("/v1/stream?{query}"))).await.problem();
+        assert_eq!((status, code.as_str()), expected, "{query}");
+    }
 }
 
 #[tokio::test]

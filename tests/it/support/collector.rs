@@ -28,6 +28,7 @@ pub(crate) struct Collector {
     child: Child,
     input: SocketAddr,
     http: SocketAddr,
+    partner: Option<SocketAddr>,
     log: Arc<Mutex<Vec<String>>>,
     log_reader: Option<JoinHandle<()>>,
 }
@@ -46,6 +47,7 @@ impl Collector {
         let mut command = program();
         command
             .args(["--listen-endpoint", "127.0.0.1:0", "--http-endpoint", "127.0.0.1:0"])
+            .args(["--partner-endpoint", "127.0.0.1:0"])
             .args(["--agent-id", AGENT, "--log-format", "json", "--kafka-produce-period-ms", "200"])
             .args(["--kafka-brokers", brokers, "--agent-polling=false"])
             .args(more)
@@ -74,8 +76,14 @@ impl Collector {
         });
         // Killed by its own `Drop` from here on, whatever is wrong with the line.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut collector =
-            Collector { child, input: nowhere, http: nowhere, log, log_reader: Some(log_reader) };
+        let mut collector = Collector {
+            child,
+            input: nowhere,
+            http: nowhere,
+            partner: None,
+            log,
+            log_reader: Some(log_reader),
+        };
         let line = line_rx
             .recv_timeout(Duration::from_secs(30))
             .unwrap_or_else(|e| panic!("no line on standard output ({e}); log: {:#?}", collector.log()))
@@ -87,6 +95,7 @@ impl Collector {
             text.parse().unwrap_or_else(|e| panic!("{name:?} in {line:?}: {e}"))
         };
         (collector.input, collector.http) = (address("input"), address("http"));
+        collector.partner = endpoints.get("partner").map(|_| address("partner"));
         collector
     }
 
@@ -98,6 +107,11 @@ impl Collector {
     /// Where its HTTP server listens.
     pub(crate) fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where its partner output listens.
+    pub(crate) fn partner(&self) -> SocketAddr {
+        self.partner.expect("it listens for partners")
     }
 
     /// A new connection to its input.
@@ -167,6 +181,16 @@ impl Collector {
             let ledger = self.ledger();
             once(ledger.accepted() == records, || format!("{ledger:?}, {}", self.status()))
         });
+    }
+
+    /// Waits until a term of an output's books has this value.
+    pub(crate) fn wait_books(&self, output: &str, term: &str, expected: u64) -> Ledger {
+        eventually(&format!("{expected} records {term} at {output}"), || {
+            let ledger = self.ledger();
+            once(ledger.of(output, term) == expected, || format!("{ledger:?}"))?;
+            assert_eq!(ledger.of(output, "imbalance"), 0, "{ledger:?}");
+            Ok(ledger)
+        })
     }
 
     /// Waits until Kafka has this many records, and the books balance.
@@ -251,10 +275,16 @@ impl Ledger {
 
     /// One term of the Kafka output; for `lost` and `set_aside` the sum of its reasons.
     pub(crate) fn kafka(&self, term: &str) -> u64 {
-        let value = &self.0["outputs"]["kafka"][term];
+        self.of("kafka", term)
+    }
+
+    /// The same of any output; 0 where that has no books yet.
+    pub(crate) fn of(&self, output: &str, term: &str) -> u64 {
+        let Some(books) = self.0["outputs"].get(output) else { return 0 };
+        let value = &books[term];
         let sum = |reasons: &serde_json::Map<String, Value>| reasons.values().filter_map(Value::as_u64).sum();
         let number = value.as_u64().or_else(|| value.as_object().map(sum));
-        number.unwrap_or_else(|| panic!("no number {term:?} of kafka in {self:?}"))
+        number.unwrap_or_else(|| panic!("no number {term:?} of {output} in {self:?}"))
     }
 
     /// How many records the Kafka output put aside for this reason.

@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod mesos_dns;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
+pub(crate) mod partner;
 pub(crate) mod producer;
 pub(crate) mod random;
 pub(crate) mod record;

@@ -1,0 +1,25 @@
+//! Rows: partner outputs.
+
+use super::{Key, Kind};
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "partner-endpoint",
+        Kind::Endpoint,
+        "Address at which local processes take records as they arrive. Nobody who reaches it is asked who they are, so \
+         keep it local. Port 0 takes any free one; /v1/endpoints has it then.",
+    )
+    .or("127.0.0.1:8126"),
+    Key::new(
+        "partner-socket",
+        Kind::Path,
+        "Unix socket at which partners are served besides. Not set: none. A file that an earlier process left there is \
+         replaced.",
+    ),
+    Key::new(
+        "partners-max",
+        Kind::Integer { min: 0, max: 1024 },
+        "Partners at once. Further ones are refused. With 0 nothing listens at partner-endpoint and partner-socket.",
+    )
+    .or("256"),
+];

@@ -1,0 +1,50 @@
+//! Why a partner's connection ends: one closed list for the metric label, the log and the tests.
+
+/// The reason. The name is the metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The partner left, or the network did.
+    Left,
+    /// It was refused: as many are connected as may be.
+    Limit,
+    /// It was refused: its first line is no hello.
+    BadHello,
+    /// It was refused: as many names have a place as may.
+    TooManyNames,
+    /// Another connection came by the same name.
+    Replaced,
+    /// It took nothing for a minute.
+    Stalled,
+    /// It acknowledged what it was not sent, or no number.
+    BadAck,
+    /// The collector ended.
+    Drain,
+}
+
+impl End {
+    /// Every reason, for series that start at 0.
+    pub(super) const ALL: [End; 8] = [
+        End::Left,
+        End::Limit,
+        End::BadHello,
+        End::TooManyNames,
+        End::Replaced,
+        End::Stalled,
+        End::BadAck,
+        End::Drain,
+    ];
+
+    /// The metric label, and the `code` in what a refused partner is told.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            End::Left => "left",
+            End::Limit => "partner_limit",
+            End::BadHello => "bad_hello",
+            End::TooManyNames => "too_many_names",
+            End::Replaced => "replaced",
+            End::Stalled => "stalled",
+            End::BadAck => "bad_ack",
+            End::Drain => "drain",
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! From the feed to the bytes that go out: the filter, and the two forms.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::filter::Filter;
+use super::hello::Format;
+use super::names::Past;
+use super::ndjson;
+use super::receipts::{Kind, RUNS_MAX, Run};
+use super::socket::Held;
+use crate::ocf::decode::decode_record;
+use crate::ocf::encode::{encode_record, header_with};
+use crate::ocf::varint::{length, write_long};
+use crate::ocf::{self, METRIC_LIST, Marker};
+use crate::record::{Datapoint, MetricList, Seq, Tag};
+use crate::spool::{Follower, LossReason, Piece};
+
+/// Record topic in which the collector speaks for itself.
+pub const OWN_TOPIC: &str = "collector";
+
+/// Metadata of a stream's header.
+pub const INCARNATION_KEY: &str = "metrics-collector.incarnation";
+/// As above: number of the first record, see [`crate::spool::Piece`].
+pub const FIRST_KEY: &str = "metrics-collector.first";
+
+/// So many bytes of the feed are looked through in one turn, however few of them are wanted.
+const SCAN_BYTES: usize = 1 << 20;
+
+/// A record in JSON has about so many times as many bytes.
+const JSON_SHARE: usize = 4;
+
+/// What every stream of this process has in common.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// Identifies this run of the process.
+    pub incarnation: Arc<str>,
+    /// Sync marker.
+    pub marker: Marker,
+}
+
+/// Packs what one partner wants.
+#[derive(Debug)]
+pub(super) struct Packer {
+    pub(super) filter: Filter,
+    format: Format,
+    stamp: Stamp,
+    /// Where in its piece's bytes the record of this number begins, if the last turn ended before it.
+    place: Option<(Seq, usize)>,
+    /// What is to be told first.
+    pub(super) past: Option<Past>,
+    /// Bytes that it takes up at once at most.
+    pub(super) grant_max: usize,
+}
+
+/// What goes out next.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    pub(super) buffers: VecDeque<Bytes>,
+    pub(super) runs: Vec<Run>,
+    /// Records of the feed that were lost before these.
+    pub(super) lost: u64,
+}
+
+/// A block in the making.
+#[derive(Default)]
+struct Draft {
+    parts: Vec<Bytes>,
+    /// What is copied, behind the parts.
+    copied: Vec<u8>,
+    bytes: usize,
+    records: u64,
+    runs: Vec<Run>,
+    lost: u64,
+}
+
+impl Packer {
+    pub(super) fn new(filter: Filter, format: Format, stamp: Stamp) -> Packer {
+        Packer { filter, format, stamp, place: None, past: None, grant_max: usize::MAX }
+    }
+
+    /// How a stream begins whose first record has the number `first`.
+    pub(super) fn head(&self, first: Seq) -> Bytes {
+        let mut head = Vec::new();
+        if self.format == Format::Ocf {
+            let first = first.to_string();
+            let metadata = [(INCARNATION_KEY, &*self.stamp.incarnation), (FIRST_KEY, &*first)];
+            header_with(METRIC_LIST, &metadata, &self.stamp.marker, &mut head);
+        }
+        head.into()
+    }
+
+    /// Takes what comes next from the feed, about as many bytes as `held` grants, and packs it. None: there is nothing, or
+    /// no room for it.
+    pub(super) fn pack(&mut self, follower: &mut Follower, held: &Held, now_ms: u64) -> Option<Packed> {
+        let (grant, large) = (held.grant().min(self.grant_max), held.large());
+        let grant = if self.format == Format::Ndjson { grant / JSON_SHARE } else { grant };
+        let mut draft = Draft::default();
+        let mut scanned = 0;
+        if let Some(Past { incarnation, lost }) = self.past.take() {
+            let reason = if lost.is_some() { LossReason::Shutdown.name() } else { "crash" };
+            if lost != Some(0) {
+                self.tell_loss(reason, &incarnation, lost, now_ms, &mut draft);
+            }
+        }
+        while draft.bytes < grant && scanned < SCAN_BYTES {
+            let read = follower.read();
+            let lost = follower.lost();
+            if lost > 0 {
+                draft.lost += lost;
+                let incarnation = self.stamp.incarnation.clone();
+                self.tell_loss(LossReason::TooSlow.name(), &incarnation, Some(lost), now_ms, &mut draft);
+            }
+            let Some((piece, skip)) = read else { break };
+            let left = piece.records - skip;
+            scanned += piece.body.len();
+            if skip == 0
+                && self.format == Format::Ocf
+                && self.filter.wants_all()
+                && (draft.bytes + piece.body.len() <= grant)
+            {
+                draft.share(piece.body.clone(), left);
+                follower.take(left.into());
+                continue;
+            }
+            let done = self.walk(&piece, skip, (grant, large), &mut draft);
+            follower.take(done.into());
+            if done < left {
+                break;
+            }
+        }
+        (!draft.runs.is_empty()).then(|| self.finish(draft))
+    }
+
+    /// Packs records of `piece` from the one behind `skip` on, one by one, until the grant is used up; a `large` one may be
+    /// more, if it is alone. Says how many it has dealt with.
+    fn walk(&mut self, piece: &Piece, skip: u32, (grant, large): (usize, usize), draft: &mut Draft) -> u32 {
+        let first = piece.first.after(skip);
+        let known = self.place.take().filter(|(seq, _)| *seq == first);
+        let mut at = known.map_or_else(|| behind(&piece.body, skip), |(_, at)| at);
+        let (mut index, mut part_end, mut bytes_end) = (0, 0, 0);
+        for part in &piece.parts {
+            (part_end, bytes_end) = (part_end + part.records, bytes_end + part.bytes);
+            if part_end <= skip {
+                index = part_end;
+                continue;
+            }
+            index = index.max(skip);
+            if draft.runs.len() >= RUNS_MAX {
+                self.place = Some((piece.first.after(index), at));
+                return index - skip;
+            }
+            let topic = part.topic.name.as_ref().filter(|_| part.topic.is_told_apart());
+            if topic.is_some_and(|topic| !self.filter.wants_topic(topic.as_bytes())) {
+                draft.note(Kind::NotWanted, u64::from(part_end - index));
+                (index, at) = (part_end, bytes_end);
+                continue;
+            }
+            while index < part_end {
+                let shape = ocf::walk(&piece.body, at).expect("the feed holds whole records");
+                let end = shape.span.end;
+                if self.filter.wants(&piece.body, &shape) {
+                    let bytes = end - at;
+                    let room = match draft.bytes {
+                        // What one pass may leave behind is bounded, also where every other record is wanted.
+                        _ if draft.runs.len() >= RUNS_MAX => 0,
+                        0 => grant.max(large),
+                        taken => grant.saturating_sub(taken),
+                    };
+                    if bytes > room {
+                        self.place = Some((piece.first.after(index), at));
+                        return index - skip;
+                    }
+                    let before = draft.copied.len();
+                    self.write(&piece.body[at..end], &mut draft.copied);
+                    draft.bytes += draft.copied.len() - before;
+                    draft.records += 1;
+                    draft.note(Kind::Sent, 1);
+                } else {
+                    draft.note(Kind::NotWanted, 1);
+                }
+                (index, at) = (index + 1, end);
+            }
+        }
+        piece.records - skip
+    }
+
+    fn write(&self, record: &[u8], out: &mut Vec<u8>) {
+        match self.format {
+            Format::Ocf => out.extend_from_slice(record),
+            Format::Ndjson => {
+                let record = decode_record(record, &mut 0).expect("the feed holds whole records");
+                ndjson::write(&record, out);
+            }
+        }
+    }
+
+    /// Tells the partner in a record of ours that it lost others; without a number where nobody knows it.
+    fn tell_loss(&self, reason: &str, incarnation: &str, lost: Option<u64>, now_ms: u64, draft: &mut Draft) {
+        #[expect(clippy::cast_precision_loss, reason = "values of datapoints are doubles")]
+        let datapoint = |lost: u64| Datapoint {
+            name: "lost_records".into(),
+            time_ms: now_ms.cast_signed(),
+            value: lost as f64,
+        };
+        let record = MetricList {
+            topic: OWN_TOPIC.into(),
+            tags: vec![Tag::new("reason", reason), Tag::new("incarnation", incarnation)],
+            datapoints: lost.map(datapoint).into_iter().collect(),
+        };
+        let mut bytes = Vec::new();
+        encode_record(&record, &mut bytes);
+        let before = draft.copied.len();
+        self.write(&bytes, &mut draft.copied);
+        draft.bytes += draft.copied.len() - before;
+        draft.records += 1;
+        draft.note(Kind::Own, 1);
+    }
+
+    fn finish(&self, mut draft: Draft) -> Packed {
+        draft.end_copied();
+        let mut buffers: VecDeque<Bytes> = draft.parts.into();
+        if self.format == Format::Ocf && draft.records > 0 {
+            let mut head = Vec::new();
+            write_long(i64::try_from(draft.records).expect("a block has less"), &mut head);
+            write_long(length(draft.bytes), &mut head);
+            buffers.push_front(head.into());
+            buffers.push_back(Bytes::copy_from_slice(&self.stamp.marker));
+        }
+        Packed { buffers, runs: draft.runs, lost: draft.lost }
+    }
+}
+
+impl Draft {
+    fn note(&mut self, kind: Kind, records: u64) {
+        match self.runs.last_mut().filter(|last| last.kind == kind) {
+            Some(last) => last.records += records,
+            None => self.runs.push(Run { kind, records }),
+        }
+    }
+
+    /// Appends a whole piece where it lies.
+    fn share(&mut self, body: Bytes, records: u32) {
+        self.end_copied();
+        self.bytes += body.len();
+        self.records += u64::from(records);
+        self.parts.push(body);
+        self.note(Kind::Sent, records.into());
+    }
+
+    fn end_copied(&mut self) {
+        if !self.copied.is_empty() {
+            self.parts.push(std::mem::take(&mut self.copied).into());
+        }
+    }
+}
+
+/// Where the record behind the first `records` begins.
+fn behind(body: &[u8], records: u32) -> usize {
+    (0..records).fold(0, |at, _| ocf::walk(body, at).expect("the feed holds whole records").span.end)
+}

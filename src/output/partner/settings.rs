@@ -1,0 +1,17 @@
+//! What an operator sets of the partners.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Settings of the partner outputs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where partners connect (`partner-endpoint`).
+    pub listen: SocketAddr,
+    /// A unix socket besides (`partner-socket`).
+    pub socket: Option<PathBuf>,
+    /// Partners at once (`partners-max`); with 0 nothing listens.
+    pub partners_max: usize,
+    /// Folder in which the places of named partners are kept (`data-dir`).
+    pub data_dir: Option<PathBuf>,
+}

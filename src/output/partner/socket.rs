@@ -1,0 +1,207 @@
+//! Where a partner's bytes go: a socket of either kind, or an answer over HTTP; and what could not be written yet.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Buf, Bytes};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+
+/// So many buffers go into one write.
+const SLICES: usize = 64;
+
+/// All partners together may have so many bytes that their sockets do not take; each may always have a few.
+const HELD_BYTES_MAX: usize = 2 << 20;
+const GRANT_MIN: usize = 4 << 10;
+const GRANT_MAX: usize = 256 << 10;
+
+/// The other side.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Channel(mpsc::Sender<Bytes>),
+}
+
+impl Socket {
+    /// What it is, for those who ask.
+    pub(super) fn protocol(&self) -> &'static str {
+        match self {
+            Socket::Tcp(_) => "tcp",
+            Socket::Unix(_) => "unix",
+            Socket::Channel(_) => "http",
+        }
+    }
+
+    /// Whether it is an answer over HTTP.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Socket::Channel(_))
+    }
+
+    /// Returns when it takes bytes, or is broken. Cancel safe.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.writable().await,
+            Socket::Unix(stream) => stream.writable().await,
+            Socket::Channel(sender) => {
+                sender.reserve().await.map(drop).map_err(|_| io::ErrorKind::BrokenPipe.into())
+            }
+        }
+    }
+
+    /// Returns when the other side has said something, or has gone. Cancel safe.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => stream.readable().await,
+            Socket::Unix(stream) => stream.readable().await,
+            Socket::Channel(sender) => {
+                sender.closed().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what [`Socket::readable`] has announced; 0: the end.
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read(buffer),
+            Socket::Unix(stream) => stream.try_read(buffer),
+            Socket::Channel(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Writes what the socket takes at once of a last word.
+    pub(super) fn try_write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write(&[IoSlice::new(bytes)])
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_write_vectored(slices),
+            Socket::Unix(stream) => stream.try_write_vectored(slices),
+            Socket::Channel(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// What all partners hold together that their sockets have not taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    /// Bytes that a partner may take up next. Where many hold much it is little, so that all of them stay within bounds.
+    pub(super) fn grant(&self) -> usize {
+        let left = HELD_BYTES_MAX.saturating_sub(self.0.load(Ordering::Relaxed));
+        (left / 4).clamp(GRANT_MIN, GRANT_MAX)
+    }
+
+    /// Bytes that a single record may have which is larger than that.
+    pub(super) fn large(&self) -> usize {
+        match self.0.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            held => HELD_BYTES_MAX.saturating_sub(held),
+        }
+    }
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    buffers: VecDeque<Bytes>,
+    held: Held,
+    /// What of it counts as held.
+    counted: usize,
+}
+
+impl Outbox {
+    pub(super) fn new(held: Held) -> Outbox {
+        Outbox { buffers: VecDeque::new(), held, counted: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffers.is_empty()
+    }
+
+    pub(super) fn push(&mut self, buffers: impl IntoIterator<Item = Bytes>) {
+        self.buffers.extend(buffers.into_iter().filter(|buffer| !buffer.is_empty()));
+    }
+
+    /// Writes as much as the socket takes at once, and says how much that was. What is left then is copied together, so
+    /// that it keeps nothing of the feed.
+    pub(super) fn write(&mut self, socket: &Socket) -> io::Result<usize> {
+        let mut written = 0;
+        let result = loop {
+            if self.buffers.is_empty() {
+                break Ok(());
+            }
+            match self.write_once(socket) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.gather();
+                    break Ok(());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.count();
+        result.map(|()| written)
+    }
+
+    fn write_once(&mut self, socket: &Socket) -> io::Result<usize> {
+        if let Socket::Channel(sender) = socket {
+            self.gather();
+            let permit = sender.try_reserve().map_err(|error| match error {
+                mpsc::error::TrySendError::Full(()) => io::ErrorKind::WouldBlock,
+                mpsc::error::TrySendError::Closed(()) => io::ErrorKind::BrokenPipe,
+            })?;
+            let Some(buffer) = self.buffers.pop_front() else { return Ok(0) };
+            let bytes = buffer.len();
+            permit.send(buffer);
+            return Ok(bytes);
+        }
+        let slices: Vec<IoSlice<'_>> =
+            self.buffers.iter().take(SLICES).map(|buffer| IoSlice::new(buffer)).collect();
+        let written = socket.try_write(&slices)?;
+        let mut left = written;
+        while left > 0 {
+            let front = self.buffers.front_mut().expect("no more is written than there was");
+            let now = left.min(front.len());
+            front.advance(now);
+            left -= now;
+            if front.is_empty() {
+                self.buffers.pop_front();
+            }
+        }
+        Ok(written)
+    }
+
+    fn gather(&mut self) {
+        // One buffer that counts is a copy of ours already.
+        if self.buffers.len() <= 1 && self.counted > 0 {
+            return;
+        }
+        let bytes = self.buffers.iter().map(Bytes::len).sum();
+        let mut all = Vec::with_capacity(bytes);
+        for buffer in self.buffers.drain(..) {
+            all.extend_from_slice(&buffer);
+        }
+        self.buffers.push_back(all.into());
+    }
+
+    /// Notes what is held.
+    fn count(&mut self) {
+        let now = self.buffers.iter().map(Bytes::len).sum();
+        self.held.0.fetch_add(now, Ordering::Relaxed);
+        self.held.0.fetch_sub(std::mem::replace(&mut self.counted, now), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
