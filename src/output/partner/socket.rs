@@ -111,13 +111,15 @@ impl Held {
 pub(super) struct Outbox {
     buffers: VecDeque<Bytes>,
     held: Held,
+    /// Bytes of memory of a copy of ours, if it is one; some of them may have been written.
+    copied: usize,
     /// What of it counts as held.
     counted: usize,
 }
 
 impl Outbox {
     pub(super) fn new(held: Held) -> Outbox {
-        Outbox { buffers: VecDeque::new(), held, counted: 0 }
+        Outbox { buffers: VecDeque::new(), held, copied: 0, counted: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -179,29 +181,63 @@ impl Outbox {
         Ok(written)
     }
 
+    /// Copies all of it together, unless it is such a copy, of which not too much has been written.
     fn gather(&mut self) {
-        // One buffer that counts is a copy of ours already.
-        if self.buffers.len() <= 1 && self.counted > 0 {
+        let bytes: usize = self.buffers.iter().map(Bytes::len).sum();
+        if self.copied > 0 && bytes >= self.copied / 2 {
             return;
         }
-        let bytes = self.buffers.iter().map(Bytes::len).sum();
         let mut all = Vec::with_capacity(bytes);
         for buffer in self.buffers.drain(..) {
             all.extend_from_slice(&buffer);
         }
         self.buffers.push_back(all.into());
+        self.copied = bytes;
     }
 
     /// Notes what is held.
     fn count(&mut self) {
-        let now = self.buffers.iter().map(Bytes::len).sum();
-        self.held.0.fetch_add(now, Ordering::Relaxed);
-        self.held.0.fetch_sub(std::mem::replace(&mut self.counted, now), Ordering::Relaxed);
+        if self.buffers.is_empty() {
+            self.copied = 0;
+        }
+        self.held.0.fetch_add(self.copied, Ordering::Relaxed);
+        self.held.0.fetch_sub(std::mem::replace(&mut self.counted, self.copied), Ordering::Relaxed);
     }
 }
 
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.held.0.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_stuck_partner_holds_is_a_copy_that_counts_for_all_its_memory() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let socket = Socket::Unix(ours);
+        let held = Held::default();
+        let mut outbox = Outbox::new(held.clone());
+        let of_the_feed = Bytes::from(vec![7; 4 << 20]);
+        outbox.push([of_the_feed.clone(), Bytes::from_static(b"end")]);
+        let bytes = of_the_feed.len() + 3;
+        let mut written = outbox.write(&socket).unwrap();
+        assert!(written > 0 && written < bytes);
+        assert!(of_the_feed.is_unique(), "it keeps nothing of the feed");
+        assert_eq!(held.0.load(Ordering::Relaxed), bytes - written);
+        assert_eq!(held.grant(), GRANT_MIN, "others take up little now");
+        let mut buffer = vec![0; 64 << 10];
+        while written < bytes {
+            theirs.readable().await.unwrap();
+            while theirs.try_read(&mut buffer).is_ok() {}
+            socket.writable().await.unwrap();
+            written += outbox.write(&socket).unwrap();
+            let (left, counted) = (bytes - written, held.0.load(Ordering::Relaxed));
+            assert!(counted >= left && counted <= 2 * left + 1, "{left} left, {counted} counted");
+        }
+        assert_eq!(held.grant(), GRANT_MAX);
     }
 }
