@@ -52,7 +52,10 @@ impl Task {
         }
         self.metrics.topics_held.set(held);
         self.metrics.up.set(i64::from(self.board.link() == Link::Up));
-        self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
+        let is_stuck = self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
+        if is_stuck {
+            self.probe_stuck(now);
+        }
         // Stalling and its end come with time, not with an event.
         if held > 0 || self.in_flight_messages > 0 {
             self.note_soon(now, NOTES_PAUSE);

@@ -257,6 +257,19 @@ impl Task {
         self.purge();
     }
 
+    /// Gives up a producer that reaches nobody while brokers answer. What it holds goes out by a new one at once: that one
+    /// is no worse.
+    pub(super) fn give_up_lost(&mut self) {
+        if let Some(suppressed) = self.log_budget.take("lost", Instant::now()) {
+            warn!(
+                suppressed,
+                "librdkafka reaches no broker although one answers; a new producer takes its place"
+            );
+        }
+        self.set_down();
+        self.purge();
+    }
+
     /// Takes back what the producer holds.
     pub(super) fn purge(&mut self) {
         let Some(link) = &self.link else { return };

@@ -19,6 +19,8 @@ use super::*;
 use crate::ocf::testing::{PLAIN, numbered, write_record};
 use crate::spool::{self, AsideReason, Framing, LossReason, OutputLedger, Spool, WhenFull};
 
+mod forgetful;
+
 /// How long anything may take before a test gives up and says what it waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
