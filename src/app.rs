@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod looking;
+mod pages;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,7 @@ pub async fn run_until(
     };
     // Whoever asked may have lost interest.
     _ = told.send(running.listening.clone());
+    pages::let_go();
     running.until(stop, grace).await
 }
 
