@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its end.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,10 +8,11 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::allowance::Allowance;
+use super::end::End;
 use super::intake::{Intake, READ_BYTES, Session};
 use super::listener::Shared;
 use super::pace::Pace;
-use super::registry::{Registration, Shed};
+use super::registry::Registration;
 use super::socket::Socket;
 use super::tally::Tally;
 use crate::ocf::StreamFault;
@@ -24,60 +24,6 @@ const DRAIN_BYTES: usize = 1 << 20;
 
 /// After so many bytes of one connection others have their turn.
 const READ_ON_BYTES: usize = 2 << 20;
-
-/// Why a connection ended. The name is the metric label.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum End {
-    /// The sender closed it between two blocks, or before its header.
-    #[error("the sender closed it")]
-    Closed,
-    /// The sender closed it within a header or block.
-    #[error("the sender closed it in the middle of a header or block")]
-    Torn,
-    /// Its bytes cannot be read.
-    #[error("its stream cannot be read")]
-    Fault(#[source] StreamFault),
-    /// The rest of a header or block did not come.
-    #[error("the rest of a header or block did not come within {0:?}; see input-block-timeout")]
-    Timeout(Duration),
-    /// Others need the room.
-    #[error("there are more connections than input-connections-max and this one has sent no block")]
-    ConnectionLimit,
-    /// Others need the memory.
-    #[error("half-sent blocks of many connections hold all the memory there is for them")]
-    Memory,
-    /// The socket failed.
-    #[error("its socket failed")]
-    Io(#[source] io::Error),
-    /// The collector stops.
-    #[error("the collector stops")]
-    Drain,
-}
-
-impl End {
-    /// Names of all ends but the faults of streams, for series that start at 0.
-    pub(super) const NAMES: [&'static str; 7] =
-        ["closed", "torn", "timeout", "connection_limit", "memory", "io", "drain"];
-
-    /// The metric label.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            End::Closed => "closed",
-            End::Torn => "torn",
-            End::Fault(fault) => fault.name(),
-            End::Timeout(_) => "timeout",
-            End::ConnectionLimit => "connection_limit",
-            End::Memory => "memory",
-            End::Io(_) => "io",
-            End::Drain => "drain",
-        }
-    }
-
-    /// Whether it was we who ended it, because of something that the sender should hear of.
-    fn is_refusal(&self) -> bool {
-        !matches!(self, End::Closed | End::Torn | End::Io(_) | End::Drain)
-    }
-}
 
 /// A connection and what it needs.
 pub(super) struct Connection {
@@ -148,13 +94,13 @@ impl Connection {
                     }
                 }
             }
-            if !shared.rules.spool.has_room(session.weight()) {
+            if !self.has_room(session) {
                 let held = Instant::now();
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
-                    () = shared.rules.spool.admit(session.weight()) => {}
+                    () = self.room(session) => {}
                 }
                 // Only time in which we were ready to read counts against the sender.
                 partial_since = partial_since.map(|since| since + held.elapsed());
@@ -194,6 +140,22 @@ impl Connection {
                 tokio::task::yield_now().await;
             } else {
                 tokio::task::consume_budget().await;
+            }
+        }
+    }
+
+    /// Whether there is memory for what the next turn may come to.
+    fn has_room(&self, session: &Session) -> bool {
+        self.registration.has_room() && self.shared.rules.spool.has_room(session.weight())
+    }
+
+    /// Returns when there is.
+    async fn room(&self, session: &Session) {
+        loop {
+            self.registration.room().await;
+            self.shared.rules.spool.admit(session.weight()).await;
+            if self.registration.has_room() {
+                return;
             }
         }
     }
@@ -299,7 +261,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 shed = self.registration.shed() => return shed.into(),
-                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit(session.weight())) => {
+                admitted = tokio::time::timeout_at(deadline, self.room(session)) => {
                     if admitted.is_err() {
                         return End::Drain;
                     }
@@ -310,11 +272,15 @@ impl Connection {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
                 Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
                 Ok(Received { bytes: None, .. }) => {
-                    match tokio::time::timeout_at(deadline, self.socket.readable()).await {
-                        // What was announced may have been read already.
-                        Ok(Ok(())) => _ = self.socket.try_read(&mut []),
-                        Ok(Err(error)) => return End::Io(error),
-                        Err(_) => return End::Drain,
+                    tokio::select! {
+                        biased;
+                        shed = self.registration.shed() => return shed.into(),
+                        ready = tokio::time::timeout_at(deadline, self.socket.readable()) => match ready {
+                            // What was announced may have been read already.
+                            Ok(Ok(())) => _ = self.socket.try_read(&mut []),
+                            Ok(Err(error)) => return End::Io(error),
+                            Err(_) => return End::Drain,
+                        }
                     }
                 }
                 Err(end) => return end,
@@ -371,15 +337,6 @@ struct Received {
     bytes: Option<usize>,
     /// Whether a header or block was completed.
     progress: bool,
-}
-
-impl From<Shed> for End {
-    fn from(shed: Shed) -> End {
-        match shed {
-            Shed::ConnectionLimit => End::ConnectionLimit,
-            Shed::Memory => End::Memory,
-        }
-    }
 }
 
 fn unix_ms() -> u64 {

@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::apart::Apart;
-use super::connection::End;
+use super::end::End;
 use super::tally::Tally;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};

@@ -26,6 +26,7 @@ pub mod agent;
 mod allowance;
 mod apart;
 mod connection;
+mod end;
 mod entry;
 mod intake;
 mod listener;
@@ -63,6 +64,9 @@ use listener::{Shared, SocketFile, Workbenches};
 use pace::Ticker;
 use record_log::RecordLog;
 use registry::Registry;
+
+/// Half-sent headers and blocks may have this part of `memory-limit`.
+const CARRIED_PART: usize = 8;
 
 /// Records that are set apart may have this part of `memory-limit`.
 const APART_PART: usize = 32;
@@ -118,7 +122,7 @@ impl Input {
             }
             None => None,
         };
-        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / 8));
+        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / CARRIED_PART));
         let rules = Arc::new(Rules {
             limits: config.limits.clone(),
             plans: PlanCache::new(),
@@ -227,10 +231,14 @@ mod tests {
 
     /// An input that nothing holds back, and its spool.
     async fn input(drain: watch::Receiver<bool>) -> (Input, Spool) {
+        input_of(10, drain).await
+    }
+
+    async fn input_of(connections_max: usize, drain: watch::Receiver<bool>) -> (Input, Spool) {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             socket: None,
-            connections_max: 10.try_into().unwrap(),
+            connections_max: connections_max.try_into().unwrap(),
             block_timeout: Duration::from_secs(60),
             linger: Duration::ZERO,
             apart_wait: Duration::ZERO,
@@ -287,6 +295,38 @@ mod tests {
             accepted == 4 * BLOCKS as u64
         })
         .await;
+        input.abort();
+    }
+
+    #[tokio::test]
+    async fn half_sent_blocks_that_come_all_at_once_are_held_within_their_bound() {
+        const SENDERS: usize = 60;
+        let (_stays, drain) = watch::channel(false);
+        let (input, _spool) = input_of(SENDERS, drain).await;
+        let handle = input.handle();
+        let mut half = Vec::new();
+        write_header(&MARKER, None, &mut half);
+        varint::write_long(1, &mut half);
+        varint::write_long(1_000_000, &mut half);
+        half.resize(300_000, b'x');
+        // What the system keeps for a socket that nobody reads yet is as much as a sender gets rid of.
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| {
+                let mut sender = std::net::TcpStream::connect(handle.listen()).unwrap();
+                sender.set_nonblocking(true).unwrap();
+                let sent = sender.write(&half).unwrap();
+                (sender, sent)
+            })
+            .collect();
+        let bound = (64 << 20) / CARRIED_PART;
+        assert!(senders.iter().map(|(_, sent)| sent).sum::<usize>() > 2 * bound);
+        let input = tokio::spawn(input.run());
+        let mut most = 0;
+        while handle.status().closed_connections < SENDERS as u64 / 2 {
+            most = most.max(handle.carried_bytes());
+            tokio::task::yield_now().await;
+        }
+        assert!(most <= bound + intake::READ_BYTES, "{most} bytes were held, {bound} are the bound");
         input.abort();
     }
 
