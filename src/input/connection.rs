@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::registry::Registration;
 use super::socket::Socket;
 use super::tally::Tally;
+use super::turns::Permit;
 use crate::ocf::StreamFault;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
@@ -70,6 +71,7 @@ impl Connection {
         let mut allowance = Allowance::new(shared.limit);
         let mut partial_since: Option<Instant> = None;
         let mut read_on = 0;
+        let mut may_be_long = true;
         loop {
             let mut turn = Turn::More;
             if !session.has_more() {
@@ -87,23 +89,12 @@ impl Connection {
                     () = pace.tick() => turn = Turn::Tick,
                     () = sleep_until(deadline) => {
                         partial_since = None;
-                        match self.wait_no_longer(session) {
+                        match self.wait_no_longer(session).await {
                             Some(end) => return end,
                             None => continue,
                         }
                     }
                 }
-            }
-            if !self.has_room(session) {
-                let held = Instant::now();
-                tokio::select! {
-                    biased;
-                    shed = &mut shed => return shed.into(),
-                    () = &mut drained => return self.read_out(session).await,
-                    () = self.room(session) => {}
-                }
-                // Only time in which we were ready to read counts against the sender.
-                partial_since = partial_since.map(|since| since + held.elapsed());
             }
             if turn != Turn::More
                 && let Some(until) = allowance.pause()
@@ -118,6 +109,20 @@ impl Connection {
                 }
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
+            let permit = if let Some(permit) = self.try_turn(session, may_be_long) {
+                permit
+            } else {
+                let held = Instant::now();
+                let permit = tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    permit = self.next_turn(session, may_be_long) => permit,
+                };
+                // Only time in which we were ready to read counts against the sender.
+                partial_since = partial_since.map(|since| since + held.elapsed());
+                permit
+            };
             match self.take_turn(session, turn, allowance.bytes()) {
                 Ok(Received { bytes, progress }) => {
                     allowance.took(bytes.unwrap_or(0));
@@ -135,10 +140,13 @@ impl Connection {
                 Err(end) => return end,
             }
             // A sender that is faster than we are must not keep the thread for itself.
-            if session.has_more() || read_on >= READ_ON_BYTES {
+            may_be_long = session.is_heavy() || read_on >= READ_ON_BYTES;
+            if may_be_long {
                 read_on = 0;
                 tokio::task::yield_now().await;
+                drop(permit);
             } else {
+                drop(permit);
                 tokio::task::consume_budget().await;
             }
         }
@@ -149,13 +157,19 @@ impl Connection {
         self.registration.has_room() && self.shared.rules.spool.has_room(session.weight())
     }
 
-    /// Returns when there is.
-    async fn room(&self, session: &Session) {
+    /// A turn at once, if nobody has one and there is memory for it.
+    fn try_turn(&self, session: &Session, may_be_long: bool) -> Option<Permit<'_>> {
+        if self.has_room(session) { self.shared.turns.try_take(may_be_long) } else { None }
+    }
+
+    /// The next turn for which there is memory.
+    async fn next_turn(&self, session: &Session, may_be_long: bool) -> Permit<'_> {
         loop {
             self.registration.room().await;
             self.shared.rules.spool.admit(session.weight()).await;
-            if self.registration.has_room() {
-                return;
+            let permit = self.shared.turns.take(may_be_long).await;
+            if self.has_room(session) {
+                return permit;
             }
         }
     }
@@ -195,7 +209,17 @@ impl Connection {
     }
 
     /// The rest of a header or block did not come in time. Gives the end that this is, if it is one.
-    fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
+    async fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
+        let permit = self.shared.turns.take(true).await;
+        let end = self.give_up_waiting(session);
+        if session.is_heavy() {
+            tokio::task::yield_now().await;
+        }
+        drop(permit);
+        end
+    }
+
+    fn give_up_waiting(&self, session: &mut Session) -> Option<End> {
         let timeout = End::Timeout(self.shared.block_timeout);
         if !session.has_header() {
             return Some(timeout);
@@ -236,7 +260,10 @@ impl Connection {
                     () = spool.admit(session.weight()) => {}
                 }
             }
-            if self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
+            let _permit = self.shared.turns.take(true).await;
+            let is_late =
+                self.shared.drain_deadline.get().is_some_and(|deadline| Instant::now() >= *deadline);
+            if is_late || self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
                 return;
             }
             tokio::task::yield_now().await;
@@ -258,20 +285,20 @@ impl Connection {
         let deadline = *self.shared.drain_deadline.get_or_init(|| Instant::now() + DRAIN);
         let mut taken = 0;
         loop {
-            tokio::select! {
+            let permit = tokio::select! {
                 biased;
                 shed = self.registration.shed() => return shed.into(),
-                admitted = tokio::time::timeout_at(deadline, self.room(session)) => {
-                    if admitted.is_err() {
-                        return End::Drain;
-                    }
+                permit = tokio::time::timeout_at(deadline, self.next_turn(session, true)) => match permit {
+                    Ok(permit) => permit,
+                    Err(_) => return End::Drain,
                 }
-            }
+            };
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
             match self.take_turn(session, turn, READ_BYTES) {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
                 Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
                 Ok(Received { bytes: None, .. }) => {
+                    drop(permit);
                     tokio::select! {
                         biased;
                         shed = self.registration.shed() => return shed.into(),
@@ -282,6 +309,7 @@ impl Connection {
                             Err(_) => return End::Drain,
                         }
                     }
+                    continue;
                 }
                 Err(end) => return end,
             }
@@ -290,6 +318,7 @@ impl Connection {
                 return End::Drain;
             }
             tokio::task::yield_now().await;
+            drop(permit);
         }
     }
 

@@ -42,6 +42,11 @@ impl Session {
         self.has_more
     }
 
+    /// Whether the last turn came to as much as one may.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.is_heavy
+    }
+
     /// What its next turn may come to, as far as one can tell.
     pub(super) fn weight(&self) -> Weight {
         if self.is_heavy { Weight::Heavy } else { Weight::Light }

@@ -20,6 +20,7 @@ use super::metrics::Metrics;
 use super::pace::Ticker;
 use super::registry::{PeerName, Registry};
 use super::socket::Socket;
+use super::turns::Turns;
 use crate::record::Rate;
 use crate::telemetry::LogBudget;
 
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) registry: Arc<Registry>,
     pub(super) workbenches: Workbenches,
     pub(super) block_timeout: Duration,
+    pub(super) turns: Turns,
     pub(super) ticker: Ticker,
     /// What each connection may bring.
     pub(super) limit: Option<Rate>,

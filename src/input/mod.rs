@@ -38,6 +38,7 @@ mod registry;
 mod settings;
 mod socket;
 mod tally;
+mod turns;
 
 use std::io;
 use std::net::SocketAddr;
@@ -64,6 +65,7 @@ use listener::{Shared, SocketFile, Workbenches};
 use pace::Ticker;
 use record_log::RecordLog;
 use registry::Registry;
+use turns::Turns;
 
 /// Half-sent headers and blocks may have this part of `memory-limit`.
 const CARRIED_PART: usize = 8;
@@ -145,6 +147,7 @@ impl Input {
             workbenches: Workbenches::new(rules.clone()),
             rules,
             block_timeout: config.block_timeout,
+            turns: Turns::new(),
             ticker: Ticker::new(config.linger),
             limit: config.limit,
             hexdump: config.hexdump,
