@@ -116,6 +116,12 @@ impl Snapshot {
         self.agent_id.as_ref()
     }
 
+    /// Frameworks whose names are known.
+    #[must_use]
+    pub fn frameworks(&self) -> usize {
+        self.frameworks.len()
+    }
+
     /// Containers that are known.
     #[must_use]
     pub fn containers(&self) -> usize {

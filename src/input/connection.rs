@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -16,6 +16,7 @@ use super::registry::{Registration, Shed};
 use super::socket::Socket;
 use super::tally::Tally;
 use crate::ocf::StreamFault;
+use crate::telemetry::unix_ms;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
 /// where its sender does not pause: what may have been in the socket by then.
@@ -380,10 +381,6 @@ impl From<Shed> for End {
             Shed::Memory => End::Memory,
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
