@@ -31,7 +31,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug)]
 pub struct Ruling<'a> {
     /// What it gets.
-    pub decision: &'a Decision,
+    pub decision: Decision<'a>,
     /// Whether more would be known if the agent were asked again: its container, or the agent itself, is unknown.
     pub may_improve: bool,
 }

@@ -48,7 +48,7 @@ fn of_container(id: &str) -> Origin<'_> {
 fn check(config: &Config, book: &Book, origin: &Origin<'_>, expected: &[(&str, &str)], may_improve: bool) {
     let snapshot = Snapshot::new(config, book);
     let ruling = snapshot.decide(origin);
-    assert_eq!(ruling.decision.add, tags(expected), "{config:?} {origin:?}");
+    assert_eq!(ruling.decision.add, tags(expected).all(), "{config:?} {origin:?}");
     assert_eq!(ruling.may_improve, may_improve, "{config:?} {origin:?}");
 }
 
@@ -57,9 +57,35 @@ fn nothing_known_adds_nothing() {
     let config = Config::default();
     let snapshot = Snapshot::new(&config, &Book::default());
     let decision = snapshot.decide(&Origin::default()).decision;
-    assert_eq!(decision.add, tags(&[]));
+    assert_eq!(decision.add, tags(&[]).all());
     assert_eq!(decision.enrichment(AddedTags::default()), Enrichment::None);
     assert_eq!(decision.enrichment(AddedTags::AGENT_ID), Enrichment::Partial);
+}
+
+#[test]
+fn every_choice_of_tags_is_added_in_the_old_order() {
+    let all = [
+        (AddedTags::FRAMEWORK_NAME, ("framework_name", "f")),
+        (AddedTags::APPLICATION_NAME, ("application_name", "p")),
+        (AddedTags::AGENT_ID, ("agent_id", "a")),
+    ];
+    for known in (0..AddedTags::SETS).map(AddedTags::from_index) {
+        let value = |tag, value: &str| known.contains(tag).then(|| value.to_owned());
+        let config = Config {
+            framework_name: value(AddedTags::FRAMEWORK_NAME, "f"),
+            application_name: value(AddedTags::APPLICATION_NAME, "p"),
+            agent_id: value(AddedTags::AGENT_ID, "a"),
+            ..Config::default()
+        };
+        for present in (0..AddedTags::SETS).map(AddedTags::from_index) {
+            let wanted = |tag: AddedTags| known.contains(tag) && !present.contains(tag);
+            let expected: Vec<_> = all.iter().filter(|(tag, _)| wanted(*tag)).map(|(_, tag)| *tag).collect();
+            let snapshot = Snapshot::new(&config, &Book::default());
+            let decision = snapshot.decide(&Origin { present, ..Origin::default() }).decision;
+            assert_eq!(decision.add, tags(&expected).all(), "{known:?} {present:?}");
+            assert_eq!(decision.gives.count() as usize, expected.len());
+        }
+    }
 }
 
 #[test]
@@ -162,7 +188,7 @@ fn containers_of_one_application_share_their_tags() {
     book.take(many, Instant::now(), MINUTE);
     let snapshot = Snapshot::new(&Config::default(), &book);
     assert_eq!(snapshot.containers(), 1000);
-    let decision = |id: &str| std::ptr::from_ref(snapshot.decide(&of_container(id)).decision);
+    let decision = |id: &str| snapshot.decide(&of_container(id)).decision.add.bytes().as_ptr();
     assert_eq!(decision("c1"), decision("c999"));
 }
 
@@ -252,8 +278,8 @@ fn any_json_in_place_of_any_answer_loses_nothing() {
     proptest!(ProptestConfig::with_cases(200), |(json in agent::testing::json())| {
         let snapshot = ask(&json);
         let agent_id = snapshot.agent_id().expect("it was known before").to_string();
-        let expected = [SHOP[0], SHOP[1], ("agent_id", agent_id.as_str())];
-        prop_assert_eq!(&snapshot.decide(&of_container("c")).decision.add, &tags(&expected));
+        let expected = tags(&[SHOP[0], SHOP[1], ("agent_id", agent_id.as_str())]);
+        prop_assert_eq!(snapshot.decide(&of_container("c")).decision.add, expected.all());
         prop_assert_eq!(snapshot.containers() >= 1, true);
         let _ = agent.take_usages();
     });

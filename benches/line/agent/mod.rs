@@ -83,7 +83,9 @@ pub(crate) fn costs(setup: &Setup, watched: Duration) -> io::Result<Vec<Cost>> {
     thread::sleep(PERIOD / 2);
     let polls = watched.as_secs().div_ceil(PERIOD.as_secs()).max(1) as u32;
     let began = Instant::now();
-    lines.iter_mut().for_each(|line| line.cpu = proc::cpu(line.running.part.pid()));
+    for line in &mut lines {
+        line.cpu = proc::cpu(line.running.part.pid());
+    }
     thread::sleep(PERIOD * polls);
     let seconds = began.elapsed().as_secs_f64();
     let shares: Vec<f64> = lines
