@@ -8,7 +8,7 @@ use super::answer::{List, Maybe, Text};
 use crate::dcos::cut::{Sink, Step, Want};
 
 /// Containers, executors and frameworks that are kept, of each; an agent has at most some thousands.
-pub const CONTAINERS_MAX: usize = 32_768;
+pub const CONTAINERS_MAX: usize = 16_384;
 
 /// Bytes of ids and names that are kept of one answer.
 pub const TEXTS_BYTES_MAX: usize = 16 << 20;
