@@ -223,10 +223,10 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
         report::agent(&costs);
         let counted = agent::count(&setup)?;
         report::counted(&counted);
-        targets::agent(&costs, &counted);
-        whole &= costs.iter().all(|cost| cost.ended) && counted.whole;
+        targets::agent(&costs);
+        whole &= costs.iter().all(|cost| cost.ended) && counted.iter().all(|counted| counted.whole);
         json["agent"] = costs.iter().map(agent::Cost::json).collect();
-        json["names"] = counted.json();
+        json["names"] = counted.iter().map(agent::Counted::json).collect();
     }
     if let Some(path) = given.get_one::<PathBuf>("json") {
         fs::write(path, format!("{json:#}\n"))?;

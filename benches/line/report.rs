@@ -148,11 +148,18 @@ pub(crate) fn agent(costs: &[agent::Cost]) {
 }
 
 /// What names cost a record.
-pub(crate) fn counted(counted: &agent::Counted) {
-    println!("\n{:<30} {:>13} {:>16}", format!("{} a record", counted.unit), "without names", "with names");
-    println!("{:<30} {:>13.0} {:>16.0}", "1x6, 1 conn.", counted.without, counted.with);
-    if !counted.whole {
-        println!("not all records arrived");
+pub(crate) fn counted(all: &[agent::Counted]) {
+    let unit = all.first().map_or("", |counted| counted.unit);
+    println!("\n{:<30} {:>13} {:>16} {:>8}", format!("{unit} a record"), "without names", "with names", "x");
+    for counted in all {
+        println!(
+            "{:<30} {:>13.0} {:>16.0} {:>8.2}{}",
+            counted.shape.name(),
+            counted.without,
+            counted.with,
+            counted.with / counted.without,
+            if counted.whole { "" } else { "  not all records arrived" },
+        );
     }
 }
 

@@ -21,9 +21,6 @@ const ABOVE_IDLE: u64 = 40 << 20;
 /// Percent of a core with few containers.
 const IDLE_PERCENT: f64 = 0.1;
 
-/// How many times as much a record may cost with names: as much as without, but for what is counted unevenly.
-const TIMES_NAMELESS: f64 = 1.05;
-
 /// Prints one aim after the other.
 fn print(aims: &[Option<String>]) {
     let aims: Vec<&str> = aims.iter().flatten().map(String::as_str).collect();
@@ -91,13 +88,12 @@ pub(crate) fn outage(outcomes: &[outage::Outcome]) {
     print(&[memory(CEILING, outcomes.iter().map(|outcome| outcome.peak))]);
 }
 
-/// Polls of very many containers, of few, and what names cost.
-pub(crate) fn agent(costs: &[agent::Cost], counted: &agent::Counted) {
+/// Polls of very many containers, and of few.
+pub(crate) fn agent(costs: &[agent::Cost]) {
     let of = |containers| costs.iter().filter(move |cost| cost.containers == containers);
     print(&[
         at_most("a poll of 10,000, s of CPU", POLL, of(agent::MANY).map(|cost| cost.poll)),
         memory(ABOVE_IDLE, of(agent::MANY).map(|cost| cost.above)),
         at_most("50 each 15 s, % of a core", IDLE_PERCENT, of(agent::FEW).map(|cost| cost.share * 100.0)),
-        at_most("names, x without", TIMES_NAMELESS, [counted.with / counted.without].into_iter()),
     ]);
 }

@@ -1,5 +1,7 @@
 //! The Mesos agent: names for containers, metrics of its own, and all that can be wrong with it.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::support::agent::{Agent, Fault, ID};
@@ -235,14 +237,20 @@ fn what_nested_containers_use_arrives_with_the_id_of_their_parent() {
     let framework = unique("framework");
     agent.add("pod", &framework, "shop");
     agent.nest("web", "pod");
+    for n in 0..99 {
+        agent.nest(&format!("sidecar-{n}"), "pod");
+    }
     let collector = start(&agent, &["--agent-metrics-topic", &own]);
     let broker = Broker::shared().bootstrap();
-    let nested = eventually("a record of the nested container", || {
-        let all = consumer::records(&consumer::read(broker, &framework, 1));
-        all.into_iter().find(|record| tags(record)[0] == ("container_id", "web")).ok_or_else(String::new)
+    let nested = eventually("a record of each nested container", || {
+        let mut all = consumer::records(&consumer::read(broker, &framework, 1));
+        all.retain(|record| tags(record).contains(&("parent_container_id", "pod")));
+        let ids: BTreeSet<_> = all.iter().map(|record| tags(record)[0].1).collect();
+        if ids.len() < 100 { Err(format!("{ids:?}")) } else { Ok(all) }
     });
+    let nested = nested.iter().find(|record| tags(record)[0] == ("container_id", "web")).unwrap();
     assert_eq!(
-        tags(&nested),
+        tags(nested),
         [
             ("container_id", "web"),
             ("executor_id", "e-pod"),

@@ -1,5 +1,5 @@
 //! What names cost the line: instructions of the collector for each record, with the names of very many containers and
-//! without any. Records of one datapoint, as each record is one look-up; both ways add tags of the same length.
+//! without any. A record is one look-up, whether it has one datapoint or twenty; both ways add the same tags.
 //!
 //! Valgrind counts, where it is there: of a run with few and a run with many records the difference is the line alone.
 //! Elsewhere it is CPU time, both ways in turns, which is much less exact.
@@ -18,11 +18,11 @@ use crate::data::Shape;
 use crate::proc;
 use crate::systems::{self, Setup, System};
 
-/// Records of the two runs that are counted.
-const RECORDS: [u64; 2] = [20_000, 420_000];
+/// Datapoints of the two runs that are counted.
+const COUNTED: [u64; 2] = [20_000, 420_000];
 
-/// Records of a run whose CPU time is read, and how many of them there are.
-const TIMED_RECORDS: u64 = 4_000_000;
+/// Datapoints of a run whose CPU time is read, and how many of them there are.
+const TIMED: u64 = 4_000_000;
 const TIMED_ROUNDS: usize = 3;
 
 /// A counted program is fifty times slower.
@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// What a record costs.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
+    pub(crate) shape: Shape,
     /// `instructions`, or `ns of CPU`.
     pub(crate) unit: &'static str,
     pub(crate) without: f64,
@@ -41,57 +42,66 @@ pub(crate) struct Counted {
 
 impl Counted {
     pub(crate) fn json(&self) -> Value {
-        json!({ "unit": self.unit, "without": self.without, "with": self.with, "whole": self.whole })
+        json!({
+            "shape": self.shape.name(),
+            "unit": self.unit,
+            "without": self.without,
+            "with": self.with,
+            "whole": self.whole,
+        })
     }
 }
 
 /// What one run came to.
 struct Run {
+    records: f64,
     instructions: f64,
     cpu: Duration,
     whole: bool,
 }
 
-/// Counts, or takes the time.
-pub(crate) fn count(setup: &Setup) -> io::Result<Counted> {
+/// Counts, or takes the time, for both shapes.
+pub(crate) fn count(setup: &Setup) -> io::Result<Vec<Counted>> {
     let valgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    if valgrind.is_ok_and(|status| status.success()) {
-        return counted(setup);
+    let counts = valgrind.is_ok_and(|status| status.success());
+    if !counts {
+        println!("\nvalgrind is missing, so what names cost is CPU time in place of instructions");
     }
-    println!("\nvalgrind is missing, so what names cost is CPU time in place of instructions");
-    timed(setup)
+    let each = if counts { counted } else { timed };
+    [Shape::NARROW, Shape::WIDE].into_iter().map(|shape| each(setup, shape)).collect()
 }
 
-fn counted(setup: &Setup) -> io::Result<Counted> {
+fn counted(setup: &Setup, shape: Shape) -> io::Result<Counted> {
     let mut each = [0.0; 2];
     let mut whole = true;
     for (each, named) in each.iter_mut().zip([false, true]) {
-        let [few, many] = [run(setup, named, RECORDS[0], true)?, run(setup, named, RECORDS[1], true)?];
+        let [few, many] =
+            [run(setup, shape, named, COUNTED[0], true)?, run(setup, shape, named, COUNTED[1], true)?];
         whole &= few.whole && many.whole;
-        *each = (many.instructions - few.instructions) / (RECORDS[1] - RECORDS[0]) as f64;
+        *each = (many.instructions - few.instructions) / (many.records - few.records);
     }
-    Ok(Counted { unit: "instructions", without: each[0], with: each[1], whole })
+    Ok(Counted { shape, unit: "instructions", without: each[0], with: each[1], whole })
 }
 
-fn timed(setup: &Setup) -> io::Result<Counted> {
+fn timed(setup: &Setup, shape: Shape) -> io::Result<Counted> {
     let mut times = [Vec::new(), Vec::new()];
     let mut whole = true;
     for _ in 0..TIMED_ROUNDS {
         for (times, named) in times.iter_mut().zip([false, true]) {
-            let run = run(setup, named, TIMED_RECORDS, false)?;
+            let run = run(setup, shape, named, TIMED, false)?;
             whole &= run.whole;
-            times.push(run.cpu.as_secs_f64() * 1e9 / TIMED_RECORDS as f64);
+            times.push(run.cpu.as_secs_f64() * 1e9 / run.records);
         }
     }
     let [without, with] = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
         times[TIMED_ROUNDS / 2]
     });
-    Ok(Counted { unit: "ns of CPU", without, with, whole })
+    Ok(Counted { shape, unit: "ns of CPU", without, with, whole })
 }
 
-/// Sends so many records through a collector that knows their containers, `named`, or has fixed tags for all.
-fn run(setup: &Setup, named: bool, records: u64, counts: bool) -> io::Result<Run> {
+/// Sends so many datapoints through a collector that knows their containers, `named`, or has fixed tags for all.
+fn run(setup: &Setup, shape: Shape, named: bool, datapoints: u64, counts: bool) -> io::Result<Run> {
     let (mut sink, kafka) = systems::sink()?;
     let agent = if named { Some(start(MANY, false)?) } else { None };
     let mut flags = vec!["--kafka-produce-period-ms=1000", "--agent-poll-period=3600"];
@@ -104,8 +114,8 @@ fn run(setup: &Setup, named: bool, records: u64, counts: bool) -> io::Result<Run
     if named {
         known(&running, MANY, PATIENCE)?;
     }
-    let datapoints = records.to_string();
-    let arguments = ["--to", &running.input, "--shape", Shape::NARROW.name(), "--datapoints", &datapoints];
+    let datapoints = datapoints.to_string();
+    let arguments = ["--to", &running.input, "--shape", shape.name(), "--datapoints", &datapoints];
     let mut sender = Part::role("send", &arguments, true)?;
     let plan = sender.ready()?;
     sink.ask(&System::Collector.expectation(&plan), Duration::from_secs(1))?;
@@ -117,7 +127,8 @@ fn run(setup: &Setup, named: bool, records: u64, counts: bool) -> io::Result<Run
     let totals = sink.ask("totals", Duration::from_secs(1))?;
     let whole = ended && totals["distinct"] == plan["datapoints"];
     let instructions = if counts { collected(&log.0)? } else { 0.0 };
-    Ok(Run { instructions, cpu, whole })
+    let records = plan["datapoints"].as_u64().unwrap_or(0) as f64 / shape.datapoints as f64;
+    Ok(Run { records, instructions, cpu, whole })
 }
 
 /// Where valgrind writes; removed in the end.

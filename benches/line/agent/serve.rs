@@ -50,7 +50,7 @@ fn ids(n: usize) -> [String; 3] {
     if n < data::CONTAINERS {
         return data::ids(n);
     }
-    let executor = format!("app{}.{n:08x}-6f76-11e6-92e2-ee20dd7354ad", n % APPLICATIONS);
+    let executor = format!("team/app{}.{n:08x}-6f76-11e6-92e2-ee20dd7354ad", n % APPLICATIONS);
     [
         "8b4e6d80-0271-4be0-9f08-0aeff7f0d751-0001".into(),
         executor,
@@ -73,9 +73,10 @@ fn state(ids: &[[String; 3]]) -> String {
 }
 
 fn executor([framework, executor, container]: &[String; 3], text: &mut String) {
-    let application = executor.split('.').next().unwrap_or_default();
+    // What the senders' records get is what they get without an agent, to the byte.
+    let application = executor.split_once('.').map_or("bench-application", |(application, _)| application);
     let directory = "/slaves".repeat(40);
-    let label = format!(r#"[{{"key":"MARATHON_APP_ID","value":"/team/{application}"}}]"#);
+    let label = format!(r#"[{{"key":"MARATHON_APP_ID","value":"/{application}"}}]"#);
     _ = write!(
         text,
         r#"{{"id":"{executor}","name":"Command Executor (Task: {executor})","source":"{executor}",

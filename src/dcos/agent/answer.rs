@@ -31,6 +31,13 @@ impl<T> Default for Maybe<T> {
     }
 }
 
+/// A piece of an answer as text. It is not always UTF-8: the agent cuts an executor's name in the middle of a character.
+#[must_use]
+pub fn text_of(piece: &[u8]) -> Cow<'_, str> {
+    // Many times as fast as the search for what is wrong, and nearly always enough.
+    std::str::from_utf8(piece).map_or_else(|_| String::from_utf8_lossy(piece), Cow::Borrowed)
+}
+
 /// Longest id or name; Mesos makes folders of most of them, whose names are no longer than a quarter of this.
 const NAME_BYTES_MAX: usize = 1024;
 

@@ -31,7 +31,7 @@ use axum::body::Bytes;
 use super::authority::Authority;
 use super::client::{Body, Client, Limits, NoTls, Problem};
 use super::cut::{Cutter, Sink};
-pub use answer::{List, Maybe, Text};
+pub use answer::{List, Maybe, Text, text_of};
 pub use failure::{Failure, Outcome};
 pub use health::{Attempts, Health, Told};
 pub use metrics::{Metrics, Skipped};

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Maybe, Text};
+use super::answer::{Maybe, Text, text_of};
 use super::state::{CONTAINERS_MAX, TEXTS_BYTES_MAX};
 use crate::dcos::cut::{Sink, Step, Want};
 
@@ -197,7 +197,7 @@ impl Sink for NestedSink {
     }
 
     fn take(&mut self, _: &[Step], piece: Option<&[u8]>) {
-        let text = String::from_utf8_lossy(piece.unwrap_or_default());
+        let text = text_of(piece.unwrap_or_default());
         if let Ok(Maybe(Some(fields))) = serde_json::from_str(&text) {
             self.container(fields);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::answer::{List, Maybe, Text};
+use super::answer::{List, Maybe, Text, text_of};
 use crate::dcos::cut::{Sink, Step, Want};
 
 /// Containers, executors and frameworks that are kept, of each; an agent has at most some thousands.
@@ -143,12 +143,12 @@ impl StateSink {
     }
 
     fn text(piece: Option<&[u8]>) -> Option<Box<str>> {
-        let text = String::from_utf8_lossy(piece?);
+        let text = text_of(piece?);
         serde_json::from_str::<Text<'_>>(&text).ok()?.some().map(Box::from)
     }
 
     fn executor(&mut self, piece: Option<&[u8]>) {
-        let text = String::from_utf8_lossy(piece.unwrap_or_default());
+        let text = text_of(piece.unwrap_or_default());
         let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<ExecutorFields<'_>>>(&text) else {
             self.state.odd += 1;
             return;

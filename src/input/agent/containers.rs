@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::Records;
 use super::flatten::flatten;
-use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text, Usage};
+use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text, Usage, text_of};
 use crate::dcos::cut::{Sink, Step, Want};
 use crate::dcos::statistics::Members;
 use crate::record::{MetricList, Tag, tag_key};
@@ -54,8 +54,7 @@ impl Containers {
             return Err(Skipped::TooMany);
         }
         self.met += 1;
-        // Not always UTF-8: the agent cuts an executor's name in the middle of a character.
-        let text = String::from_utf8_lossy(piece);
+        let text = text_of(piece);
         let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<Fields<'_>>>(&text) else {
             return Err(Skipped::Odd);
         };

@@ -39,6 +39,9 @@ use crate::telemetry::{chain, unix_ms, unix_seconds};
 use containers::Containers;
 use system::System;
 
+/// Nested containers whose records are made and accepted together: they may be large.
+const USAGES_AT_ONCE: usize = 16;
+
 /// What an answer is made of while it comes.
 trait Records: Sink {
     /// Records since the last call.
@@ -83,9 +86,13 @@ impl Poller {
         self.note(What::System, system);
         let containers = self.read(What::Containers, Containers::new(now_ms())).await;
         self.note(What::Containers, containers);
-        let (records, skipped) = containers::nested(&self.agent.take_usages(), now_ms());
-        // Without room in the spool they are left out, as the rest of any poll.
-        _ = self.enter(&records, skipped).await;
+        for usages in self.agent.take_usages().chunks(USAGES_AT_ONCE) {
+            let (records, skipped) = containers::nested(usages, now_ms());
+            if self.enter(&records, skipped).await.is_err() {
+                // Without room in the spool the rest is left out, as that of any poll.
+                return;
+            }
+        }
     }
 
     fn note(&self, what: What, ended: Result<(), Failure>) {
@@ -132,6 +139,8 @@ impl Poller {
             let values = records.iter().map(|record| record.datapoints.len()).sum();
             self.agent.metrics().made(records.len(), values);
             self.shared.metrics.count(&tally, 0);
+        } else {
+            self.agent.metrics().skip(Skipped::TooMany, records.len() as u64);
         }
         Ok(())
     }
