@@ -137,6 +137,8 @@ pub struct Status {
     pub kafka: Option<KafkaStatus>,
     /// Absent where brokers are named.
     pub discovery: Option<DiscoveryStatus>,
+    /// Absent with `--agent-polling=false`.
+    pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
 }
 
@@ -156,6 +158,55 @@ pub struct InputStatus {
     pub closed_connections: u64,
     /// Whether reading is held back because the spool is full.
     pub held: bool,
+    /// Records that wait until it is known whose they are; not accepted yet.
+    pub apart_records: usize,
+    pub apart_bytes: usize,
+    /// Accepted records, by how many of agent, framework and application they name.
+    pub enrichment: EnrichmentStatus,
+}
+
+/// How many of agent, framework and application records name, in records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EnrichmentStatus {
+    /// All three.
+    pub full: u64,
+    /// Some.
+    pub partial: u64,
+    pub none: u64,
+}
+
+/// The Mesos agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AgentStatus {
+    /// Where it is asked; none until that was found.
+    pub address: Option<String>,
+    /// What says where it is: `agent-ip`, `HOST` or `agent-ip-command`.
+    pub found_by: &'static str,
+    /// The tag `agent_id` of records; none until it is known.
+    pub agent_id: Option<String>,
+    /// Containers that are known, ended ones that are remembered included.
+    pub containers: usize,
+    /// Frameworks whose names are known.
+    pub frameworks: usize,
+    /// What it is asked for.
+    pub asked: Vec<AskedStatus>,
+}
+
+/// One thing that the Mesos agent is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AskedStatus {
+    /// `state`, `nested`, `containers`, `system`.
+    pub what: &'static str,
+    /// Where: `/state`.
+    pub route: &'static str,
+    /// What the last attempt came to, as in `metrics_collector_agent_polls_total`; absent before the first has ended.
+    pub result: Option<&'static str>,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// When it was last answered: Unix time in seconds; absent: never.
+    pub answered_seconds: Option<u64>,
+    /// How many seconds ago that is.
+    pub age_seconds: Option<u64>,
 }
 
 /// The spool.

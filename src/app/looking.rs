@@ -1,12 +1,13 @@
 //! The look for brokers: how it begins, and what it answers to those who ask.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::control::{DiscoveryStatus, Part};
 use crate::dcos::client::NoTls;
 use crate::dcos::discovery::{Config, Discovery, Handle, Kept, LIMITS, Timing, Watch};
 use crate::dcos::{Authority, Client};
+use crate::telemetry::unix_seconds;
 
 /// The task that looks for brokers, ready to run.
 pub(super) fn watch(
@@ -43,8 +44,4 @@ pub(super) fn status(handle: &Handle) -> DiscoveryStatus {
         last_error: status.last_error.map(|(at, error)| (unix_seconds(at), error.to_string())),
         next_seconds: status.next.map(unix_seconds),
     }
-}
-
-pub(super) fn unix_seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -15,7 +15,7 @@ use crate::input;
 use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
 use crate::spool::{Ledger, Spool};
-use crate::telemetry::{build_info, page, process};
+use crate::telemetry::{build_info, page, process, unix_seconds};
 
 /// Handles of everything that runs.
 pub(super) struct Program {
@@ -86,7 +86,7 @@ impl Stages for Program {
             version: build_info::VERSION,
             revision: build_info::REVISION,
             incarnation: self.incarnation.clone(),
-            started_seconds: looking::unix_seconds(self.started),
+            started_seconds: unix_seconds(self.started),
             pid: std::process::id(),
             input: self.input.status(),
             memory: MemoryStatus {
@@ -104,6 +104,7 @@ impl Stages for Program {
             },
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
             discovery: self.discovery.as_ref().map(looking::status),
+            agent: self.agent.as_ref().map(|(agent, enricher)| input::agent::status(agent, enricher)),
         }
     }
 

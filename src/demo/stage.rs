@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use super::agent::{self, Agent};
 use super::cast::{Cast, FRAMEWORK_ID, SERVICE_TOPIC, VISITOR_TOPIC};
 use super::consumer::{Consumer, Target};
-use super::emitter::{Emitter, unix_ms};
+use super::emitter::Emitter;
 use super::metrics::{Metrics, Module, Service};
 use super::own::shell_line;
 use super::report::{Report, Sent};
@@ -21,6 +21,7 @@ use crate::app::{self, Listening};
 use crate::config::{self, Config, Faults, Sources};
 use crate::ocf::Marker;
 use crate::output::kafka;
+use crate::telemetry::unix_ms;
 
 /// Between two blocks of the emitter that is like the Mesos module. The real one takes 10 s; nobody wants to wait.
 const MODULE_PERIOD: Duration = Duration::from_secs(2);
@@ -234,7 +235,7 @@ fn programme(
         style.strong(format_args!(
             "Send a record of your own from another shell; within 2 s it is here, in {hello}:"
         )),
-        shell_line(*input, unix_ms(), &marker),
+        shell_line(*input, unix_ms().cast_signed(), &marker),
         String::new(),
         style.strong("What arrives in Kafka (Ctrl-C ends it and shows the books):"),
     ]

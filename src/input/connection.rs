@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -17,6 +17,7 @@ use super::socket::Socket;
 use super::tally::Tally;
 use super::turns::Permit;
 use crate::ocf::StreamFault;
+use crate::telemetry::unix_ms;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
 /// where its sender does not pause: what may have been in the socket by then.
@@ -366,10 +367,6 @@ struct Received {
     bytes: Option<usize>,
     /// Whether a header or block was completed.
     progress: bool,
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

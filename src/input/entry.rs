@@ -27,7 +27,7 @@ impl Rules {
     /// bytes each, made to cost us: it is refused before anything is decompressed.
     pub(super) fn would_blow_up(&self, records: u64) -> bool {
         let view = self.enricher.view();
-        let added = view.snapshot.decide(&ocf::Origin::default()).decision.add.byte_len() as u64;
+        let added = view.snapshot.decide(&ocf::Origin::default()).decision.add.bytes().len() as u64;
         let bytes_max = (SPLICE_FACTOR_MAX * self.limits.decompressed_bytes) as u64;
         records.saturating_mul(added) > bytes_max
     }
@@ -192,16 +192,16 @@ impl Entry<'_, '_> {
     }
 
     #[inline]
-    fn put(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>, decision: &Decision) {
+    fn put(&mut self, bytes: &[u8], shape: &ocf::Shape<'_>, decision: Decision<'_>) {
         let present = shape.origin.present;
-        let bytes_max = ocf::spliced_bytes_max(shape, &decision.add);
+        let bytes_max = ocf::spliced_bytes_max(shape, decision.add);
         let mut contradicted = false;
         self.append.record(shape.topic, shape.datapoints, bytes_max, |out| {
             let before = out.len();
             if present.intersects(decision.gives) {
-                contradicted = ocf::splice_replacing(bytes, shape, decision.gives, &decision.add, out);
+                contradicted = ocf::splice_replacing(bytes, shape, decision.gives, decision.add, out);
             } else {
-                ocf::splice(bytes, shape, &decision.add, out);
+                ocf::splice(bytes, shape, decision.add, out);
             }
             if let Some(shown) = &mut self.shown {
                 shown.extend_from_slice(&out[before..]);

@@ -213,6 +213,9 @@ impl Handle {
             refused_blocks: sums.refused_blocks,
             closed_connections: sums.closed,
             held: self.rules.spool.snapshot().held,
+            apart_records: self.rules.apart.records(),
+            apart_bytes: self.rules.apart.bytes(),
+            enrichment: self.metrics.enrichment(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The agent on the page for Prometheus.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{Outcome, What};
+use crate::telemetry::unix_seconds;
 
 /// Why something in an answer was passed over. The name is the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ impl Metrics {
             self.up.set((outcome == Outcome::Ok).into());
         }
         if outcome == Outcome::Ok {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let now = unix_seconds(SystemTime::now());
             self.last_success.with_label_values(&[what.name()]).set(i64::try_from(now).unwrap_or(i64::MAX));
         }
     }

@@ -13,8 +13,10 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// How the agent's address is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It is this.
-    Host(String),
+    /// It is this, by `agent-ip`.
+    Given(String),
+    /// It is this, by the environment's `HOST`.
+    Environment(String),
     /// A command prints it: program and arguments.
     Command(Vec<String>),
 }
@@ -37,13 +39,23 @@ pub fn is_host(text: &str) -> bool {
 }
 
 impl Place {
+    /// What says where it is: a key, or a name of the environment.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Place::Given(_) => "agent-ip",
+            Place::Environment(_) => "HOST",
+            Place::Command(_) => "agent-ip-command",
+        }
+    }
+
     /// The address.
     ///
     /// # Errors
     /// [`NoAddress`] where a command gives none.
     pub async fn find(&self) -> Result<String, NoAddress> {
         match self {
-            Place::Host(host) => Ok(host.clone()),
+            Place::Given(host) | Place::Environment(host) => Ok(host.clone()),
             Place::Command(command) => printed(command, COMMAND_PATIENCE, Stdio::null())
                 .await
                 .map_err(|problem| NoAddress { command: command.join(" "), problem }),

@@ -18,8 +18,9 @@ use super::super::guard::Peer;
 use super::super::metrics::Metrics;
 use super::super::routes;
 use crate::control::{
-    BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger,
-    MemoryStatus, OutputLedger, Part, SpoolStatus, Stages, Status, TopicStatus,
+    AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
+    InputStatus, KafkaStatus, Ledger, MemoryStatus, OutputLedger, Part, SpoolStatus, Stages, Status,
+    TopicStatus,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -67,7 +68,13 @@ impl Stages for Fake {
             incarnation: "f00".to_owned(),
             started_seconds: 1,
             pid: 2,
-            input: InputStatus { accepted_records: 77, ..InputStatus::default() },
+            input: InputStatus {
+                accepted_records: 77,
+                apart_records: 5,
+                apart_bytes: 600,
+                enrichment: EnrichmentStatus { full: 70, partial: 4, none: 3 },
+                ..InputStatus::default()
+            },
             spool: SpoolStatus { kind: "memory", ..SpoolStatus::default() },
             kafka: Some(KafkaStatus {
                 brokers: vec![HOSTILE.to_owned()],
@@ -89,6 +96,7 @@ impl Stages for Fake {
                 last_error: Some((3, HOSTILE.to_owned())),
                 ..DiscoveryStatus::default()
             }),
+            agent: Some(agent()),
             memory: MemoryStatus::default(),
         }
     }
@@ -106,6 +114,36 @@ impl Stages for Fake {
 
     fn metrics(&self) -> String {
         page::encode(&self.registry)
+    }
+}
+
+/// An agent that answered once, and is strange in all that it says.
+fn agent() -> AgentStatus {
+    let state = AskedStatus {
+        what: "state",
+        route: "/state",
+        result: Some("denied"),
+        error: Some(HOSTILE.to_owned()),
+        answered_seconds: Some(4),
+        age_seconds: Some(61),
+    };
+    AgentStatus {
+        address: Some(HOSTILE.to_owned()),
+        found_by: "HOST",
+        agent_id: Some(HOSTILE.to_owned()),
+        containers: 12,
+        frameworks: 3,
+        asked: vec![
+            state,
+            AskedStatus {
+                what: "nested",
+                route: "/api/v1",
+                result: Some("ok"),
+                age_seconds: Some(2),
+                ..Default::default()
+            },
+            AskedStatus { what: "system", route: "/metrics/snapshot", ..Default::default() },
+        ],
     }
 }
 

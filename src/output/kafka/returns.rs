@@ -15,10 +15,11 @@ use super::notes::NOTES_PAUSE;
 use super::producer::{Context, Delivery};
 use super::queue::HoldReason;
 use super::settings::MESSAGE_BYTES_MAX;
-use super::state::{Link, unix_ms};
+use super::state::Link;
 use super::task::{REPLACE_PAUSE, REPLACE_PAUSE_MAX, Replacing, Task};
 use crate::record::TopicName;
 use crate::spool::{AsideReason, LossReason, Outcome, Returned};
+use crate::telemetry::unix_ms;
 
 /// How long topics are left alone: one that does not exist, one that may not be written, one whose message failed.
 const UNKNOWN_TOPIC_PAUSE: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
 //! What the others may know of the output: the task writes it down, anybody reads it.
 
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
 use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
+use crate::telemetry::unix_ms;
 
 /// Topics that a status lists.
 const TOPICS_LISTED: usize = 50;
@@ -166,8 +166,4 @@ impl Board {
     fn with<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
         change(&mut self.0.lock().expect("no code panics under this lock"))
     }
-}
-
-pub(super) fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
