@@ -1,7 +1,11 @@
 //! Decisions, by what is known.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::dcos::agent::{Container, Executor, Nested, State};
+use crate::dcos::agent::{Container, Executor, Nested, State, StateSink};
+use crate::dcos::cut::Cutter;
+use crate::dcos::testing::json;
 use crate::ocf::{AddedTags, EncodedTags, Origin};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -157,4 +161,44 @@ fn containers_of_one_application_share_their_tags() {
     assert_eq!(snapshot.containers(), 1000);
     let decision = |id: &str| std::ptr::from_ref(snapshot.decide(&of_container(id)).decision);
     assert_eq!(decision("c1"), decision("c999"));
+}
+
+/// What an answer of the agent says, if it is one.
+fn read(body: &str) -> Option<State> {
+    let (mut cutter, mut sink) = (Cutter::default(), StateSink::default());
+    cutter.push(body.as_bytes(), &mut sink).ok()?;
+    cutter.finish(&mut sink).ok()?;
+    sink.finish()
+}
+
+const WORDS: &[&str] = &[
+    "id",
+    "name",
+    "frameworks",
+    "completed_frameworks",
+    "executors",
+    "completed_executors",
+    "container",
+    "labels",
+    "key",
+    "value",
+    "tasks",
+    "statuses",
+    "container_status",
+    "container_id",
+];
+
+proptest! {
+    #[test]
+    fn any_json_in_place_of_the_state_leaves_what_is_known_of_a_container(odd in json(WORDS)) {
+        let (mut book, id): (_, &[u8]) = (book(), b"c");
+        let known = book.containers[id].value.clone();
+        for body in [odd.to_string(), format!(r#"{{"id":"agent","frameworks":[{odd}]}}"#)] {
+            if let Some(state) = read(&body) {
+                book.take(state, Instant::now(), MINUTE);
+            }
+            prop_assert_eq!(book.containers.get(id).map(|known| &known.value), Some(&known), "{}", body);
+            prop_assert!(book.agent_id.is_some());
+        }
+    }
 }
