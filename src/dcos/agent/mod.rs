@@ -34,7 +34,7 @@ pub use answer::{List, Maybe, Text};
 pub use health::{Health, Told};
 pub use metrics::{Metrics, Skipped};
 pub use nested::{Nested, NestedSink};
-pub use place::{NoAddress, Place, is_host, printed};
+pub use place::{NoAddress, Place, Unprinted, is_host, printed};
 pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink};
 
 /// Settings of the agent.
@@ -353,7 +353,11 @@ impl Agent {
         if let Some(host) = known {
             return Ok(self.url_of(&host));
         }
-        let host = self.shared.config.place.find().await?;
+        let found = self.shared.config.place.find().await;
+        if let Place::Command(_) = self.shared.config.place {
+            self.shared.metrics.looked_up(&found);
+        }
+        let host = found?;
         self.shared.authority.name_agent(&host, self.shared.config.port);
         *self.host() = Some(host.clone());
         Ok(self.url_of(&host))
