@@ -167,7 +167,8 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
     let (deadline, over) = watch::channel(false);
     let discovery = match config.discovery {
         Some(of) => {
-            Some(looking::watch(of, config.discovery_period, config.data_dir.as_deref(), &authority)?)
+            let folder = config.data_dir.as_deref();
+            Some(looking::watch(of, config.discovery_period, folder, &authority, &registry)?)
         }
         None => None,
     };

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use prometheus::Registry;
+
+use super::StartError;
 use crate::control::{DiscoveryStatus, Part};
-use crate::dcos::client::NoTls;
-use crate::dcos::discovery::{Config, Discovery, Handle, Kept, LIMITS, Timing, Watch};
+use crate::dcos::discovery::{Config, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
 use crate::telemetry::unix_seconds;
 
@@ -15,9 +17,11 @@ pub(super) fn watch(
     period: Duration,
     data_dir: Option<&Path>,
     authority: &Authority,
-) -> Result<Watch, NoTls> {
+    registry: &Registry,
+) -> Result<Watch, StartError> {
+    let metrics = Metrics::register(registry, &config.framework)?;
     let client = Client::for_cluster(LIMITS, authority)?;
-    Ok(Watch::new(Discovery::new(config, client), Timing::every(period), data_dir))
+    Ok(Watch::new(Discovery::new(config, client), Timing::every(period), data_dir, metrics))
 }
 
 /// Whether brokers are known.

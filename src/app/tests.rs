@@ -98,6 +98,8 @@ async fn an_end_that_was_asked_for_is_a_success() {
 async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
     let registry = Registry::new();
     _ = dcos::agent::Metrics::register(&registry).unwrap();
+    let framework = dcos::discovery::FrameworkName::parse("kafka").unwrap();
+    _ = dcos::discovery::Metrics::register(&registry, &framework).unwrap();
     _ = input::Metrics::register(&registry).unwrap();
     _ = kafka::Metrics::register(&registry).unwrap();
     let config = spool::Config { memory_bytes: 1 << 20, when_full: spool::WhenFull::Auto, topics_max: 1 };

@@ -107,6 +107,12 @@ impl Error {
         }
     }
 
+    /// Whether a login is wanted, or one that may do more.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+
     /// Whether it was understood and refused.
     pub(super) fn is_refusal(&self) -> bool {
         self.status().is_some_and(|status| status.is_client_error())

@@ -20,6 +20,7 @@ mod kafka_errors;
 mod limits;
 mod login;
 mod migrating;
+mod moving;
 mod outage;
 mod sample_producer;
 mod security;

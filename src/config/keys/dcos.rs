@@ -48,8 +48,9 @@ pub(super) const KEYS: &[Key] = &[
         "dns-server",
         Kind::DnsServer,
         "DNS server that is asked for SRV records and for the hosts that they name. An IP address, and a port unless it \
-         is 53. Not set: those of /etc/resolv.conf, which every DC/OS agent has right. Hosts in addresses of HTTP and of \
-         brokers are looked up by the system in any case.",
+         is 53. Not set: those of /etc/resolv.conf, which every DC/OS agent has right. All other names are looked up by \
+         the system and not there: the hosts of HTTP addresses and those of the brokers. So where the system does not \
+         know the cluster's names, set kafka-broker-address to address as well.",
     ),
     Key::new(
         "admin-router-url",

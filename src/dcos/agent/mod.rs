@@ -36,7 +36,7 @@ pub use failure::{Failure, Outcome};
 pub use health::{Attempts, Health, Told};
 pub use metrics::{Metrics, Skipped};
 pub use nested::{Nested, NestedContainers, NestedSink, Usage};
-pub use place::{NoAddress, Place, is_host, printed};
+pub use place::{NoAddress, Place, Unprinted, is_host, printed};
 pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink, TEXTS_BYTES_MAX};
 
 /// Settings of the agent.
@@ -281,7 +281,11 @@ impl Agent {
         if let Some(host) = known {
             return Ok(self.url_of(&host));
         }
-        let host = self.shared.config.place.find().await?;
+        let found = self.shared.config.place.find().await;
+        if let Place::Command(_) = self.shared.config.place {
+            self.shared.metrics.looked_up(&found);
+        }
+        let host = found?;
         self.shared.authority.name_agent(&host, self.shared.config.port);
         *self.host() = Some(host.clone());
         Ok(self.url_of(&host))

@@ -50,6 +50,7 @@ mod sending;
 mod settings;
 mod state;
 mod task;
+mod tls;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ pub use settings::{
     BatchLimits, Compression, Config, Key, MESSAGE_BYTES_MAX, Naming, NewTopic, Sasl, SaslMechanism,
     Security, Tls,
 };
+pub use tls::TlsProperties;
 
 use crate::control::{KafkaStatus, Part};
 use crate::output::message::Envelope;
