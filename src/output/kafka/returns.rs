@@ -196,7 +196,7 @@ impl Task {
                 HoldReason::UnknownTopic => warn!(
                     %topic,
                     "Kafka does not have the topic (yet); its records wait, others flow; if it stays away create it, \
-                     or see kafka-create-topics"
+                     or see kafka-create-topics; Kafka takes no two names that differ only in . and _"
                 ),
                 HoldReason::NotAuthorized => {
                     warn!(%topic, "we may not write to the topic; its records wait, others flow; asking each minute");
