@@ -121,7 +121,7 @@ impl Connection {
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
-        let mut allowance = Allowance::new(shared.limit);
+        let mut allowance = Allowance::new(shared.settings.clone());
         let mut partial_since: Option<Instant> = None;
         let mut read_on = 0;
         loop {
@@ -129,7 +129,7 @@ impl Connection {
             if !session.has_more() {
                 let deadline = session
                     .is_partial()
-                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout);
+                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout());
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
@@ -169,6 +169,7 @@ impl Connection {
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
                     () = tokio::time::sleep_until(until.into()) => {}
+                    () = allowance.changed() => {}
                 }
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
@@ -223,7 +224,7 @@ impl Connection {
             Some(0) => return Err(End::Closed),
             Some(received) => received,
         };
-        if self.shared.hexdump && received > 0 {
+        if received > 0 && self.shared.settings.borrow().hexdump {
             super::record_log::log_bytes(self.registration.peer.name(), &intake.buffer[..received]);
         }
         let (tally, result) = intake.work(session, received, unix_ms());
@@ -234,7 +235,7 @@ impl Connection {
 
     /// The rest of a header or block did not come in time. Gives the end that this is, if it is one.
     fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
-        let timeout = End::Timeout(self.shared.block_timeout);
+        let timeout = End::Timeout(self.shared.block_timeout());
         if !session.has_header() {
             return Some(timeout);
         }

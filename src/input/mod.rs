@@ -61,7 +61,6 @@ use apart::Apart;
 use entry::Rules;
 use listener::{Shared, SocketFile, Workbenches};
 use pace::Ticker;
-use record_log::RecordLog;
 use registry::Registry;
 
 /// Records that are set apart may have this part of `memory-limit`.
@@ -98,18 +97,20 @@ pub enum ListenError {
 }
 
 impl Input {
-    /// Listens where `config` says. `memory_limit` is the program's byte budget. True from `drain` ends it.
+    /// Listens where `settings` say, and follows them: bounds on streams, times and logs change while it runs.
+    /// `memory_limit` is the program's byte budget. True from `drain` ends it.
     ///
     /// # Errors
     /// [`ListenError`]: the address or path is taken, or may not be used.
     pub async fn listen(
-        config: &Config,
+        settings: watch::Receiver<Config>,
         memory_limit: usize,
         enricher: Enricher,
         spool: Spool,
         metrics: Metrics,
         drain: watch::Receiver<bool>,
     ) -> Result<Input, ListenError> {
+        let config = settings.borrow().clone();
         let tcp =
             TcpListener::bind(config.listen).await.map_err(|error| ListenError::Tcp(config.listen, error))?;
         let unix = match &config.socket {
@@ -120,11 +121,10 @@ impl Input {
         };
         let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / 8));
         let rules = Arc::new(Rules {
-            limits: config.limits.clone(),
+            settings: settings.clone(),
             plans: PlanCache::new(),
             enricher,
             spool,
-            record_log: config.record_log.then_some(RecordLog),
             apart: Apart::new(config.apart_wait, memory_limit / APART_PART),
         });
         let handle = Handle {
@@ -140,10 +140,8 @@ impl Input {
             registry,
             workbenches: Workbenches::new(rules.clone()),
             rules,
-            block_timeout: config.block_timeout,
+            settings,
             ticker: Ticker::new(config.linger),
-            limit: config.limit,
-            hexdump: config.hexdump,
             drain,
             drain_deadline: OnceLock::new(),
             log_budget: Mutex::new(LogBudget::default()),
@@ -213,38 +211,37 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::ocf::testing::{PLAIN, numbered, write_block, write_header, write_record};
-    use crate::ocf::{Limits, varint};
+    use crate::ocf::varint;
     use crate::{enrich, spool};
 
     const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
 
     /// An input that nothing holds back, and its spool.
     async fn input(drain: watch::Receiver<bool>) -> (Input, Spool) {
-        let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            socket: None,
-            connections_max: 10.try_into().unwrap(),
-            block_timeout: Duration::from_secs(60),
-            linger: Duration::ZERO,
-            apart_wait: Duration::ZERO,
-            limit: None,
-            limits: Limits::default(),
-            record_log: false,
-            hexdump: false,
-        };
         let spool_config =
             spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
         let spool = Spool::in_memory(spool_config, spool::Framing::default());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let enricher = Enricher::fixed(&enrich::Config::default());
-        (Input::listen(&config, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+        (
+            Input::listen(
+                watch::channel(Config::for_tests()).1,
+                64 << 20,
+                enricher,
+                spool.clone(),
+                metrics,
+                drain,
+            )
+            .await
+            .unwrap(),
+            spool,
+        )
     }
 
     /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.

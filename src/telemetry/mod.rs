@@ -13,7 +13,7 @@ pub mod statsd;
 pub use chain::chain;
 pub use hexdump::hexdump;
 pub use log_budget::LogBudget;
-pub use logging::{check_filter, init};
+pub use logging::{Log, check_filter, init};
 pub use page::CappedLabels;
 pub use settings::{Config, Format, StatsdConfig};
 pub use statsd::Statsd;

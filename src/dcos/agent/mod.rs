@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use tokio::sync::watch;
 
 use super::authority::Authority;
 use super::client::{self, Body, Client, Limits, NoTls, Problem};
@@ -207,6 +208,8 @@ pub struct Agent {
 #[derive(Debug)]
 struct Shared {
     config: Config,
+    /// The same, of which the period may change.
+    settings: watch::Receiver<Config>,
     client: Client,
     /// Hears where the agent is, so that tokens may go there.
     authority: Authority,
@@ -245,21 +248,32 @@ fn limits(period: Duration) -> Limits {
 }
 
 impl Agent {
-    /// The agent that `config` describes.
+    /// The agent that `settings` describe. Of these it follows the period.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
-    pub fn new(config: Config, authority: &Authority, metrics: Metrics) -> Result<Agent, NoTls> {
+    pub fn new(
+        settings: watch::Receiver<Config>,
+        authority: &Authority,
+        metrics: Metrics,
+    ) -> Result<Agent, NoTls> {
+        let config = settings.borrow().clone();
         let client = Client::for_cluster(limits(config.period), authority)?;
         let (authority, host, health) = (authority.clone(), Mutex::default(), Mutex::default());
-        let shared = Shared { config, client, authority, metrics, host, health };
+        let shared = Shared { config, settings, client, authority, metrics, host, health };
         Ok(Agent { shared: Arc::new(shared) })
     }
 
     /// Between two polls.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.shared.config.period
+        self.shared.settings.borrow().period
+    }
+
+    /// For those who wait for the next poll: the settings, whose period may change.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Config> {
+        self.shared.settings.clone()
     }
 
     /// Counters.
@@ -271,7 +285,7 @@ impl Agent {
     /// How long one answer may take, from the first byte to the last.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        limits(self.shared.config.period).total
+        limits(self.period()).total
     }
 
     /// Asks.
@@ -291,14 +305,13 @@ impl Agent {
             return Ok(Answer::Bytes(Some(read.into())));
         }
         let url = format!("{}{}", self.base().await?, what.route());
+        let client = self.shared.client.within(self.patience());
         let asked = match what {
-            What::Nested => self
-                .shared
-                .client
+            What::Nested => client
                 .post_json(&url, nested::REQUEST.into())
                 .await
                 .map(|body| Answer::Bytes(Some(body.into()))),
-            _ => self.shared.client.open(&url).await.map(Answer::Body),
+            _ => client.open(&url).await.map(Answer::Body),
         };
         Ok(asked.inspect_err(|error| {
             if matches!(error.problem, Problem::Connection(_) | Problem::TimedOut(_)) {

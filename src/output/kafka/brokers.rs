@@ -35,6 +35,11 @@ impl Brokers {
         self.known.borrow_and_update().clone().filter(|list| !list.is_empty())
     }
 
+    /// The same; empty where none are known.
+    pub(super) fn list(&mut self) -> Vec<String> {
+        self.now().map_or_else(Vec::new, |list| list.to_vec())
+    }
+
     /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
     pub(super) async fn changed(&mut self) {
         // Whoever looked for brokers has ended, or never was: the list stays.
