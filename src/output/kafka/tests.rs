@@ -89,7 +89,8 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
-    let brokers = Brokers::fixed(&config.brokers);
+    let (_, known) = watch::channel(Some(config.brokers.clone().into()));
+    let brokers = Brokers::found(known, Arc::default());
     rig_of(cluster, config, brokers, framing)
 }
 
