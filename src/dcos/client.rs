@@ -176,6 +176,12 @@ impl Client {
         Ok(Client { http, limits, authority })
     }
 
+    /// The same client with less time for a whole answer, or more.
+    #[must_use]
+    pub fn within(&self, total: Duration) -> Client {
+        Client { limits: Limits { total, ..self.limits.clone() }, ..self.clone() }
+    }
+
     /// The body of a 2xx answer to `GET url`.
     ///
     /// # Errors
@@ -247,7 +253,8 @@ impl Client {
         if let Some(header) = grant.token().and_then(header) {
             builder = builder.header(AUTHORIZATION, header);
         }
-        let mut response = builder.send().await.map_err(|error| self.limits.problem(error))?;
+        let mut response =
+            builder.timeout(self.limits.total).send().await.map_err(|error| self.limits.problem(error))?;
         let status = response.status();
         if !status.is_success() {
             let said = without(grant.token(), first_words(&mut response).await);

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
+use tokio::sync::watch;
 
 use super::authority::Authority;
 use super::client::{Body, Client, Limits, NoTls, Problem};
@@ -114,6 +115,8 @@ pub struct Agent {
 #[derive(Debug)]
 struct Shared {
     config: Config,
+    /// The same, of which the period may change.
+    settings: watch::Receiver<Config>,
     client: Client,
     /// Hears where the agent is, so that tokens may go there.
     authority: Authority,
@@ -154,14 +157,20 @@ fn limits(period: Duration) -> Limits {
 }
 
 impl Agent {
-    /// The agent that `config` describes.
+    /// The agent that `settings` describe. Of these it follows the period.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
-    pub fn new(config: Config, authority: &Authority, metrics: Metrics) -> Result<Agent, NoTls> {
+    pub fn new(
+        settings: watch::Receiver<Config>,
+        authority: &Authority,
+        metrics: Metrics,
+    ) -> Result<Agent, NoTls> {
+        let config = settings.borrow().clone();
         let client = Client::for_cluster(limits(config.period), authority)?;
         let shared = Shared {
             config,
+            settings,
             client,
             authority: authority.clone(),
             metrics,
@@ -175,7 +184,13 @@ impl Agent {
     /// Between two polls.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.shared.config.period
+        self.shared.settings.borrow().period
+    }
+
+    /// For those who wait for the next poll: the settings, whose period may change.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Config> {
+        self.shared.settings.clone()
     }
 
     /// Counters.
@@ -187,7 +202,7 @@ impl Agent {
     /// How long one answer may take, from the first byte to the last.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        limits(self.shared.config.period).total
+        limits(self.period()).total
     }
 
     /// Asks.
@@ -207,9 +222,10 @@ impl Agent {
             return Ok(Answer::Bytes(Some(read.into())));
         }
         let url = format!("{}{}", self.base().await?, what.route());
+        let client = self.shared.client.within(self.patience());
         let asked = match what {
-            What::Nested => self.shared.client.post_json(&url, nested::REQUEST.into()).await,
-            _ => self.shared.client.open(&url).await,
+            What::Nested => client.post_json(&url, nested::REQUEST.into()).await,
+            _ => client.open(&url).await,
         };
         Ok(asked.map(Answer::Body).inspect_err(|error| {
             if matches!(error.problem, Problem::Connection(_) | Problem::TimedOut(_)) {

@@ -24,14 +24,14 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them, every result and every way at 0.
+    /// Registers them, every way at 0.
     ///
     /// # Errors
     /// If one of the names is registered already.
-    pub fn register(registry: &Registry, framework: &FrameworkName) -> prometheus::Result<Metrics> {
+    pub fn register(registry: &Registry) -> prometheus::Result<Metrics> {
         let opts = |name: &str, help: &str| Opts::new(format!("metrics_collector_discovery_{name}"), help);
         let metrics = Metrics {
-            framework: framework.to_string(),
+            framework: String::new(),
             up: IntGauge::with_opts(opts("up", "1 while the last question for brokers was answered."))?,
             lookups: IntCounterVec::new(
                 opts(
@@ -50,9 +50,6 @@ impl Metrics {
                 "When somebody last answered with brokers; 0: never.",
             ))?,
         };
-        for result in [FOUND].into_iter().chain(Cause::ALL.map(Cause::name)) {
-            metrics.lookups.with_label_values(&[&*metrics.framework, result]);
-        }
         for way in [FILE].into_iter().chain(Way::ALL.map(Way::name)) {
             metrics.way.with_label_values(&[way]);
         }
@@ -62,6 +59,16 @@ impl Metrics {
         registry.register(Box::new(metrics.brokers.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
         Ok(metrics)
+    }
+
+    /// The same for the look for the brokers of a framework, every result at 0.
+    #[must_use]
+    pub fn of(&self, framework: &FrameworkName) -> Metrics {
+        let metrics = Metrics { framework: framework.to_string(), ..self.clone() };
+        for result in [FOUND].into_iter().chain(Cause::ALL.map(Cause::name)) {
+            metrics.lookups.with_label_values(&[&*metrics.framework, result]);
+        }
+        metrics
     }
 
     /// Nobody gave brokers.

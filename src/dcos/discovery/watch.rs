@@ -11,15 +11,13 @@ use tracing::{info, warn};
 use super::schedule::{Outcome, Schedule};
 use super::store::Store;
 use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
+use crate::disk;
 use crate::telemetry::{LogBudget, chain};
 
 /// Failures of one kind are logged once in this time.
 const LOG_PERIOD: Duration = Duration::from_secs(300);
 /// The kinds, and the data directory's.
 const LOG_KINDS: usize = 8;
-
-/// How long the data directory may take. What is on it is never worth standing still for.
-const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps asking. The task owns its state; others have a [`Handle`].
 pub struct Watch {
@@ -143,7 +141,7 @@ impl Watch {
     /// Publishes the list of the last run.
     async fn recall(&mut self) {
         let Some(store) = self.store.clone() else { return };
-        match at_the_disk(move || store.read()).await {
+        match disk::patiently(move || store.read()).await {
             Some(Ok(Some(brokers))) => {
                 info!(brokers = brokers.join(","), "beginning with the Kafka brokers of the last run");
                 self.publish(brokers.into(), Kept::File);
@@ -191,7 +189,7 @@ impl Watch {
     /// Writes the list down for the next run.
     async fn keep(&mut self, brokers: Arc<[String]>) {
         let Some(store) = self.store.clone() else { return };
-        let error = match at_the_disk(move || store.write(&brokers)).await {
+        let error = match disk::patiently(move || store.write(&brokers)).await {
             Some(Ok(())) => return,
             Some(Err(error)) => error.to_string(),
             None => "it does not answer".to_owned(),
@@ -214,11 +212,6 @@ impl Watch {
         });
         if known { Outcome::Kept } else { Outcome::Nothing }
     }
-}
-
-/// Does `work` on a thread that may wait; none where it takes too long.
-async fn at_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::time::timeout(DISK_PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 
 /// Whether both lists have the same brokers. Schedulers list them in any order.
@@ -306,7 +299,7 @@ mod tests {
     use crate::record::parse_broker;
 
     fn watch(config: Config, timing: Timing, folder: Option<&Path>, registry: &Registry) -> Watch {
-        let metrics = Metrics::register(registry, &config.framework).unwrap();
+        let metrics = Metrics::register(registry).unwrap().of(&config.framework);
         Watch::new(Discovery::new(config, Client::new(LIMITS).unwrap()), timing, folder, metrics)
     }
 

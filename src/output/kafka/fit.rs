@@ -59,6 +59,7 @@ impl Default for Fit {
 impl Task {
     /// Makes a producer, at once where the operator has said what the brokers are, else when one has answered.
     pub(super) fn connect(&mut self, now: Instant) {
+        self.settle_settings(now);
         if let Some(abilities) = self.config.broker_version {
             self.fit_to(abilities, Source::Pinned);
             self.make(now);

@@ -146,6 +146,16 @@ impl Queue {
         }
     }
 
+    /// It goes to another Kafka topic, of which nothing is known. Nothing is under way.
+    pub(super) fn rename(&mut self, name: TopicName) {
+        self.c_name = CString::new(name.as_str()).expect("a topic name has no NUL");
+        self.name = name;
+        (self.flow, self.told) = (Flow::Flowing, None);
+        (self.bytes_max, self.one_at_a_time, self.in_a_row) = (None, false, 0);
+        // Its next message is a first one again, and due sooner than its timer says.
+        (self.sent_before, self.timer) = (false, None);
+    }
+
     /// A frame of this topic began to grow.
     pub(super) fn opened(&mut self, now: Instant) {
         self.open += 1;
