@@ -1,12 +1,14 @@
 //! What an operator may ask: snapshots of every stage in one place, as plain values.
 //!
 //! The HTTP server knows this module and no stage. [`Control`] is cheap to clone and never waits: each call reads
-//! counters or takes a short lock.
+//! counters or takes a short lock. What may be changed is in [`steering`], and only that may take a while.
 
 #![expect(
     missing_docs,
     reason = "fields are the JSON keys and say what they are; those that do not have docs"
 )]
+
+pub mod steering;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
 
 pub use crate::spool::{Ledger, OutputLedger};
 
@@ -24,6 +27,7 @@ pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
 #[derive(Clone)]
 pub struct Control {
     stages: Arc<dyn Stages>,
+    steering: Arc<dyn Steering>,
 }
 
 /// What the stages answer. The program has one implementation, in `app`; tests of the HTTP server have another.
@@ -48,10 +52,30 @@ pub trait Stages: Send + Sync {
 }
 
 impl Control {
-    /// A control over these stages.
+    /// A control over these stages, and their configuration.
     #[must_use]
-    pub fn new(stages: Arc<dyn Stages>) -> Control {
-        Control { stages }
+    pub fn new(stages: Arc<dyn Stages>, steering: Arc<dyn Steering>) -> Control {
+        Control { stages, steering }
+    }
+
+    /// See [`Steering::view`].
+    #[must_use]
+    pub fn config(&self) -> Arc<ConfigView> {
+        self.steering.view()
+    }
+
+    /// See [`Steering::schema`].
+    #[must_use]
+    pub fn config_schema(&self) -> serde_json::Value {
+        self.steering.schema()
+    }
+
+    /// See [`Steering::change`].
+    ///
+    /// # Errors
+    /// [`NotChanged`]; everything is as before then.
+    pub async fn change(&self, order: Order) -> Result<Outcome, NotChanged> {
+        self.steering.change(order).await
     }
 
     /// See [`Stages::endpoints`].
@@ -161,6 +185,8 @@ pub struct Status {
     pub kafka: Option<KafkaStatus>,
     /// Absent where brokers are named.
     pub discovery: Option<DiscoveryStatus>,
+    /// Absent with `--agent-polling=false`.
+    pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
 }
 
@@ -180,6 +206,55 @@ pub struct InputStatus {
     pub closed_connections: u64,
     /// Whether reading is held back because the spool is full.
     pub held: bool,
+    /// Records that wait until it is known whose they are; not accepted yet.
+    pub apart_records: usize,
+    pub apart_bytes: usize,
+    /// Accepted records, by how many of agent, framework and application they name.
+    pub enrichment: EnrichmentStatus,
+}
+
+/// How many of agent, framework and application records name, in records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EnrichmentStatus {
+    /// All three.
+    pub full: u64,
+    /// Some.
+    pub partial: u64,
+    pub none: u64,
+}
+
+/// The Mesos agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AgentStatus {
+    /// Where it is asked; none until that was found.
+    pub address: Option<String>,
+    /// What says where it is: `agent-ip`, `HOST` or `agent-ip-command`.
+    pub found_by: &'static str,
+    /// The tag `agent_id` of records; none until it is known.
+    pub agent_id: Option<String>,
+    /// Containers that are known, ended ones that are remembered included.
+    pub containers: usize,
+    /// Frameworks whose names are known.
+    pub frameworks: usize,
+    /// What it is asked for.
+    pub asked: Vec<AskedStatus>,
+}
+
+/// One thing that the Mesos agent is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AskedStatus {
+    /// `state`, `nested`, `containers`, `system`.
+    pub what: &'static str,
+    /// Where: `/state`.
+    pub route: &'static str,
+    /// What the last attempt came to, as in `metrics_collector_agent_polls_total`; absent before the first has ended.
+    pub result: Option<&'static str>,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// When it was last answered: Unix time in seconds; absent: never.
+    pub answered_seconds: Option<u64>,
+    /// How many seconds ago that is.
+    pub age_seconds: Option<u64>,
 }
 
 /// The spool.

@@ -16,7 +16,7 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
-//! * [`socket_file`], [`data_file`]: what several of them need of the file system.
+//! * [`disk`]: small files that outlive the process. [`socket_file`]: a unix socket to listen at.
 //! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
 //!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
@@ -29,16 +29,16 @@
 //! * No count, size or nesting that came over a socket is used before it was held against a limit or the bytes present.
 //! * No queue is unbounded, and none lies between a socket and the spool.
 //! * No output, and nobody who asks over HTTP, can make the input wait, but for a full spool and Kafka.
-//! * `unsafe` is in `output::kafka::lend` and `input::low_water` alone.
+//! * `unsafe` is in `output::kafka::lend`, `input::low_water` and `app::pages` alone.
 //! * No module knows one to its right: `tests/it/architecture.rs` has the table of who may use whom.
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;
-pub mod data_file;
 pub mod dcos;
 pub mod demo;
+pub mod disk;
 pub mod enrich;
 pub mod http;
 pub mod input;

@@ -12,7 +12,7 @@ use crate::data::Shape;
 use crate::full::{self, Case};
 use crate::report::{self, Runs};
 use crate::systems::{Setup, System};
-use crate::{attack, outage, proc, pump, quiet, send, sink, targets};
+use crate::{agent, attack, outage, proc, pump, quiet, send, sink, targets};
 
 /// Datapoints of a run at full rate: a gigabyte of either shape.
 const WIDE_DATAPOINTS: u64 = 24_000_000;
@@ -45,7 +45,7 @@ fn command() -> Command {
         .arg(text("only").value_parser(["pump", "collector"]).help("One system alone"))
         .arg(
             text("part")
-                .value_parser(["full", "quiet", "idle", "outage"])
+                .value_parser(["full", "quiet", "idle", "outage", "agent"])
                 .action(ArgAction::Append)
                 .help("These parts alone"),
         )
@@ -79,6 +79,7 @@ fn command() -> Command {
                 .arg(number("connections", "1"))
                 .arg(number("ms", "1000")),
         )
+        .subcommand(role("agent").arg(number("containers", "10")).arg(flag("statistics")))
         .subcommand(role("sink").arg(number("partitions", "1")))
         .subcommand(
             role("pump").arg(text("kafka").required(true)).arg(text("compression").default_value("none")),
@@ -105,6 +106,9 @@ pub(crate) fn run() -> io::Result<bool> {
     let matches = command().get_matches();
     match matches.subcommand() {
         None => drive(&matches),
+        Some(("agent", given)) => {
+            agent::serve(n(given, "containers") as usize, given.get_flag("statistics")).map(|()| true)
+        }
         Some(("sink", given)) => sink::run(n(given, "partitions") as i32).map(|()| true),
         Some(("pump", given)) => pump::run(word(given, "kafka"), word(given, "compression")).map(|()| true),
         Some(("attack", given)) => under_attack(&setup(&matches), given),
@@ -213,6 +217,16 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
         targets::outage(&outcomes);
         whole &= outcomes.iter().all(outage::Outcome::good);
         json["outage"] = outcomes.iter().map(outage::Outcome::json).collect();
+    }
+    if wanted("agent") && systems.contains(&System::Collector) {
+        let costs = agent::costs(&setup, Duration::from_secs(seconds))?;
+        report::agent(&costs);
+        let counted = agent::count(&setup)?;
+        report::counted(&counted);
+        targets::agent(&costs);
+        whole &= costs.iter().all(|cost| cost.ended) && counted.iter().all(|counted| counted.whole);
+        json["agent"] = costs.iter().map(agent::Cost::json).collect();
+        json["names"] = counted.iter().map(agent::Counted::json).collect();
     }
     if let Some(path) = given.get_one::<PathBuf>("json") {
         fs::write(path, format!("{json:#}\n"))?;

@@ -7,7 +7,8 @@ use crate::number;
 /// The Mesos module's marker, the same in every process.
 pub(crate) const MARKER: &[u8; 16] = b"FEFEFEFEFEFEFEFE";
 
-const CONTAINERS: usize = 40;
+/// Containers that the records are of.
+pub(crate) const CONTAINERS: usize = 40;
 const TOPICS: usize = 12;
 
 /// Milliseconds of a day in 2016: six bytes on the wire, as today's are.
@@ -146,6 +147,11 @@ pub(crate) fn blocks(shape: Shape, n: usize) -> Vec<Block> {
     blocks
 }
 
+/// Ids of a container's framework and executor, and its own.
+pub(crate) fn ids(container: usize) -> [String; 3] {
+    Random::of(container).ids()
+}
+
 /// A task's container: topic and tags are the same in all its records.
 struct Container {
     topic_and_tags: Vec<u8>,
@@ -153,13 +159,13 @@ struct Container {
 
 impl Container {
     fn new(number: usize) -> Container {
-        let mut random = Random(number as u64 + 1);
+        let mut random = Random::of(number);
         let mut out = Vec::new();
         write_bytes(format!("fw-{:02}", number % TOPICS).as_bytes(), &mut out);
         write_long(6, &mut out);
-        for key in ["framework_id", "executor_id", "container_id"] {
+        for (key, id) in ["framework_id", "executor_id", "container_id"].into_iter().zip(random.ids()) {
             write_bytes(key.as_bytes(), &mut out);
-            write_bytes(random.uuid().as_bytes(), &mut out);
+            write_bytes(id.as_bytes(), &mut out);
         }
         for key in ["instance", "revision", "endpoint"] {
             write_bytes(key.as_bytes(), &mut out);
@@ -186,6 +192,14 @@ impl Container {
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
+    fn of(container: usize) -> Random {
+        Random(container as u64 + 1)
+    }
+
+    fn ids(&mut self) -> [String; 3] {
+        std::array::from_fn(|_| self.uuid())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -15,6 +15,8 @@
 //!   for each number, so *lost* and *repeated* are exact. The pump's messages are cut anywhere; of them it counts bytes.
 //! - the part `outage` takes the sink away while records come, in two loads and two ways to be full, watches the memory, and
 //!   holds the collector's books against the sink's counts when it is back.
+//! - the part `agent` polls a stand-in for the Mesos agent with no, 50 and 10,000 containers, and counts what the names of
+//!   10,000 cost each record; `benches/line/agent` says how.
 //! - `attack` (a mode of its own, see `ci/attack`) sends hostile bytes while a well-behaved sender sends beside it.
 //!
 //! What the columns mean:
@@ -35,6 +37,7 @@
 #![expect(clippy::cast_precision_loss, reason = "rates and sums are printed with few digits")]
 #![expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "own data, far from the edges")]
 
+mod agent;
 mod attack;
 mod child;
 mod cli;

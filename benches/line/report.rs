@@ -1,5 +1,6 @@
 //! The tables.
 
+use crate::agent;
 use crate::full::{Case, Outcome};
 use crate::outage;
 use crate::quiet;
@@ -123,6 +124,41 @@ pub(crate) fn outage(title: &str, outcomes: &[outage::Outcome]) {
             outcome.accepted,
             outcome.dropped,
             outcome.verdict(),
+        );
+    }
+}
+
+/// The table of polls.
+pub(crate) fn agent(costs: &[agent::Cost]) {
+    println!(
+        "\n{:<30} {:>13} {:>16} {:>8} {:>14}",
+        "agent, containers", "CPU ms a poll", "CPU % each 15 s", "peak MB", "above idle MB"
+    );
+    for cost in costs {
+        println!(
+            "{:<30} {:>13.1} {:>16.3} {:>8.1} {:>14.1}{}",
+            cost.containers,
+            cost.poll * 1e3,
+            cost.share * 100.0,
+            megabytes(cost.peak),
+            megabytes(cost.above),
+            if cost.ended { "" } else { "  did not end cleanly" },
+        );
+    }
+}
+
+/// What names cost a record.
+pub(crate) fn counted(all: &[agent::Counted]) {
+    let unit = all.first().map_or("", |counted| counted.unit);
+    println!("\n{:<30} {:>13} {:>16} {:>8}", format!("{unit} a record"), "without names", "with names", "x");
+    for counted in all {
+        println!(
+            "{:<30} {:>13.0} {:>16.0} {:>8.2}{}",
+            counted.shape.name(),
+            counted.without,
+            counted.with,
+            counted.with / counted.without,
+            if counted.whole { "" } else { "  not all records arrived" },
         );
     }
 }

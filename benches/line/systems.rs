@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::child::Part;
 
 /// How long the collector may take to deliver what it holds when it is told to end.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// How long a collector that is watched may take to listen.
+const WATCHED_START: Duration = Duration::from_secs(120);
 
 /// Resident memory that the collector must not pass: its default `memory-limit`.
 pub(crate) const CEILING: u64 = 64 << 20;
@@ -70,6 +73,18 @@ impl Setup {
         compression: &str,
         flags: &[&str],
     ) -> io::Result<Running> {
+        self.start_under(&[], system, kafka, compression, flags)
+    }
+
+    /// The same, the collector under `watcher`, a program and its arguments that makes it slow.
+    pub(crate) fn start_under(
+        &self,
+        watcher: &[&str],
+        system: System,
+        kafka: &str,
+        compression: &str,
+        flags: &[&str],
+    ) -> io::Result<Running> {
         let part = match system {
             System::Pump => Part::role("pump", &["--kafka", kafka, "--compression", compression], self.loud)?,
             System::Collector => {
@@ -80,10 +95,17 @@ impl Setup {
                 all.extend(["--application-name", "bench-application", "--agent-polling=false"]);
                 all.extend(flags);
                 all.extend(self.flags.iter().map(String::as_str));
-                Part::start("collector", &self.collector, &all, self.loud)?
+                match watcher {
+                    [] => Part::start("collector", &self.collector, &all, self.loud)?,
+                    [program, arguments @ ..] => {
+                        let collector = self.collector.to_string_lossy();
+                        let all = [arguments, &[&*collector], &all].concat();
+                        Part::start("collector", Path::new(program), &all, self.loud)?
+                    }
+                }
             }
         };
-        let ready = part.ready()?;
+        let ready = if watcher.is_empty() { part.ready()? } else { part.answer(WATCHED_START)? };
         match ready["input"].as_str() {
             Some(input) => Ok(Running {
                 system,
@@ -101,9 +123,14 @@ impl Setup {
 impl Running {
     /// The collector's books, as it tells them.
     pub(crate) fn ledger(&self) -> io::Result<Value> {
-        let at = self.http.as_ref().ok_or_else(|| io::Error::other("the pump keeps no books"))?;
+        self.ask("/v1/ledger")
+    }
+
+    /// What the collector answers to those who ask for this path.
+    pub(crate) fn ask(&self, path: &str) -> io::Result<Value> {
+        let at = self.http.as_ref().ok_or_else(|| io::Error::other("the pump answers nothing"))?;
         let mut stream = TcpStream::connect(at)?;
-        stream.write_all(format!("GET /v1/ledger HTTP/1.0\r\nHost: {at}\r\n\r\n").as_bytes())?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

@@ -3,7 +3,7 @@
 use crate::data::Shape;
 use crate::report::{Runs, megabytes};
 use crate::systems::{CEILING, System};
-use crate::{outage, quiet};
+use crate::{agent, outage, quiet};
 
 /// CPU per datapoint at full rate, in the pump's.
 const TIMES_PUMP: f64 = 2.0;
@@ -13,6 +13,13 @@ const MEGABYTES_PER_SECOND: f64 = 1_000.0;
 
 /// Resident memory of a collector with nothing to do.
 const IDLE: u64 = 12 << 20;
+
+/// CPU seconds of a poll of very many containers, and resident memory above a collector that polls nobody.
+const POLL: f64 = 0.3;
+const ABOVE_IDLE: u64 = 40 << 20;
+
+/// Percent of a core with few containers.
+const IDLE_PERCENT: f64 = 0.1;
 
 /// Prints one aim after the other.
 fn print(aims: &[Option<String>]) {
@@ -79,4 +86,14 @@ pub(crate) fn idle(outcomes: &[quiet::Outcome]) {
 /// The same ceiling as under load.
 pub(crate) fn outage(outcomes: &[outage::Outcome]) {
     print(&[memory(CEILING, outcomes.iter().map(|outcome| outcome.peak))]);
+}
+
+/// Polls of very many containers, and of few.
+pub(crate) fn agent(costs: &[agent::Cost]) {
+    let of = |containers| costs.iter().filter(move |cost| cost.containers == containers);
+    print(&[
+        at_most("a poll of 10,000, s of CPU", POLL, of(agent::MANY).map(|cost| cost.poll)),
+        memory(ABOVE_IDLE, of(agent::MANY).map(|cost| cost.above)),
+        at_most("50 each 15 s, % of a core", IDLE_PERCENT, of(agent::FEW).map(|cost| cost.share * 100.0)),
+    ]);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use prometheus::Registry;
+use tokio::sync::watch;
 
 use super::looking;
 use crate::control::{
@@ -19,7 +20,7 @@ use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
 use crate::output::partner;
 use crate::spool::{Ledger, Spool};
-use crate::telemetry::{build_info, page, process};
+use crate::telemetry::{build_info, page, process, unix_seconds};
 
 /// Handles of everything that runs.
 pub(super) struct Program {
@@ -29,12 +30,19 @@ pub(super) struct Program {
     pub(super) registry: Registry,
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
-    pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) kafka: Option<(kafka::Handle, watch::Receiver<kafka::Config>)>,
     pub(super) partners: partner::Handle,
     pub(super) agent: Option<(Agent, Enricher)>,
     pub(super) authority: Authority,
-    pub(super) discovery: Option<discovery::Handle>,
+    /// Whoever looks for brokers; none while they are named.
+    pub(super) discovery: Option<watch::Receiver<Option<discovery::Handle>>>,
     pub(super) http: SocketAddr,
+}
+
+impl Program {
+    fn discovery(&self) -> Option<discovery::Handle> {
+        self.discovery.as_ref()?.borrow().clone()
+    }
 }
 
 impl Stages for Program {
@@ -50,8 +58,8 @@ impl Stages for Program {
         if let Some(path) = self.input.socket() {
             inputs.push(endpoint("unix", path.display().to_string(), None));
         }
-        let outputs = self.kafka.iter().map(|(kafka, naming)| {
-            let topic = match naming {
+        let outputs = self.kafka.iter().map(|(kafka, settings)| {
+            let topic = match &settings.borrow().naming {
                 Naming::Prefix(prefix) => format!("{prefix}<topic>"),
                 Naming::Single(name) => name.to_string(),
             };
@@ -81,7 +89,7 @@ impl Stages for Program {
             Part { name: "input", ready: !spool.held, detail: input },
             Part { name: "spool", ready: !spool.drops, detail },
         ];
-        parts.extend(self.discovery.as_ref().map(looking::part));
+        parts.extend(self.discovery().as_ref().map(looking::part));
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
         parts.extend(self.agent.iter().map(|(agent, enricher)| input::agent::part(agent, enricher)));
         let login = self.authority.status();
@@ -103,7 +111,7 @@ impl Stages for Program {
             version: build_info::VERSION,
             revision: build_info::REVISION,
             incarnation: self.incarnation.clone(),
-            started_seconds: looking::unix_seconds(self.started),
+            started_seconds: unix_seconds(self.started),
             pid: std::process::id(),
             input: self.input.status(),
             memory: MemoryStatus {
@@ -120,7 +128,8 @@ impl Stages for Program {
                 oldest_ms: spool.oldest_ms,
             },
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
-            discovery: self.discovery.as_ref().map(looking::status),
+            discovery: self.discovery().as_ref().map(looking::status),
+            agent: self.agent.as_ref().map(|(agent, enricher)| input::agent::status(agent, enricher)),
         }
     }
 

@@ -49,9 +49,10 @@ pub(super) fn build(builder: &mut Builder<'_>, sources: &Sources) -> Option<Agen
         containers: builder.file("agent-test-containers-file"),
     };
     let agent = agent::Config {
-        place: match given.or_else(|| host(sources)) {
-            Some(host) => Place::Host(host),
-            None => Place::Command(command),
+        place: match (given, host(sources)) {
+            (Some(host), _) => Place::Given(host),
+            (None, Some(host)) => Place::Environment(host),
+            (None, None) => Place::Command(command),
         },
         port: u16::try_from(settings.number("agent-port")).unwrap_or(u16::MAX),
         scheme: if settings.word("agent-scheme") == "https" { "https" } else { "http" },

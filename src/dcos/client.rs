@@ -107,6 +107,12 @@ impl Error {
         }
     }
 
+    /// Whether a login is wanted, or one that may do more.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+
     /// Whether it was understood and refused.
     pub(super) fn is_refusal(&self) -> bool {
         self.status().is_some_and(|status| status.is_client_error())
@@ -170,6 +176,12 @@ impl Client {
         Ok(Client { http, limits, authority })
     }
 
+    /// The same client with less time for a whole answer, or more.
+    #[must_use]
+    pub fn within(&self, total: Duration) -> Client {
+        Client { limits: Limits { total, ..self.limits.clone() }, ..self.clone() }
+    }
+
     /// The body of a 2xx answer to `GET url`.
     ///
     /// # Errors
@@ -186,15 +198,15 @@ impl Client {
         self.ask(Method::GET, url, None, false).await
     }
 
-    /// The body of a 2xx answer to `POST url` with this JSON. Refused with 401 it may be sent twice.
+    /// A 2xx answer to `POST url` with this JSON, whose body is read as it comes. Refused with 401 it may be sent twice.
     ///
     /// # Errors
     /// [`Error`] where there is no such answer within the limits.
-    pub async fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
-        self.ask(Method::POST, url, Some(body), false).await?.whole().await
+    pub async fn post_json(&self, url: &str, body: Vec<u8>) -> Result<Body, Error> {
+        self.ask(Method::POST, url, Some(body), false).await
     }
 
-    /// The same for a body with a secret in it: what an error's answer says is not shown.
+    /// The whole answer to a body with a secret in it: what an error's answer says is not shown.
     pub(super) async fn post_secret(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
         self.ask(Method::POST, url, Some(body), true).await?.whole().await
     }
@@ -241,7 +253,8 @@ impl Client {
         if let Some(header) = grant.token().and_then(header) {
             builder = builder.header(AUTHORIZATION, header);
         }
-        let mut response = builder.send().await.map_err(|error| self.limits.problem(error))?;
+        let mut response =
+            builder.timeout(self.limits.total).send().await.map_err(|error| self.limits.problem(error))?;
         let status = response.status();
         if !status.is_success() {
             let said = without(grant.token(), first_words(&mut response).await);
@@ -282,7 +295,11 @@ impl Body {
         }
     }
 
-    async fn whole(mut self) -> Result<Vec<u8>, Error> {
+    /// All of it.
+    ///
+    /// # Errors
+    /// As [`Body::chunk`].
+    pub async fn whole(mut self) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             body.extend_from_slice(&chunk);
@@ -429,7 +446,7 @@ mod tests {
         });
         let base = serve(Router::new().route("/api/v1", echo)).await;
         let answer = client(Limits::default()).post_json(&format!("{base}/api/v1"), b"{}".to_vec()).await;
-        assert_eq!(answer.expect("an answer"), b"application/json {}");
+        assert_eq!(answer.expect("an answer").whole().await.expect("a body"), b"application/json {}");
         let error = client(Limits::default()).post_json(&base, Vec::new()).await.expect_err("no route");
         assert!(error.is_not_found() && error.to_string().starts_with("POST http://"), "{error}");
     }

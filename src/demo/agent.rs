@@ -14,14 +14,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::cast::{Cast, FRAMEWORK_ID, Task};
-use super::emitter::unix_ms;
 use super::metrics::Random;
 use crate::config::Brokers;
 use crate::ocf::encode::Dialect;
 use crate::sample_producer::args::Settings;
 use crate::sample_producer::run::{Patience, run};
 use crate::sample_producer::send::Totals;
-use crate::telemetry::chain;
+use crate::telemetry::{chain, unix_ms};
 
 /// Where the statistics are, on the stand-in as on an agent.
 pub const ROUTE: &str = "/monitor/statistics.json";
@@ -93,9 +92,12 @@ fn router(containers: Containers) -> Router {
     let ask = |State(containers): Shared, question: fn(&mut Containers) -> Value| {
         Json(question(&mut containers.lock().unwrap_or_else(PoisonError::into_inner)))
     };
-    let statistics =
-        async move |state: Shared| ask(state, |containers| containers.statistics(unix_ms(), false));
-    let with_ids = async move |state: Shared| ask(state, |containers| containers.statistics(unix_ms(), true));
+    let statistics = async move |state: Shared| {
+        ask(state, |containers| containers.statistics(unix_ms().cast_signed(), false))
+    };
+    let with_ids = async move |state: Shared| {
+        ask(state, |containers| containers.statistics(unix_ms().cast_signed(), true))
+    };
     let state = async move |state: Shared| ask(state, |containers| containers.state());
     let system = async move |state: Shared| ask(state, Containers::system);
     Router::new()

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::metrics::Metrics;
 use crate::ocf::encode::{file, header};
 use crate::ocf::{METRIC_LIST, Marker};
+use crate::telemetry::unix_ms;
 
 /// How long the collector may take to read the last block and close.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ impl Emitter {
         let header_bytes = bytes.len();
         let mut sent = 0;
         loop {
-            let records = self.metrics.records(unix_ms());
+            let records = self.metrics.records(unix_ms().cast_signed());
             // The header stands before the first block alone.
             bytes.extend_from_slice(&file(&records, &self.marker)[header_bytes..]);
             stream.write_all(&bytes).await?;
@@ -62,10 +63,6 @@ impl Emitter {
 }
 
 /// Now, in milliseconds since the Unix epoch.
-pub fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;

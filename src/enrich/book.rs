@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::dcos::agent::{CONTAINERS_MAX, Nested, State};
+use crate::dcos::agent::{CONTAINERS_MAX, Nested, State, TEXTS_BYTES_MAX};
 
 /// An id, as bytes: records have nothing else.
 pub(super) type Id = Arc<[u8]>;
@@ -92,10 +92,23 @@ impl Book {
         self.frameworks.retain(|_, known| keep(known, now, remember));
         self.executors.retain(|_, known| keep(known, now, remember));
         self.containers.retain(|_, known| keep(known, now, remember));
-        // Containers that come and go all the time must not add up to more than an agent can have.
-        if self.containers.len() > CONTAINERS_MAX {
-            self.containers.retain(|_, known| known.seen == now);
-            self.executors.retain(|_, known| known.seen == now);
+        // What comes and goes all the time must not add up to more than an agent can have.
+        let most = self.containers.len().max(self.executors.len()).max(self.frameworks.len());
+        if most > CONTAINERS_MAX || self.text_bytes() > TEXTS_BYTES_MAX {
+            let none = Duration::ZERO;
+            self.frameworks.retain(|_, known| keep(known, now, none));
+            self.executors.retain(|_, known| keep(known, now, none));
+            self.containers.retain(|_, known| keep(known, now, none));
         }
+    }
+
+    /// Of ids and names.
+    fn text_bytes(&self) -> usize {
+        let of = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let belongs = |known: &Belongs| of(&known.framework_name) + of(&known.application);
+        let frameworks = self.frameworks.iter().map(|(id, known)| id.len() + of(&known.value));
+        let executors = self.executors.iter().map(|((_, id), known)| id.len() + belongs(&known.value));
+        let containers = self.containers.iter().map(|(id, known)| id.len() + belongs(&known.value));
+        frameworks.chain(executors).chain(containers).sum()
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::book::Book;
 use super::snapshot::Snapshot;
 use super::{Config, Enricher, View};
-use crate::dcos::agent::{Agent, Failure, NestedSink, Skipped, StateSink, What};
+use crate::dcos::agent::{Agent, Failure, NestedContainers, NestedSink, Skipped, StateSink, What};
 use crate::telemetry::chain;
 
 /// Between two times that the agent is asked, at least.
@@ -44,20 +44,26 @@ impl Directory {
 
     /// Asks again and again; never ends.
     pub async fn run(mut self) {
+        let mut settings = self.agent.settings();
         loop {
             let began = tokio::time::Instant::now();
             self.refresh().await;
-            let period = self.agent.period().max(REFRESH_PAUSE);
-            tokio::select! {
-                () = tokio::time::sleep_until(began + period) => continue,
-                () = self.ask.notified() => {}
+            loop {
+                let period = self.agent.period().max(REFRESH_PAUSE);
+                tokio::select! {
+                    () = tokio::time::sleep_until(began + period) => break,
+                    () = self.ask.notified() => {
+                        tokio::time::sleep_until(began + REFRESH_PAUSE).await;
+                        break;
+                    }
+                    Ok(()) = settings.changed() => {}
+                }
             }
-            tokio::time::sleep_until(began + REFRESH_PAUSE).await;
         }
     }
 
     /// Asks once, and publishes.
-    async fn refresh(&mut self) {
+    pub(super) async fn refresh(&mut self) {
         let began = Instant::now();
         let state = self.state().await;
         let answered = state.is_ok();
@@ -97,7 +103,10 @@ impl Directory {
         }
         let mut sink = NestedSink::default();
         let asked = self.agent.ask(What::Nested, &mut sink).await;
-        self.book.take_nested(&sink.nested, Instant::now());
+        let NestedContainers { nested, usages, too_many } = sink.finish();
+        self.agent.metrics().skip(Skipped::TooMany, too_many);
+        self.book.take_nested(&nested, Instant::now());
+        self.agent.leave_usages(usages);
         if asked.is_err() {
             self.nested_in = NESTED_AGAIN;
         }

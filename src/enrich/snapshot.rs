@@ -31,7 +31,7 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug)]
 pub struct Ruling<'a> {
     /// What it gets.
-    pub decision: &'a Decision,
+    pub decision: Decision<'a>,
     /// Whether more would be known if the agent were asked again: its container, or the agent itself, is unknown.
     pub may_improve: bool,
 }
@@ -114,6 +114,12 @@ impl Snapshot {
     #[must_use]
     pub fn agent_id(&self) -> Option<&Arc<str>> {
         self.agent_id.as_ref()
+    }
+
+    /// Frameworks whose names are known.
+    #[must_use]
+    pub fn frameworks(&self) -> usize {
+        self.frameworks.len()
     }
 
     /// Containers that are known.

@@ -1,19 +1,19 @@
 //! Tags ready to be added, for every set of tags that a record may have already.
 
 use super::Enrichment;
-use crate::ocf::{AddedTags, EncodedTags};
+use crate::ocf::{AddedTags, EncodedTags, TagItems};
 use crate::record::tag_key;
 
 /// What a record gets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision<'a> {
     /// Tags to merge into the record's own.
-    pub add: EncodedTags,
+    pub add: TagItems<'a>,
     /// Which these are. Where the record has one of them itself, that is left out.
     pub gives: AddedTags,
 }
 
-impl Decision {
+impl Decision<'_> {
     /// How much is known of the origin of a record that has the tags `present`.
     #[inline]
     #[must_use]
@@ -34,47 +34,57 @@ pub(super) struct Values<'a> {
     pub(super) agent_id: Option<&'a str>,
 }
 
-/// Decisions on records of one origin.
+/// Decisions on records of one origin. There may be tens of thousands of these, so each is one piece of memory: framework,
+/// application and agent one behind the other, in the order in which the collector of 2016 appended them, and framework
+/// and agent once more, since all other choices of the three lie side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TagSet {
-    /// These tags, whatever the record has itself.
-    Replacing(Decision),
-    /// By the set of tags that the record has itself, which stay.
-    Adding(Box<[Decision; AddedTags::SETS]>),
+pub(super) struct TagSet {
+    items: Box<[u8]>,
+    /// Where the framework, the application, the agent, and framework and agent end in `items`.
+    ends: [u32; 4],
+    /// The tags that have a value.
+    has: AddedTags,
+    /// Whether they take the place of the record's own.
+    replaces: bool,
 }
 
 impl TagSet {
     pub(super) fn new(values: Values<'_>, replaces: bool) -> TagSet {
-        if replaces {
-            TagSet::Replacing(decide(values, AddedTags::default()))
-        } else {
-            let by_present = std::array::from_fn(|set| decide(values, AddedTags::from_index(set)));
-            TagSet::Adding(Box::new(by_present))
-        }
+        let framework = (AddedTags::FRAMEWORK_NAME, tag_key::FRAMEWORK_NAME, values.framework_name);
+        let application = (AddedTags::APPLICATION_NAME, tag_key::APPLICATION_NAME, values.application_name);
+        let agent = (AddedTags::AGENT_ID, tag_key::AGENT_ID, values.agent_id);
+        let (mut encoded, mut has) = (EncodedTags::default(), AddedTags::default());
+        let ends = [&[framework][..], &[application], &[agent], &[framework, agent]].map(|tags| {
+            for (tag, key, value) in tags {
+                if let Some(value) = value {
+                    encoded.push(key, value.as_bytes());
+                    has = has.and(*tag);
+                }
+            }
+            u32::try_from(encoded.byte_len()).expect("names are short")
+        });
+        TagSet { items: encoded.into_bytes(), ends, has, replaces }
     }
 
+    /// What a record with the tags `present` gets.
     #[inline]
-    pub(super) fn decision(&self, present: AddedTags) -> &Decision {
-        match self {
-            TagSet::Replacing(decision) => decision,
-            TagSet::Adding(by_present) => &by_present[present.index()],
-        }
+    pub(super) fn decision(&self, present: AddedTags) -> Decision<'_> {
+        let gives = if self.replaces { self.has } else { self.has.without(present) };
+        let [framework, application, agent, both] = self.ends.map(|end| end as usize);
+        let span = match (
+            gives.contains(AddedTags::FRAMEWORK_NAME),
+            gives.contains(AddedTags::APPLICATION_NAME),
+            gives.contains(AddedTags::AGENT_ID),
+        ) {
+            (true, true, true) => 0..agent,
+            (true, true, false) => 0..application,
+            (true, false, true) => agent..both,
+            (true, false, false) => 0..framework,
+            (false, true, true) => framework..agent,
+            (false, true, false) => framework..application,
+            (false, false, true) => application..agent,
+            (false, false, false) => 0..0,
+        };
+        Decision { add: TagItems::new(&self.items[span], gives.count()), gives }
     }
-}
-
-fn decide(values: Values<'_>, present: AddedTags) -> Decision {
-    // In the order in which the collector of 2016 appended them.
-    let tags = [
-        (AddedTags::FRAMEWORK_NAME, tag_key::FRAMEWORK_NAME, values.framework_name),
-        (AddedTags::APPLICATION_NAME, tag_key::APPLICATION_NAME, values.application_name),
-        (AddedTags::AGENT_ID, tag_key::AGENT_ID, values.agent_id),
-    ];
-    let mut decision = Decision::default();
-    for (tag, key, value) in tags {
-        if let Some(value) = value.filter(|_| !present.contains(tag)) {
-            decision.add.push(key, value.as_bytes());
-            decision.gives = decision.gives.and(tag);
-        }
-    }
-    decision
 }

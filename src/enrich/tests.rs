@@ -1,7 +1,14 @@
 //! Decisions, by what is known.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
 use super::*;
-use crate::dcos::agent::{Container, Executor, Nested, State};
+use crate::dcos;
+use crate::dcos::agent::{self, Agent, CONTAINERS_MAX, Container, Executor, Files, Nested, Place, State};
 use crate::ocf::{AddedTags, EncodedTags, Origin};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,7 +48,7 @@ fn of_container(id: &str) -> Origin<'_> {
 fn check(config: &Config, book: &Book, origin: &Origin<'_>, expected: &[(&str, &str)], may_improve: bool) {
     let snapshot = Snapshot::new(config, book);
     let ruling = snapshot.decide(origin);
-    assert_eq!(ruling.decision.add, tags(expected), "{config:?} {origin:?}");
+    assert_eq!(ruling.decision.add, tags(expected).all(), "{config:?} {origin:?}");
     assert_eq!(ruling.may_improve, may_improve, "{config:?} {origin:?}");
 }
 
@@ -50,9 +57,35 @@ fn nothing_known_adds_nothing() {
     let config = Config::default();
     let snapshot = Snapshot::new(&config, &Book::default());
     let decision = snapshot.decide(&Origin::default()).decision;
-    assert_eq!(decision.add, tags(&[]));
+    assert_eq!(decision.add, tags(&[]).all());
     assert_eq!(decision.enrichment(AddedTags::default()), Enrichment::None);
     assert_eq!(decision.enrichment(AddedTags::AGENT_ID), Enrichment::Partial);
+}
+
+#[test]
+fn every_choice_of_tags_is_added_in_the_old_order() {
+    let all = [
+        (AddedTags::FRAMEWORK_NAME, ("framework_name", "f")),
+        (AddedTags::APPLICATION_NAME, ("application_name", "p")),
+        (AddedTags::AGENT_ID, ("agent_id", "a")),
+    ];
+    for known in (0..AddedTags::SETS).map(AddedTags::from_index) {
+        let value = |tag, value: &str| known.contains(tag).then(|| value.to_owned());
+        let config = Config {
+            framework_name: value(AddedTags::FRAMEWORK_NAME, "f"),
+            application_name: value(AddedTags::APPLICATION_NAME, "p"),
+            agent_id: value(AddedTags::AGENT_ID, "a"),
+            ..Config::default()
+        };
+        for present in (0..AddedTags::SETS).map(AddedTags::from_index) {
+            let wanted = |tag: AddedTags| known.contains(tag) && !present.contains(tag);
+            let expected: Vec<_> = all.iter().filter(|(tag, _)| wanted(*tag)).map(|(_, tag)| *tag).collect();
+            let snapshot = Snapshot::new(&config, &Book::default());
+            let decision = snapshot.decide(&Origin { present, ..Origin::default() }).decision;
+            assert_eq!(decision.add, tags(&expected).all(), "{known:?} {present:?}");
+            assert_eq!(decision.gives.count() as usize, expected.len());
+        }
+    }
 }
 
 #[test]
@@ -155,6 +188,100 @@ fn containers_of_one_application_share_their_tags() {
     book.take(many, Instant::now(), MINUTE);
     let snapshot = Snapshot::new(&Config::default(), &book);
     assert_eq!(snapshot.containers(), 1000);
-    let decision = |id: &str| std::ptr::from_ref(snapshot.decide(&of_container(id)).decision);
+    let decision = |id: &str| snapshot.decide(&of_container(id)).decision.add.bytes().as_ptr();
     assert_eq!(decision("c1"), decision("c999"));
+}
+
+#[test]
+fn ids_that_are_new_each_time_do_not_add_up() {
+    let mut book = Book::default();
+    for round in 0..4 {
+        let new = |kind: &'static str| (0..10_000).map(move |n| format!("{kind}-{round}-{n}").into());
+        let frameworks = new("f").map(|id| (id, Some("marathon".into()))).collect();
+        let executor = |id| Executor { framework: 0, id, application: None };
+        let container = |id| Container { executor: 0, id, application: None };
+        let (executors, containers) = (new("e").map(executor).collect(), new("c").map(container).collect());
+        let state = State { agent_id: None, frameworks, executors, containers, ..State::default() };
+        book.take(state, Instant::now(), MINUTE);
+        for known in [book.frameworks.len(), book.executors.len(), book.containers.len()] {
+            assert!((10_000..=CONTAINERS_MAX).contains(&known), "{known}");
+        }
+    }
+    let of_long = |round: usize| State {
+        frameworks: vec![("f".into(), None)],
+        executors: vec![Executor { framework: 0, id: "e".into(), application: None }],
+        containers: (0..10_000)
+            .map(|n| Container { executor: 0, id: format!("{round}{n:01000}").into(), application: None })
+            .collect(),
+        ..State::default()
+    };
+    for round in 0..3 {
+        book.take(of_long(round), Instant::now(), MINUTE);
+    }
+    assert_eq!(book.containers.len(), 10_000);
+}
+
+/// A directory of an agent that is asked for by `place`, with this file for its `/state`.
+fn directory(place: Place, port: u16, state: Option<PathBuf>) -> (Directory, Enricher, Agent) {
+    let files = Files { state, ..Files::default() };
+    let period = Duration::from_secs(15);
+    let (_, settings) = watch::channel(agent::Config { place, port, scheme: "http", period, files });
+    let authority = dcos::Authority::new(&dcos::Config::default()).unwrap();
+    let metrics = agent::Metrics::register(&prometheus::Registry::new()).unwrap();
+    let agent = Agent::new(settings, &authority, metrics).unwrap();
+    let (directory, enricher, _) = Directory::new(Config::default(), agent.clone());
+    (directory, enricher, agent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_all_the_time_has_the_agent_asked_every_five_seconds() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agent/state-dcos.json");
+    let (directory, mut enricher, _) = directory(Place::Command(Vec::new()), 1, Some(file.into()));
+    let begun = tokio::time::Instant::now();
+    tokio::spawn(directory.run());
+    let mut asked = Vec::new();
+    while asked.len() < 4 {
+        enricher.ask();
+        tokio::select! {
+            () = enricher.changed() => asked.push(begun.elapsed().as_secs()),
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+    // The wish that came before the first answer is of the past then.
+    assert_eq!(asked, [0, 5, 10, 15]);
+    // Nobody asks any more: the one wish that is left is heard, and then it is the period's turn.
+    asked.clear();
+    while asked.len() < 3 {
+        enricher.changed().await;
+        asked.push(begun.elapsed().as_secs());
+    }
+    assert_eq!(asked, [20, 35, 50]);
+}
+
+/// A real server, in place of whose answers any JSON comes.
+#[test]
+fn any_json_in_place_of_any_answer_loses_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = Arc::new(Mutex::new(String::new()));
+    let says = answer.clone();
+    let router = axum::Router::new().fallback(move || async move { says.lock().unwrap().clone() });
+    let base = runtime.block_on(dcos::testing::serve(router));
+    let port = base.rsplit_once(':').unwrap().1.parse().unwrap();
+    let (directory, enricher, agent) = directory(Place::Given("127.0.0.1".into()), port, None);
+    let directory = RefCell::new(directory);
+    let ask = |json: &str| {
+        json.clone_into(&mut answer.lock().unwrap());
+        runtime.block_on(directory.borrow_mut().refresh());
+        enricher.view().snapshot
+    };
+    ask(r#"{"id":"agent","frameworks":[{"id":"f","name":"marathon","executors":[{"id":"e","container":"c",
+        "labels":[{"key":"MARATHON_APP_ID","value":"/shop"}]}]}]}"#);
+    proptest!(ProptestConfig::with_cases(200), |(json in agent::testing::json())| {
+        let snapshot = ask(&json);
+        let agent_id = snapshot.agent_id().expect("it was known before").to_string();
+        let expected = tags(&[SHOP[0], SHOP[1], ("agent_id", agent_id.as_str())]);
+        prop_assert_eq!(snapshot.decide(&of_container("c")).decision.add, expected.all());
+        prop_assert_eq!(snapshot.containers() >= 1, true);
+        let _ = agent.take_usages();
+    });
 }

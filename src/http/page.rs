@@ -11,7 +11,10 @@ use axum::response::Html;
 
 use super::answers::Readiness;
 use super::routes::{Shared, Signpost};
-use crate::control::{DiscoveryStatus, InputStatus, KafkaStatus, Ledger, MemoryStatus, SpoolStatus, Status};
+use crate::control::{
+    AgentStatus, AskedStatus, DiscoveryStatus, InputStatus, KafkaStatus, Ledger, MemoryStatus, SpoolStatus,
+    Status,
+};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\">
@@ -67,6 +70,9 @@ fn render(
     if let Some(status) = &status.discovery {
         table(html, "Look for brokers", |html| discovery(html, status))?;
     }
+    if let Some(status) = &status.agent {
+        table(html, "Mesos agent", |html| agent(html, status))?;
+    }
     table(html, "Memory", |html| memory(html, &status.memory))?;
     books(html, ledger)?;
     writeln!(html, "<h2>Routes</h2>\n<table>")?;
@@ -91,7 +97,12 @@ fn input(html: &mut String, input: &InputStatus) -> fmt::Result {
         format_args!("{} records, {} datapoints", input.accepted_records, input.accepted_datapoints),
     )?;
     row(html, "Refused", format_args!("{} records, {} blocks", input.refused_records, input.refused_blocks))?;
-    row(html, "Reading", if input.held { "held back, because the spool is full" } else { "going on" })
+    row(html, "Reading", if input.held { "held back, because the spool is full" } else { "going on" })?;
+    let named = &input.enrichment;
+    let named = format_args!("{} full, {} partial, {} none", named.full, named.partial, named.none);
+    row(html, "Agent, framework and application known", named)?;
+    let apart = format_args!("{} records, {} bytes", input.apart_records, input.apart_bytes);
+    row(html, "Set apart until it is known whose they are", apart)
 }
 
 fn spool(html: &mut String, spool: &SpoolStatus) -> fmt::Result {
@@ -135,6 +146,35 @@ fn discovery(html: &mut String, discovery: &DiscoveryStatus) -> fmt::Result {
             row(html, "Last error", format_args!("{error} (Unix time {seconds})"))
         }
         _ => Ok(()),
+    }
+}
+
+fn agent(html: &mut String, agent: &AgentStatus) -> fmt::Result {
+    let address = agent.address.as_deref().unwrap_or("not known yet");
+    row(html, "Address", format_args!("{address}, by {}", agent.found_by))?;
+    row(html, "Agent id", agent.agent_id.as_deref().unwrap_or("not known yet"))?;
+    row(
+        html,
+        "Known",
+        format_args!("{} containers, {} frameworks by name", agent.containers, agent.frameworks),
+    )?;
+    agent.asked.iter().try_for_each(|asked| row(html, asked.route, Said(asked)))
+}
+
+/// What came of asking, in words.
+struct Said<'a>(&'a AskedStatus);
+
+impl Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.result, &self.0.error) {
+            (None, _) => return f.write_str("not asked yet"),
+            (Some(_), None) => {}
+            (Some(result), Some(error)) => write!(f, "failed ({result}): {error}; ")?,
+        }
+        match self.0.age_seconds {
+            Some(seconds) => write!(f, "answered {seconds} s ago"),
+            None => f.write_str("never answered"),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Bytes, Frame};
 
-use super::problem::{self, Problem};
+use super::problem::Problem;
 use super::routes::Shared;
 use crate::control::{NoStream, Pieces, StreamQuery};
 
@@ -24,14 +24,14 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     });
     match opened {
         Ok((kind, pieces)) => ([(header::CONTENT_TYPE, kind)], Body::new(Streaming(pieces))).into_response(),
-        Err(NoStream::Bad(why)) => problem::bad_request("bad_query", &why),
+        Err(NoStream::Bad(why)) => Problem::new(StatusCode::BAD_REQUEST, "bad_query", why).into_response(),
         Err(NoStream::Limit) => unavailable("stream_limit", "as many streams are open as may be; try again"),
         Err(NoStream::Ending) => unavailable("ending", "the collector is ending"),
     }
 }
 
 fn unavailable(code: &'static str, detail: &'static str) -> Response {
-    Problem { status: StatusCode::SERVICE_UNAVAILABLE, code, detail }.into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).into_response()
 }
 
 /// Reads a query string.

@@ -17,7 +17,7 @@
 //! last few thousand of them.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hashbrown::{HashMap, HashSet};
 use tokio::sync::{Notify, watch};
@@ -25,6 +25,7 @@ use tokio::sync::{Notify, watch};
 use super::entry::Rules;
 use super::metrics::Metrics;
 use crate::enrich::View;
+use crate::telemetry::unix_ms;
 
 /// Most records apart at once.
 pub(super) const RECORDS_MAX: usize = 10_000;
@@ -228,7 +229,7 @@ fn release(rules: &Rules, metrics: &Metrics) -> Option<Instant> {
             metrics.count_apart(&rules.apart);
             return next;
         }
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let now_ms = unix_ms();
         for known in [true, false] {
             let bodies: Vec<Vec<u8>> = due
                 .iter_mut()

@@ -1,21 +1,23 @@
 //! One connection, from its first byte to its end.
 
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::allowance::Allowance;
+use super::end::End;
 use super::intake::{Intake, READ_BYTES, Session};
 use super::listener::Shared;
 use super::pace::Pace;
-use super::registry::{Registration, Shed};
+use super::registry::Registration;
 use super::socket::Socket;
 use super::tally::Tally;
+use super::turns::Permit;
 use crate::ocf::StreamFault;
+use crate::telemetry::unix_ms;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
 /// where its sender does not pause: what may have been in the socket by then.
@@ -24,60 +26,6 @@ const DRAIN_BYTES: usize = 1 << 20;
 
 /// After so many bytes of one connection others have their turn.
 const READ_ON_BYTES: usize = 2 << 20;
-
-/// Why a connection ended. The name is the metric label.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum End {
-    /// The sender closed it between two blocks, or before its header.
-    #[error("the sender closed it")]
-    Closed,
-    /// The sender closed it within a header or block.
-    #[error("the sender closed it in the middle of a header or block")]
-    Torn,
-    /// Its bytes cannot be read.
-    #[error("its stream cannot be read")]
-    Fault(#[source] StreamFault),
-    /// The rest of a header or block did not come.
-    #[error("the rest of a header or block did not come within {0:?}; see input-block-timeout")]
-    Timeout(Duration),
-    /// Others need the room.
-    #[error("there are more connections than input-connections-max and this one has sent no block")]
-    ConnectionLimit,
-    /// Others need the memory.
-    #[error("half-sent blocks of many connections hold all the memory there is for them")]
-    Memory,
-    /// The socket failed.
-    #[error("its socket failed")]
-    Io(#[source] io::Error),
-    /// The collector stops.
-    #[error("the collector stops")]
-    Drain,
-}
-
-impl End {
-    /// Names of all ends but the faults of streams, for series that start at 0.
-    pub(super) const NAMES: [&'static str; 7] =
-        ["closed", "torn", "timeout", "connection_limit", "memory", "io", "drain"];
-
-    /// The metric label.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            End::Closed => "closed",
-            End::Torn => "torn",
-            End::Fault(fault) => fault.name(),
-            End::Timeout(_) => "timeout",
-            End::ConnectionLimit => "connection_limit",
-            End::Memory => "memory",
-            End::Io(_) => "io",
-            End::Drain => "drain",
-        }
-    }
-
-    /// Whether it was we who ended it, because of something that the sender should hear of.
-    fn is_refusal(&self) -> bool {
-        !matches!(self, End::Closed | End::Torn | End::Io(_) | End::Drain)
-    }
-}
 
 /// A connection and what it needs.
 pub(super) struct Connection {
@@ -121,15 +69,16 @@ impl Connection {
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
-        let mut allowance = Allowance::new(shared.limit);
+        let mut allowance = Allowance::new(shared.settings.clone());
         let mut partial_since: Option<Instant> = None;
         let mut read_on = 0;
+        let mut may_be_long = true;
         loop {
             let mut turn = Turn::More;
             if !session.has_more() {
                 let deadline = session
                     .is_partial()
-                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout);
+                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout());
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
@@ -141,23 +90,12 @@ impl Connection {
                     () = pace.tick() => turn = Turn::Tick,
                     () = sleep_until(deadline) => {
                         partial_since = None;
-                        match self.wait_no_longer(session) {
+                        match self.wait_no_longer(session).await {
                             Some(end) => return end,
                             None => continue,
                         }
                     }
                 }
-            }
-            if !shared.rules.spool.has_room(session.weight()) {
-                let held = Instant::now();
-                tokio::select! {
-                    biased;
-                    shed = &mut shed => return shed.into(),
-                    () = &mut drained => return self.read_out(session).await,
-                    () = shared.rules.spool.admit(session.weight()) => {}
-                }
-                // Only time in which we were ready to read counts against the sender.
-                partial_since = partial_since.map(|since| since + held.elapsed());
             }
             if turn != Turn::More
                 && let Some(until) = allowance.pause()
@@ -169,9 +107,24 @@ impl Connection {
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
                     () = tokio::time::sleep_until(until.into()) => {}
+                    () = allowance.changed() => {}
                 }
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
+            let permit = if let Some(permit) = self.try_turn(session, may_be_long) {
+                permit
+            } else {
+                let held = Instant::now();
+                let permit = tokio::select! {
+                    biased;
+                    shed = &mut shed => return shed.into(),
+                    () = &mut drained => return self.read_out(session).await,
+                    permit = self.next_turn(session, may_be_long) => permit,
+                };
+                // Only time in which we were ready to read counts against the sender.
+                partial_since = partial_since.map(|since| since + held.elapsed());
+                permit
+            };
             match self.take_turn(session, turn, allowance.bytes()) {
                 Ok(Received { bytes, progress }) => {
                     allowance.took(bytes.unwrap_or(0));
@@ -189,11 +142,36 @@ impl Connection {
                 Err(end) => return end,
             }
             // A sender that is faster than we are must not keep the thread for itself.
-            if session.has_more() || read_on >= READ_ON_BYTES {
+            may_be_long = session.is_heavy() || read_on >= READ_ON_BYTES;
+            if may_be_long {
                 read_on = 0;
                 tokio::task::yield_now().await;
+                drop(permit);
             } else {
+                drop(permit);
                 tokio::task::consume_budget().await;
+            }
+        }
+    }
+
+    /// Whether there is memory for what the next turn may come to.
+    fn has_room(&self, session: &Session) -> bool {
+        self.registration.has_room() && self.shared.rules.spool.has_room(session.weight())
+    }
+
+    /// A turn at once, if nobody has one and there is memory for it.
+    fn try_turn(&self, session: &Session, may_be_long: bool) -> Option<Permit<'_>> {
+        if self.has_room(session) { self.shared.turns.try_take(may_be_long) } else { None }
+    }
+
+    /// The next turn for which there is memory.
+    async fn next_turn(&self, session: &Session, may_be_long: bool) -> Permit<'_> {
+        loop {
+            self.registration.room().await;
+            self.shared.rules.spool.admit(session.weight()).await;
+            let permit = self.shared.turns.take(may_be_long).await;
+            if self.has_room(session) {
+                return permit;
             }
         }
     }
@@ -223,7 +201,7 @@ impl Connection {
             Some(0) => return Err(End::Closed),
             Some(received) => received,
         };
-        if self.shared.hexdump && received > 0 {
+        if received > 0 && self.shared.settings.borrow().hexdump {
             super::record_log::log_bytes(self.registration.peer.name(), &intake.buffer[..received]);
         }
         let (tally, result) = intake.work(session, received, unix_ms());
@@ -233,8 +211,18 @@ impl Connection {
     }
 
     /// The rest of a header or block did not come in time. Gives the end that this is, if it is one.
-    fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
-        let timeout = End::Timeout(self.shared.block_timeout);
+    async fn wait_no_longer(&self, session: &mut Session) -> Option<End> {
+        let permit = self.shared.turns.take(true).await;
+        let end = self.give_up_waiting(session);
+        if session.is_heavy() {
+            tokio::task::yield_now().await;
+        }
+        drop(permit);
+        end
+    }
+
+    fn give_up_waiting(&self, session: &mut Session) -> Option<End> {
+        let timeout = End::Timeout(self.shared.block_timeout());
         if !session.has_header() {
             return Some(timeout);
         }
@@ -274,7 +262,10 @@ impl Connection {
                     () = spool.admit(session.weight()) => {}
                 }
             }
-            if self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
+            let _permit = self.shared.turns.take(true).await;
+            let is_late =
+                self.shared.drain_deadline.get().is_some_and(|deadline| Instant::now() >= *deadline);
+            if is_late || self.salvage(session, true).is_err() || !session.has_more() || !may_wait {
                 return;
             }
             tokio::task::yield_now().await;
@@ -296,26 +287,30 @@ impl Connection {
         let deadline = *self.shared.drain_deadline.get_or_init(|| Instant::now() + DRAIN);
         let mut taken = 0;
         loop {
-            tokio::select! {
+            let permit = tokio::select! {
                 biased;
                 shed = self.registration.shed() => return shed.into(),
-                admitted = tokio::time::timeout_at(deadline, self.shared.rules.spool.admit(session.weight())) => {
-                    if admitted.is_err() {
-                        return End::Drain;
-                    }
-                }
-            }
+                permit = tokio::time::timeout_at(deadline, self.next_turn(session, true)) => permit,
+            };
+            // One that waited in the line may have got its turn all the same: a long one of each would take too long.
+            let Some(permit) = permit.ok().filter(|_| Instant::now() < deadline) else { return End::Drain };
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
             match self.take_turn(session, turn, READ_BYTES) {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,
                 Ok(Received { bytes: None, .. }) if !session.is_partial() => return End::Drain,
                 Ok(Received { bytes: None, .. }) => {
-                    match tokio::time::timeout_at(deadline, self.socket.readable()).await {
-                        // What was announced may have been read already.
-                        Ok(Ok(())) => _ = self.socket.try_read(&mut []),
-                        Ok(Err(error)) => return End::Io(error),
-                        Err(_) => return End::Drain,
+                    drop(permit);
+                    tokio::select! {
+                        biased;
+                        shed = self.registration.shed() => return shed.into(),
+                        ready = tokio::time::timeout_at(deadline, self.socket.readable()) => match ready {
+                            // What was announced may have been read already.
+                            Ok(Ok(())) => _ = self.socket.try_read(&mut []),
+                            Ok(Err(error)) => return End::Io(error),
+                            Err(_) => return End::Drain,
+                        }
                     }
+                    continue;
                 }
                 Err(end) => return end,
             }
@@ -324,6 +319,7 @@ impl Connection {
                 return End::Drain;
             }
             tokio::task::yield_now().await;
+            drop(permit);
         }
     }
 
@@ -371,19 +367,6 @@ struct Received {
     bytes: Option<usize>,
     /// Whether a header or block was completed.
     progress: bool,
-}
-
-impl From<Shed> for End {
-    fn from(shed: Shed) -> End {
-        match shed {
-            Shed::ConnectionLimit => End::ConnectionLimit,
-            Shed::Memory => End::Memory,
-        }
-    }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -42,6 +42,11 @@ impl Session {
         self.has_more
     }
 
+    /// Whether the last turn came to as much as one may.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.is_heavy
+    }
+
     /// What its next turn may come to, as far as one can tell.
     pub(super) fn weight(&self) -> Weight {
         if self.is_heavy { Weight::Heavy } else { Weight::Light }
@@ -186,9 +191,10 @@ impl Intake {
     /// Takes as many whole pieces of the stream as there are and one turn may have, and gives their length.
     fn run(&mut self, session: &mut Session, bytes: &[u8], tally: &mut Tally) -> Result<usize, StreamFault> {
         let rules = self.rules.clone();
+        let limits = rules.limits();
         let mut at = 0;
         loop {
-            match session.stream.step(&bytes[at..], &rules.limits, &rules.plans)? {
+            match session.stream.step(&bytes[at..], &limits, &rules.plans)? {
                 Step::Need(need) => {
                     session.need = need;
                     return Ok(at);
@@ -222,7 +228,7 @@ impl Intake {
             Codec::Null => Ok(block.bytes),
             codec => self
                 .decompressor
-                .decompress(codec, block.bytes, rules.limits.decompressed_bytes, &mut decompressed)
+                .decompress(codec, block.bytes, rules.limits().decompressed_bytes, &mut decompressed)
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };

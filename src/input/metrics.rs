@@ -3,8 +3,9 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::apart::Apart;
-use super::connection::End;
+use super::end::End;
 use super::tally::Tally;
+use crate::control::EnrichmentStatus;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};
 
@@ -188,6 +189,12 @@ impl Metrics {
         for (counter, records) in self.enriched_by.iter().zip(tally.enrichment) {
             counter.inc_by(records);
         }
+    }
+
+    /// Accepted records by what they name.
+    pub(super) fn enrichment(&self) -> EnrichmentStatus {
+        let [full, partial, none] = self.enriched_by.each_ref().map(IntCounter::get);
+        EnrichmentStatus { full, partial, none }
     }
 
     /// Sums for the status: records, datapoints and bytes in, blocks and records refused, connections ended by us.

@@ -26,6 +26,7 @@ pub mod agent;
 mod allowance;
 mod apart;
 mod connection;
+mod end;
 mod entry;
 mod intake;
 mod listener;
@@ -37,6 +38,7 @@ mod registry;
 mod settings;
 mod socket;
 mod tally;
+mod turns;
 
 use std::io;
 use std::net::SocketAddr;
@@ -62,8 +64,11 @@ use apart::Apart;
 use entry::Rules;
 use listener::{Shared, Workbenches};
 use pace::Ticker;
-use record_log::RecordLog;
 use registry::Registry;
+use turns::Turns;
+
+/// Half-sent headers and blocks may have this part of `memory-limit`.
+const CARRIED_PART: usize = 8;
 
 /// Records that are set apart may have this part of `memory-limit`.
 const APART_PART: usize = 32;
@@ -99,18 +104,20 @@ pub enum ListenError {
 }
 
 impl Input {
-    /// Listens where `config` says. `memory_limit` is the program's byte budget. True from `drain` ends it.
+    /// Listens where `settings` say, and follows them: bounds on streams, times and logs change while it runs.
+    /// `memory_limit` is the program's byte budget. True from `drain` ends it.
     ///
     /// # Errors
     /// [`ListenError`]: the address or path is taken, or may not be used.
     pub async fn listen(
-        config: &Config,
+        settings: watch::Receiver<Config>,
         memory_limit: usize,
         enricher: Enricher,
         spool: Spool,
         metrics: Metrics,
         drain: watch::Receiver<bool>,
     ) -> Result<Input, ListenError> {
+        let config = settings.borrow().clone();
         let tcp =
             TcpListener::bind(config.listen).await.map_err(|error| ListenError::Tcp(config.listen, error))?;
         let unix = match &config.socket {
@@ -119,13 +126,12 @@ impl Input {
             }
             None => None,
         };
-        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / 8));
+        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / CARRIED_PART));
         let rules = Arc::new(Rules {
-            limits: config.limits.clone(),
+            settings: settings.clone(),
             plans: PlanCache::new(),
             enricher,
             spool,
-            record_log: config.record_log.then_some(RecordLog),
             apart: Apart::new(config.apart_wait, memory_limit / APART_PART),
         });
         let handle = Handle {
@@ -141,10 +147,9 @@ impl Input {
             registry,
             workbenches: Workbenches::new(rules.clone()),
             rules,
-            block_timeout: config.block_timeout,
+            turns: Turns::new(),
+            settings,
             ticker: Ticker::new(config.linger),
-            limit: config.limit,
-            hexdump: config.hexdump,
             drain,
             drain_deadline: OnceLock::new(),
             log_budget: Mutex::new(LogBudget::default()),
@@ -207,6 +212,9 @@ impl Handle {
             refused_blocks: sums.refused_blocks,
             closed_connections: sums.closed,
             held: self.rules.spool.snapshot().held,
+            apart_records: self.rules.apart.records(),
+            apart_bytes: self.rules.apart.bytes(),
+            enrichment: self.metrics.enrichment(),
         }
     }
 }
@@ -214,38 +222,32 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::ocf::testing::{PLAIN, numbered, write_block, write_header, write_record};
-    use crate::ocf::{Limits, varint};
+    use crate::ocf::varint;
     use crate::{enrich, spool};
 
     const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
 
     /// An input that nothing holds back, and its spool.
     async fn input(drain: watch::Receiver<bool>) -> (Input, Spool) {
-        let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            socket: None,
-            connections_max: 10.try_into().unwrap(),
-            block_timeout: Duration::from_secs(60),
-            linger: Duration::ZERO,
-            apart_wait: Duration::ZERO,
-            limit: None,
-            limits: Limits::default(),
-            record_log: false,
-            hexdump: false,
-        };
+        input_of(10, drain).await
+    }
+
+    async fn input_of(connections_max: usize, drain: watch::Receiver<bool>) -> (Input, Spool) {
+        let connections_max = connections_max.try_into().unwrap();
+        let config = Config { connections_max, ..Config::for_tests() };
         let spool_config =
             spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
         let spool = Spool::in_memory(spool_config, spool::Framing::default());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let enricher = Enricher::fixed(&enrich::Config::default());
-        (Input::listen(&config, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+        let settings = watch::channel(config).1;
+        (Input::listen(settings, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
     }
 
     /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.
@@ -288,6 +290,38 @@ mod tests {
             accepted == 4 * BLOCKS as u64
         })
         .await;
+        input.abort();
+    }
+
+    #[tokio::test]
+    async fn half_sent_blocks_that_come_all_at_once_are_held_within_their_bound() {
+        const SENDERS: usize = 60;
+        let (_stays, drain) = watch::channel(false);
+        let (input, _spool) = input_of(SENDERS, drain).await;
+        let handle = input.handle();
+        let mut half = Vec::new();
+        write_header(&MARKER, None, &mut half);
+        varint::write_long(1, &mut half);
+        varint::write_long(1_000_000, &mut half);
+        half.resize(300_000, b'x');
+        // What the system keeps for a socket that nobody reads yet is as much as a sender gets rid of.
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| {
+                let mut sender = std::net::TcpStream::connect(handle.listen()).unwrap();
+                sender.set_nonblocking(true).unwrap();
+                let sent = sender.write(&half).unwrap();
+                (sender, sent)
+            })
+            .collect();
+        let bound = (64 << 20) / CARRIED_PART;
+        assert!(senders.iter().map(|(_, sent)| sent).sum::<usize>() > 2 * bound);
+        let input = tokio::spawn(input.run());
+        let mut most = 0;
+        while handle.status().closed_connections < SENDERS as u64 / 2 {
+            most = most.max(handle.carried_bytes());
+            tokio::task::yield_now().await;
+        }
+        assert!(most <= bound + intake::READ_BYTES, "{most} bytes were held, {bound} are the bound");
         input.abort();
     }
 

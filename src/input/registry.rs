@@ -19,6 +19,8 @@ pub(super) struct Registry {
     /// Bytes of half-sent headers and blocks, over all connections, and their bound.
     carried: AtomicUsize,
     carried_max: usize,
+    /// Less is carried, where it was more than it may be.
+    released: Notify,
 }
 
 /// What the others know of a connection.
@@ -60,7 +62,13 @@ pub(super) struct Registration {
 
 impl Registry {
     pub(super) fn new(connections_max: usize, carried_max: usize) -> Registry {
-        Registry { peers: Mutex::default(), connections_max, carried: AtomicUsize::new(0), carried_max }
+        Registry {
+            peers: Mutex::default(),
+            connections_max,
+            carried: AtomicUsize::new(0),
+            carried_max,
+            released: Notify::new(),
+        }
     }
 
     /// Takes a connection in. None: there is no room, and nobody that should make room for it.
@@ -93,6 +101,13 @@ impl Registry {
         self.carried.load(Ordering::Relaxed)
     }
 
+    /// So many bytes less are carried.
+    fn release(&self, bytes: usize) {
+        if self.carried.fetch_sub(bytes, Ordering::Relaxed) > self.carried_max {
+            self.released.notify_waiters();
+        }
+    }
+
     /// While too much is held, somebody has to go: who holds most of those that never sent a whole block, and only when
     /// none of them holds anything, who holds most. Those that were told to go are as good as gone.
     fn shed_for_memory(&self) {
@@ -116,9 +131,26 @@ impl Registration {
         self.peer.good_blocks.fetch_add(good_blocks, Ordering::Relaxed);
         let before = self.peer.carried.swap(carried, Ordering::Relaxed);
         self.registry.carried.fetch_add(carried, Ordering::Relaxed);
-        self.registry.carried.fetch_sub(before, Ordering::Relaxed);
+        self.registry.release(before);
         if carried > before {
             self.registry.shed_for_memory();
+        }
+    }
+
+    /// Whether half-sent blocks hold no more than they may, so that another read is safe.
+    pub(super) fn has_room(&self) -> bool {
+        self.registry.carried() <= self.registry.carried_max
+    }
+
+    /// Returns when that is so. Those that were told to go are as good as gone only until all that are ready have read once
+    /// more: so everybody waits for them, and they do not take long.
+    pub(super) async fn room(&self) {
+        loop {
+            let released = self.registry.released.notified();
+            if self.has_room() {
+                return;
+            }
+            released.await;
         }
     }
 
@@ -136,7 +168,7 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.carried.fetch_sub(self.peer.carried(), Ordering::Relaxed);
+        self.registry.release(self.peer.carried());
         self.registry.peers.lock().expect("no code panics under this lock").remove(self.key);
     }
 }
@@ -255,6 +287,25 @@ mod tests {
         assert_eq!((shed(&good), shed(&second)), (None, None));
         good.note(true, 0, 90);
         assert_eq!((shed(&good), shed(&second)), (None, Some(Shed::Memory)));
+    }
+
+    #[tokio::test]
+    async fn reading_waits_until_those_have_gone_that_were_told_to() {
+        let registry = Arc::new(Registry::new(10, 100));
+        let [first, second] = [0, 1].map(|_| registry.register(PEER, Instant::now()).unwrap());
+        first.note(true, 0, 90);
+        assert!(second.has_room());
+        second.note(true, 0, 20);
+        assert_eq!((shed(&first), shed(&second)), (Some(Shed::Memory), None));
+        assert!(!second.has_room());
+        let mut room = std::pin::pin!(second.room());
+        tokio::select! {
+            biased;
+            () = &mut room => panic!("the first still holds what it held"),
+            () = std::future::ready(()) => {}
+        }
+        drop(first);
+        room.await;
     }
 
     #[test]

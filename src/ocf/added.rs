@@ -50,6 +50,12 @@ impl AddedTags {
         AddedTags(self.0 | other.0)
     }
 
+    /// Its tags but those of `other`.
+    #[must_use]
+    pub fn without(self, other: AddedTags) -> AddedTags {
+        AddedTags(self.0 & !other.0)
+    }
+
     /// How many tags are in it.
     #[must_use]
     pub fn count(self) -> u32 {

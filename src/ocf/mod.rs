@@ -36,4 +36,6 @@ pub use project::{Projected, Projection, Scratch};
 pub use resolve::{Plan, PlanCache, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, SchemaFault, plan};
 pub use schema::{MAGIC, MARKER_BYTES, METRIC_LIST, METRIC_LIST_NAME, Marker};
 pub use stream::{Block, Event, Step, Stream};
-pub use walk::{EncodedTags, Origin, Shape, each_tag, splice, splice_replacing, spliced_bytes_max, walk};
+pub use walk::{
+    EncodedTags, Origin, Shape, TagItems, each_tag, splice, splice_replacing, spliced_bytes_max, walk,
+};

@@ -87,22 +87,56 @@ impl EncodedTags {
         self.count += 1;
     }
 
+    /// Bytes of the items.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The items, one behind the other.
+    #[must_use]
+    pub fn into_bytes(self) -> Box<[u8]> {
+        self.items.into()
+    }
+
+    /// All of them, to be merged.
+    #[must_use]
+    pub fn all(&self) -> TagItems<'_> {
+        TagItems { items: &self.items, count: self.count }
+    }
+}
+
+/// Encoded tags that lie somewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TagItems<'a> {
+    items: &'a [u8],
+    count: u32,
+}
+
+impl<'a> TagItems<'a> {
+    /// These items, which are `count` tags as [`EncodedTags`] has them.
+    #[inline]
+    #[must_use]
+    pub fn new(items: &'a [u8], count: u32) -> TagItems<'a> {
+        TagItems { items, count }
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.items
+    }
+
     /// Whether this tag is among them.
     fn has(&self, key: &[u8], value: &[u8]) -> bool {
         let mut at = 0;
         while at < self.items.len() {
-            let tag = (string(&self.items, &mut at), string(&self.items, &mut at));
+            let tag = (string(self.items, &mut at), string(self.items, &mut at));
             if tag == (Ok(key), Ok(value)) {
                 return true;
             }
         }
         false
-    }
-
-    /// Bytes of the items.
-    #[must_use]
-    pub fn byte_len(&self) -> usize {
-        self.items.len()
     }
 }
 
@@ -163,13 +197,13 @@ pub fn walk(bytes: &[u8], start: usize) -> Result<Shape<'_>, NoRecord> {
 /// Bytes that [`splice`] appends at most.
 #[inline]
 #[must_use]
-pub fn spliced_bytes_max(shape: &Shape<'_>, added: &EncodedTags) -> usize {
+pub fn spliced_bytes_max(shape: &Shape<'_>, added: TagItems<'_>) -> usize {
     shape.span.len() + added.items.len() + varint::LONG_BYTES_MAX
 }
 
 /// Appends the record at `shape` in `bytes` to `out`, with `added` behind its own tags: in its tag block if it is one
 /// plain block, else as a block more. Everything else is copied as it is.
-pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Vec<u8>) {
+pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: TagItems<'_>, out: &mut Vec<u8>) {
     let Range { start, end } = shape.span;
     if added.count == 0 {
         out.extend_from_slice(&bytes[start..end]);
@@ -184,7 +218,7 @@ pub fn splice(bytes: &[u8], shape: &Shape<'_>, added: &EncodedTags, out: &mut Ve
         out.extend_from_slice(&bytes[start..shape.tags_end]);
         varint::write_long(i64::from(added.count), out);
     }
-    out.extend_from_slice(&added.items);
+    out.extend_from_slice(added.items);
     out.extend_from_slice(&bytes[shape.tags_end..end]);
 }
 
@@ -198,7 +232,7 @@ pub fn splice_replacing(
     bytes: &[u8],
     shape: &Shape<'_>,
     replaced: AddedTags,
-    added: &EncodedTags,
+    added: TagItems<'_>,
     out: &mut Vec<u8>,
 ) -> bool {
     const WALKED: &str = "the record was walked";
@@ -224,7 +258,7 @@ pub fn splice_replacing(
     if tags > 0 {
         varint::write_long(tags, out);
         out.extend_from_slice(&kept);
-        out.extend_from_slice(&added.items);
+        out.extend_from_slice(added.items);
     }
     out.extend_from_slice(&bytes[shape.tags_end..end]);
     contradicted
@@ -420,7 +454,7 @@ mod tests {
             expected.tags.extend_from_slice(&added);
             let shape = walk(&bytes, 0).unwrap();
             let mut out = b"before".to_vec();
-            splice(&bytes, &shape, &encoded(&added), &mut out);
+            splice(&bytes, &shape, encoded(&added).all(), &mut out);
             prop_assert_eq!(oracle::read_record(&out[6..]), expected);
         }
 
@@ -436,9 +470,9 @@ mod tests {
             expected.tags.extend_from_slice(&added);
             let shape = walk(&bytes, 0).unwrap();
             let mut out = b"before".to_vec();
-            let contradicted = splice_replacing(&bytes, &shape, replaced, &encoded(&added), &mut out);
+            let contradicted = splice_replacing(&bytes, &shape, replaced, encoded(&added).all(), &mut out);
             prop_assert_eq!(contradicted, forged.iter().any(|tag| !added.contains(tag)));
-            prop_assert!(out.len() - 6 <= spliced_bytes_max(&shape, &encoded(&added)));
+            prop_assert!(out.len() - 6 <= spliced_bytes_max(&shape, encoded(&added).all()));
             prop_assert_eq!(oracle::read_record(&out[6..]), expected);
             prop_assert_eq!(walk(&out, 6).unwrap().span.end, out.len());
         }
@@ -452,7 +486,7 @@ mod tests {
             let mut expected = Vec::new();
             write_record(&with_tag, PLAIN, &mut expected);
             let mut out = Vec::new();
-            splice(&bytes, &walk(&bytes, 0).unwrap(), &encoded(&[Tag::new("k", b"\xff".to_vec())]), &mut out);
+            splice(&bytes, &walk(&bytes, 0).unwrap(), encoded(&[Tag::new("k", b"\xff".to_vec())]).all(), &mut out);
             prop_assert_eq!(out, expected);
         }
 
@@ -461,7 +495,7 @@ mod tests {
             if let Ok(shape) = walk(&bytes, 0) {
                 prop_assert!(shape.span.end <= bytes.len());
                 let mut out = Vec::new();
-                splice(&bytes, &shape, &EncodedTags::default(), &mut out);
+                splice(&bytes, &shape, TagItems::default(), &mut out);
                 prop_assert_eq!(&out[..], &bytes[shape.span]);
             }
         }

@@ -1,6 +1,7 @@
 //! The Kafka end: a message for each file, and what became of it.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,14 @@ pub struct Totals {
     pub acknowledged: usize,
     /// Refused, or not acknowledged in time.
     pub failed: usize,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.messages += other.messages;
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+    }
 }
 
 impl fmt::Display for Totals {
@@ -108,6 +117,15 @@ impl Sender {
         lock(&self.state).totals
     }
 
+    /// Whether it has nothing under way and its last message was not acknowledged in time. librdkafka may have lost all
+    /// brokers for good then, so that another sender has better chances.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        let state = lock(&self.state);
+        let Totals { messages, acknowledged, failed } = state.totals;
+        state.timed_out && messages == acknowledged + failed
+    }
+
     /// Waits up to `grace` for acknowledgements, gives up the rest and says what became of all. Blocks.
     #[must_use]
     pub fn finish(self, grace: Duration) -> Totals {
@@ -123,6 +141,8 @@ impl Sender {
 #[derive(Debug, Default)]
 struct State {
     totals: Totals,
+    /// The last message with an outcome was not acknowledged in time.
+    timed_out: bool,
     /// Errors of the connection that were logged since the last acknowledgement: librdkafka repeats them.
     told: Vec<RDKafkaErrorCode>,
     /// After [`Sender::finish`] what librdkafka gives up is no news.
@@ -132,6 +152,7 @@ struct State {
 impl State {
     fn acknowledged(&mut self) {
         self.totals.acknowledged += 1;
+        self.timed_out = false;
         self.told.clear();
     }
 
@@ -140,6 +161,7 @@ impl State {
             return;
         }
         self.totals.failed += 1;
+        self.timed_out = code == Some(RDKafkaErrorCode::MessageTimedOut);
         tracing::warn!("message {number} failed: {error}; {}", advice(code));
     }
 }

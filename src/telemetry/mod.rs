@@ -1,7 +1,8 @@
-//! Logging, metric registry, build info.
+//! Logging, metric registry, build info, the time of day.
 
 pub mod build_info;
 mod chain;
+mod clock;
 mod hexdump;
 mod log_budget;
 mod logging;
@@ -11,9 +12,10 @@ mod settings;
 pub mod statsd;
 
 pub use chain::chain;
+pub use clock::{unix_ms, unix_seconds};
 pub use hexdump::hexdump;
 pub use log_budget::LogBudget;
-pub use logging::{check_filter, init};
+pub use logging::{Log, check_filter, init};
 pub use page::CappedLabels;
 pub use settings::{Config, Format, StatsdConfig};
 pub use statsd::Statsd;

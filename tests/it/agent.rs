@@ -1,5 +1,9 @@
 //! The Mesos agent: names for containers, metrics of its own, and all that can be wrong with it.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
 use crate::support::agent::{Agent, Fault, ID};
 use crate::support::collector::Collector;
 use crate::support::kafka::{Broker, unique};
@@ -202,6 +206,8 @@ fn an_agent_that_hangs_refuses_or_lies_stops_nothing_and_is_named() {
         (Fault::Body("<html>".into()), "no JSON"),
         (Fault::Body("[7]".into()), "not what a Mesos agent says"),
         (Fault::Hang, "no whole answer within 1s"),
+        (Fault::Drip, "no whole answer within 1s"),
+        (Fault::Break(r#"{"id":"stand-in-S0","frameworks":["#.into()), "the answer broke off"),
     ]) {
         agent.fault("", fault.clone());
         eventually(&format!("readiness says {words}"), || {
@@ -217,12 +223,114 @@ fn an_agent_that_hangs_refuses_or_lies_stops_nothing_and_is_named() {
         wait_ready(&collector);
     }
     let named = |record: &Record| tags(record).contains(&("application_name", "shop"));
-    assert!(sent(&topic, 12).iter().all(named));
+    assert!(sent(&topic, 16).iter().all(named));
     agent.remove("c-1");
     let before = agent.asked("/state");
     eventually("the agent is asked again", || once(agent.asked("/state") > before + 1, String::new));
     sender.send(&ocf::block(&[record(&topic, "c-1", 200)]));
-    assert!(named(sent(&topic, 13).last().unwrap()), "an ended container is remembered");
+    assert!(named(sent(&topic, 17).last().unwrap()), "an ended container is remembered");
+}
+
+#[test]
+fn what_nested_containers_use_arrives_with_the_id_of_their_parent() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("pod", &framework, "shop");
+    agent.nest("web", "pod");
+    for n in 0..99 {
+        agent.nest(&format!("sidecar-{n}"), "pod");
+    }
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    let broker = Broker::shared().bootstrap();
+    let nested = eventually("a record of each nested container", || {
+        let mut all = consumer::records(&consumer::read(broker, &framework, 1));
+        all.retain(|record| tags(record).contains(&("parent_container_id", "pod")));
+        let ids: BTreeSet<_> = all.iter().map(|record| tags(record)[0].1).collect();
+        if ids.len() < 100 { Err(format!("{ids:?}")) } else { Ok(all) }
+    });
+    let nested = nested.iter().find(|record| tags(record)[0] == ("container_id", "web")).unwrap();
+    assert_eq!(
+        tags(nested),
+        [
+            ("container_id", "web"),
+            ("executor_id", "e-pod"),
+            ("framework_id", &framework),
+            ("parent_container_id", "pod"),
+            ("framework_name", "marathon"),
+            ("application_name", "shop"),
+            ("agent_id", ID),
+        ]
+    );
+    let datapoints: Vec<_> =
+        nested.datapoints.iter().map(|d| (d.name.as_str(), d.time_ms, d.value)).collect();
+    assert_eq!(datapoints, [("dcos.metrics.container.mem_rss_bytes", 1_472_647_303_048, 512.0)]);
+    assert!(metric(&collector, "metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}") > 0);
+}
+
+#[test]
+fn an_agent_with_another_id_is_believed_and_forgets_nobody() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-1", &framework, "shop");
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    wait_ready(&collector);
+    agent.rename("stand-in-S1");
+    agent.remove("c-1");
+    eventually("the new id is known", || {
+        let id = collector.status()["agent"]["agent_id"].clone();
+        once(id == "stand-in-S1", || id.to_string())
+    });
+    let topic = unique("agent-renamed");
+    collector.send(&ocf::stream(&[record(&topic, "c-1", 0)]));
+    let ours = [("framework_name", "marathon"), ("application_name", "shop"), ("agent_id", "stand-in-S1")];
+    assert_eq!(tags(&sent(&topic, 1)[0])[3..], ours);
+}
+
+#[test]
+fn the_status_says_where_the_agent_is_and_what_came_of_asking() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-1", &framework, "shop");
+    agent.fault("/api/v1", Fault::Status(501));
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    wait_ready(&collector);
+    agent.fault("/metrics/snapshot", Fault::Status(500));
+    collector.why_not_ready("agent");
+    let status = collector.status();
+    let found = &status["agent"];
+    let (known, id) =
+        ((found["containers"].as_u64(), found["frameworks"].as_u64()), found["agent_id"].as_str());
+    assert_eq!((found["address"].as_str(), &found["found_by"]), (Some(&*agent.url()), &json!("agent-ip")));
+    assert_eq!((known, id), ((Some(1), Some(1)), Some(ID)));
+    let asked = |what: &str| {
+        let all = found["asked"].as_array().unwrap();
+        all.iter().find(|asked| asked["what"] == what).unwrap_or_else(|| panic!("no {what} in {found}"))
+    };
+    for (what, route, result, words) in [
+        ("state", "/state", "ok", None),
+        ("nested", "/api/v1", "status", Some("it answered 501")),
+        ("containers", "/containers", "ok", None),
+        ("system", "/metrics/snapshot", "status", Some("it answered 500")),
+    ] {
+        let asked = asked(what);
+        assert_eq!((&asked["route"], &asked["result"]), (&json!(route), &json!(result)), "{asked}");
+        let error = asked["error"].as_str();
+        assert_eq!(
+            error.is_some_and(|error| error.contains(words.unwrap_or(""))),
+            words.is_some(),
+            "{asked}"
+        );
+        assert_eq!(asked["answered_seconds"].is_null(), what == "nested", "{asked}");
+        assert_eq!(asked["age_seconds"].is_null(), what == "nested", "{asked}");
+    }
+    assert!(status["input"]["enrichment"]["full"].as_u64().unwrap() >= 1, "{status}");
+    assert_eq!(status["input"]["apart_records"], 0);
+    let page = collector.get("/").body;
+    for words in
+        [&*agent.url(), ", by agent-ip", "1 containers, 1 frameworks by name", "failed (status): POST"]
+    {
+        assert!(page.contains(words), "{words} in {page}");
+    }
 }
 
 #[test]

@@ -60,7 +60,9 @@ fn a_login_opens_what_is_strict_and_is_made_once() {
         assert_eq!(asker.get(&iam.url("/strict")).unwrap(), "strict ");
         assert_eq!(asker.get(&iam.url("/permissive")).unwrap(), "permissive");
     }
-    let answer = asker.runtime.block_on(asker.client.post_json(&iam.url("/strict"), b"{}".to_vec()));
+    let answer = asker.runtime.block_on(async {
+        asker.client.post_json(&iam.url("/strict"), b"{}".to_vec()).await.unwrap().whole().await
+    });
     assert_eq!(answer.unwrap(), b"strict {}");
     assert_eq!(iam.logins(), 1);
     assert_eq!(asker.authority.status().unwrap().detail, format!("logged in as {UID:?}"));

@@ -31,110 +31,123 @@ impl<T> Default for Maybe<T> {
     }
 }
 
+/// A piece of an answer as text. It is not always UTF-8: the agent cuts an executor's name in the middle of a character.
+#[must_use]
+pub fn text_of(piece: &[u8]) -> Cow<'_, str> {
+    // Many times as fast as the search for what is wrong, and nearly always enough.
+    std::str::from_utf8(piece).map_or_else(|_| String::from_utf8_lossy(piece), Cow::Borrowed)
+}
+
+/// Longest id or name; Mesos makes folders of most of them, whose names are no longer than a quarter of this.
+const NAME_BYTES_MAX: usize = 1024;
+
 impl<'a> Text<'a> {
-    /// The text, if there is one and it is not empty.
+    /// The text, if there is one that can be an id or a name: it is neither empty nor endless.
     pub fn some(self) -> Option<Cow<'a, str>> {
-        self.0.filter(|text| !text.is_empty())
+        self.0.filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX)
     }
 }
 
-/// Visitors that take one shape, and give the default for all others.
-macro_rules! others {
-    ($($method:ident: $type:ty),*) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("anything")
-        }
+/// A value of one shape of JSON. Of all others it is the default.
+trait Shape<'de>: Default {
+    fn of_text(_: Cow<'de, str>) -> Self {
+        Self::default()
+    }
 
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        }
+    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
 
-        $(fn $method<E>(self, _: $type) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        })*
-    };
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
 }
 
-macro_rules! skip_map {
-    () => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
+impl<'de: 'a, 'a> Shape<'de> for Text<'a> {
+    fn of_text(text: Cow<'de, str>) -> Text<'a> {
+        Text(Some(text))
+    }
 }
 
-macro_rules! skip_seq {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
+impl<'de, T: Deserialize<'de>> Shape<'de> for List<T> {
+    fn of_array<A: SeqAccess<'de>>(mut items: A) -> Result<List<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
         }
-    };
+        Ok(List(list))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Maybe<T> {
+    fn of_object<A: MapAccess<'de>>(members: A) -> Result<Maybe<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(|value| Maybe(Some(value)))
+    }
+}
+
+/// Takes any JSON.
+struct Any<S>(PhantomData<S>);
+
+impl<'de, S: Shape<'de>> Visitor<'de> for Any<S> {
+    type Value = S;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_unit<E>(self) -> Result<S, E> {
+        Ok(S::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<S, E> {
+        Ok(S::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<S, E> {
+        Ok(S::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<S, E> {
+        Ok(S::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<S, E> {
+        Ok(S::default())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<S, E> {
+        Ok(S::of_text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<S, E> {
+        Ok(S::of_text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<S, A::Error> {
+        S::of_array(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<S, A::Error> {
+        S::of_object(members)
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
-        struct Any<'a>(PhantomData<&'a ()>);
-
-        impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
-            type Value = Text<'a>;
-
-            others!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
-            skip_map!();
-            skip_seq!();
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'a>, E> {
-                Ok(Text(Some(Cow::Borrowed(text))))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text<'a>, E> {
-                Ok(Text(Some(Cow::Owned(text.to_owned()))))
-            }
-        }
-
         deserializer.deserialize_any(Any(PhantomData))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List<T>, D::Error> {
-        struct Any<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
-            type Value = List<T>;
-
-            others!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-            skip_map!();
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(List(list))
-            }
-        }
-
         deserializer.deserialize_any(Any(PhantomData))
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Maybe<T>, D::Error> {
-        struct Any<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
-            type Value = Maybe<T>;
-
-            others!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-            skip_seq!();
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Maybe<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Maybe(Some(value)))
-            }
-        }
-
         deserializer.deserialize_any(Any(PhantomData))
     }
 }

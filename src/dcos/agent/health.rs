@@ -1,11 +1,22 @@
 //! What the last attempts came to, for those who ask.
 
+use std::time::SystemTime;
+
 use super::{Outcome, What};
 
-/// The last attempt of each kind.
+/// The last attempts of each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    last: [Option<Result<(), String>>; What::ALL.len()],
+    attempts: [Attempts; What::ALL.len()],
+}
+
+/// The last attempts of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// When it was last answered; none: never.
+    pub answered: Option<SystemTime>,
+    /// What the last one came to, with the reason in one line; none before the first has ended.
+    pub last: Option<Result<(), (Outcome, String)>>,
 }
 
 /// What is new.
@@ -18,42 +29,68 @@ pub enum Told {
 }
 
 impl Health {
-    /// Keeps what an attempt came to. Says what is new to the log.
-    pub(super) fn note(&mut self, what: What, ended: Result<(), (Outcome, String)>) -> Option<Told> {
-        let ended = ended.map_err(|(_, why)| why);
-        let before = self.last[what as usize].replace(ended.clone());
+    /// Keeps what an attempt that ended at `now` came to. Says what is new to the log.
+    pub(super) fn note(
+        &mut self,
+        what: What,
+        ended: Result<(), (Outcome, String)>,
+        now: SystemTime,
+    ) -> Option<Told> {
+        let attempts = &mut self.attempts[what as usize];
+        if ended.is_ok() {
+            attempts.answered = Some(now);
+        }
+        let before = attempts.last.replace(ended.clone());
         match (ended, before) {
             // The operator API is not always there, which is no trouble.
             _ if what == What::Nested => None,
-            (Err(why), Some(Err(before))) if why == before => None,
-            (Err(why), _) => Some(Told::Failed(why)),
+            (Err((_, why)), Some(Err((_, before)))) if why == before => None,
+            (Err((_, why)), _) => Some(Told::Failed(why)),
             (Ok(()), Some(Err(_))) => Some(Told::Answered),
             (Ok(()), _) => None,
         }
     }
 
-    /// The last attempt; none before the first has ended.
+    /// The attempts of one kind.
     #[must_use]
-    pub fn last(&self, what: What) -> Option<Result<(), &str>> {
-        self.last[what as usize].as_ref().map(|ended| ended.as_ref().map(|&()| ()).map_err(String::as_str))
+    pub fn of(&self, what: What) -> &Attempts {
+        &self.attempts[what as usize]
+    }
+}
+
+impl Attempts {
+    /// Why the last one failed, if it did.
+    #[must_use]
+    pub fn failed(&self) -> Option<&str> {
+        match &self.last {
+            Some(Err((_, why))) => Some(why),
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn only_what_is_new_is_told() {
+    fn only_what_is_new_is_told_and_the_last_answer_is_remembered() {
         let mut health = Health::default();
         let failed = |why: &str| Err((Outcome::Status, why.to_owned()));
-        assert_eq!(health.note(What::State, Ok(())), None);
-        assert_eq!(health.note(What::State, failed("a")), Some(Told::Failed("a".into())));
-        assert_eq!(health.note(What::State, failed("a")), None);
-        assert_eq!(health.note(What::State, failed("b")), Some(Told::Failed("b".into())));
-        assert_eq!(health.last(What::State), Some(Err("b")));
-        assert_eq!(health.note(What::State, Ok(())), Some(Told::Answered));
-        assert_eq!(health.note(What::Nested, failed("a")), None);
-        assert_eq!(health.last(What::System), None);
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(health.note(What::State, Ok(()), at(1)), None);
+        assert_eq!(health.note(What::State, failed("a"), at(2)), Some(Told::Failed("a".into())));
+        assert_eq!(health.note(What::State, failed("a"), at(3)), None);
+        assert_eq!(health.note(What::State, failed("b"), at(4)), Some(Told::Failed("b".into())));
+        assert_eq!(
+            (health.of(What::State).failed(), health.of(What::State).answered),
+            (Some("b"), Some(at(1)))
+        );
+        assert_eq!(health.note(What::State, Ok(()), at(5)), Some(Told::Answered));
+        assert_eq!((health.of(What::State).failed(), health.of(What::State).answered), (None, Some(at(5))));
+        assert_eq!(health.note(What::Nested, failed("a"), at(6)), None);
+        assert_eq!(health.of(What::System), &Attempts::default());
     }
 }

@@ -3,11 +3,11 @@
 //! # What it promises
 //! * It is found by `agent-ip`, else by the environment's `HOST`, else by `agent-ip-command`, which has ten seconds and
 //!   is run again until it prints an address. Whatever fails there is told and never fatal.
-//! * Each request has a deadline and a bound on bytes, see [`Limits`]; no answer is held whole but that on nested
-//!   containers.
+//! * Each request has a deadline and a bound on bytes, see [`Limits`]; no answer is held whole.
 //! * An answer is read piece by piece: an odd executor, container, task or framework costs itself alone. Of an answer
 //!   that breaks off, what came before counts.
-//! * Containers beyond [`CONTAINERS_MAX`] are passed over and counted.
+//! * Containers, executors and frameworks beyond [`CONTAINERS_MAX`] of each, or [`TEXTS_BYTES_MAX`] of ids and names in
+//!   all, are passed over and counted. An id or name of more than a kilobyte is none.
 //!
 //! # Slow, gone or lying
 //! An agent that hangs costs the deadline of the one who asks, who asks again at the next period. 401, 403, 500 and what is
@@ -15,6 +15,7 @@
 //! What the agent says is believed: it is root on this host.
 
 mod answer;
+mod failure;
 mod health;
 mod metrics;
 mod nested;
@@ -23,19 +24,21 @@ mod state;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
+use tokio::sync::watch;
 
 use super::authority::Authority;
-use super::client::{self, Body, Client, Limits, NoTls, Problem};
-use super::cut::{Cutter, NotJson, Sink};
-pub use answer::{List, Maybe, Text};
-pub use health::{Health, Told};
+use super::client::{Body, Client, Limits, NoTls, Problem};
+use super::cut::{Cutter, Sink};
+pub use answer::{List, Maybe, Text, text_of};
+pub use failure::{Failure, Outcome};
+pub use health::{Attempts, Health, Told};
 pub use metrics::{Metrics, Skipped};
-pub use nested::{Nested, NestedSink};
-pub use place::{NoAddress, Place, is_host, printed};
-pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink};
+pub use nested::{Nested, NestedContainers, NestedSink, Usage};
+pub use place::{NoAddress, Place, Unprinted, is_host, printed};
+pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink, TEXTS_BYTES_MAX};
 
 /// Settings of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,109 +94,14 @@ impl What {
         }
     }
 
-    fn route(self) -> &'static str {
+    /// Where it is asked for.
+    #[must_use]
+    pub fn route(self) -> &'static str {
         match self {
             What::State => "/state",
             What::Nested => "/api/v1",
             What::Containers => "/containers",
             What::System => "/metrics/snapshot",
-        }
-    }
-}
-
-/// Why there is no answer, or none that can be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Nobody knows where the agent is.
-    #[error(transparent)]
-    Address(#[from] NoAddress),
-    /// No answer, or an error.
-    #[error(transparent)]
-    Http(#[from] client::Error),
-    /// A file for tests.
-    #[error("cannot read {0:?}, which stands for the agent's answer")]
-    File(PathBuf, #[source] std::io::Error),
-    /// Not the agent's answer.
-    #[error("{route}: {1}", route = .0.route())]
-    NotJson(What, NotJson),
-    /// JSON of another shape.
-    #[error("{route}: the answer is not what a Mesos agent says; check agent-ip and agent-port", route = .0.route())]
-    Strange(What),
-    /// The spool is full, and the deadline came first.
-    #[error("the spool had no room for the records of this poll; see spool-memory and spool-full")]
-    NoRoom,
-}
-
-/// What an attempt came to. The name is the metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was read to its end.
-    Ok,
-    /// No address.
-    NoAddress,
-    /// No connection, or one that broke off.
-    NoConnection,
-    /// The deadline came first.
-    TimedOut,
-    /// 401 or 403.
-    Denied,
-    /// Another status.
-    Status,
-    /// Larger than the bound.
-    TooLarge,
-    /// No JSON, or strange JSON.
-    Unreadable,
-    /// No room in the spool.
-    NoRoom,
-}
-
-impl Outcome {
-    /// Every value, for series that start at 0.
-    pub const ALL: [Outcome; 9] = [
-        Outcome::Ok,
-        Outcome::NoAddress,
-        Outcome::NoConnection,
-        Outcome::TimedOut,
-        Outcome::Denied,
-        Outcome::Status,
-        Outcome::TooLarge,
-        Outcome::Unreadable,
-        Outcome::NoRoom,
-    ];
-
-    /// The metric label.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok",
-            Outcome::NoAddress => "no_address",
-            Outcome::NoConnection => "no_connection",
-            Outcome::TimedOut => "timed_out",
-            Outcome::Denied => "denied",
-            Outcome::Status => "status",
-            Outcome::TooLarge => "too_large",
-            Outcome::Unreadable => "unreadable",
-            Outcome::NoRoom => "no_room",
-        }
-    }
-}
-
-impl Failure {
-    /// The metric label.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Failure::Address(_) => Outcome::NoAddress,
-            Failure::Http(error) => match &error.problem {
-                Problem::Address => Outcome::NoAddress,
-                Problem::Connection(_) | Problem::Broken(_) => Outcome::NoConnection,
-                Problem::TimedOut(_) => Outcome::TimedOut,
-                Problem::Status { status, .. } if matches!(status.as_u16(), 401 | 403) => Outcome::Denied,
-                Problem::Status { .. } => Outcome::Status,
-                Problem::TooLarge(_) => Outcome::TooLarge,
-            },
-            Failure::File(..) | Failure::NotJson(..) | Failure::Strange(_) => Outcome::Unreadable,
-            Failure::NoRoom => Outcome::NoRoom,
         }
     }
 }
@@ -207,6 +115,8 @@ pub struct Agent {
 #[derive(Debug)]
 struct Shared {
     config: Config,
+    /// The same, of which the period may change.
+    settings: watch::Receiver<Config>,
     client: Client,
     /// Hears where the agent is, so that tokens may go there.
     authority: Authority,
@@ -214,6 +124,8 @@ struct Shared {
     /// Its address, once found.
     host: Mutex<Option<String>>,
     health: Mutex<Health>,
+    /// What nested containers used when they were last asked for; nobody has polled it yet.
+    usages: Mutex<Vec<Usage>>,
 }
 
 /// An answer, while it comes.
@@ -245,21 +157,40 @@ fn limits(period: Duration) -> Limits {
 }
 
 impl Agent {
-    /// The agent that `config` describes.
+    /// The agent that `settings` describe. Of these it follows the period.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
-    pub fn new(config: Config, authority: &Authority, metrics: Metrics) -> Result<Agent, NoTls> {
+    pub fn new(
+        settings: watch::Receiver<Config>,
+        authority: &Authority,
+        metrics: Metrics,
+    ) -> Result<Agent, NoTls> {
+        let config = settings.borrow().clone();
         let client = Client::for_cluster(limits(config.period), authority)?;
-        let (authority, host, health) = (authority.clone(), Mutex::default(), Mutex::default());
-        let shared = Shared { config, client, authority, metrics, host, health };
+        let shared = Shared {
+            config,
+            settings,
+            client,
+            authority: authority.clone(),
+            metrics,
+            host: Mutex::default(),
+            health: Mutex::default(),
+            usages: Mutex::default(),
+        };
         Ok(Agent { shared: Arc::new(shared) })
     }
 
     /// Between two polls.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.shared.config.period
+        self.shared.settings.borrow().period
+    }
+
+    /// For those who wait for the next poll: the settings, whose period may change.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Config> {
+        self.shared.settings.clone()
     }
 
     /// Counters.
@@ -271,7 +202,7 @@ impl Agent {
     /// How long one answer may take, from the first byte to the last.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        limits(self.shared.config.period).total
+        limits(self.period()).total
     }
 
     /// Asks.
@@ -291,16 +222,12 @@ impl Agent {
             return Ok(Answer::Bytes(Some(read.into())));
         }
         let url = format!("{}{}", self.base().await?, what.route());
+        let client = self.shared.client.within(self.patience());
         let asked = match what {
-            What::Nested => self
-                .shared
-                .client
-                .post_json(&url, nested::REQUEST.into())
-                .await
-                .map(|body| Answer::Bytes(Some(body.into()))),
-            _ => self.shared.client.open(&url).await.map(Answer::Body),
+            What::Nested => client.post_json(&url, nested::REQUEST.into()).await,
+            _ => client.open(&url).await,
         };
-        Ok(asked.inspect_err(|error| {
+        Ok(asked.map(Answer::Body).inspect_err(|error| {
             if matches!(error.problem, Problem::Connection(_) | Problem::TimedOut(_)) {
                 // The host may have another address by now.
                 *self.host() = None;
@@ -325,7 +252,7 @@ impl Agent {
     pub fn note(&self, what: What, ended: Result<(), (Outcome, String)>) {
         let outcome = ended.as_ref().err().map_or(Outcome::Ok, |(outcome, _)| *outcome);
         self.shared.metrics.polled(what, outcome);
-        let news = self.noted().note(what, ended);
+        let news = self.noted().note(what, ended, SystemTime::now());
         match news {
             Some(Told::Failed(why)) => {
                 tracing::warn!(what = what.name(), "the Mesos agent gives no answer to use: {why}");
@@ -341,6 +268,23 @@ impl Agent {
         self.noted().clone()
     }
 
+    /// Leaves what nested containers use for whoever polls; what is there already is out of date.
+    pub fn leave_usages(&self, usages: Vec<Usage>) {
+        *self.usages() = usages;
+    }
+
+    /// What nested containers used when they were last asked for; each only once.
+    #[must_use]
+    pub fn take_usages(&self) -> Vec<Usage> {
+        std::mem::take(&mut self.usages())
+    }
+
+    /// What says where the agent is: `agent-ip`, `HOST` or `agent-ip-command`.
+    #[must_use]
+    pub fn found_by(&self) -> &'static str {
+        self.shared.config.place.name()
+    }
+
     /// Where the agent is, as far as is known.
     #[must_use]
     pub fn address(&self) -> Option<String> {
@@ -353,7 +297,11 @@ impl Agent {
         if let Some(host) = known {
             return Ok(self.url_of(&host));
         }
-        let host = self.shared.config.place.find().await?;
+        let found = self.shared.config.place.find().await;
+        if let Place::Command(_) = self.shared.config.place {
+            self.shared.metrics.looked_up(&found);
+        }
+        let host = found?;
         self.shared.authority.name_agent(&host, self.shared.config.port);
         *self.host() = Some(host.clone());
         Ok(self.url_of(&host))
@@ -368,6 +316,10 @@ impl Agent {
         }
     }
 
+    fn usages(&self) -> std::sync::MutexGuard<'_, Vec<Usage>> {
+        self.shared.usages.lock().expect("no code panics under this lock")
+    }
+
     fn noted(&self) -> std::sync::MutexGuard<'_, Health> {
         self.shared.health.lock().expect("no code panics under this lock")
     }
@@ -377,5 +329,7 @@ impl Agent {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::answer::{List, Maybe, Text};
+use super::answer::{List, Maybe, Text, text_of};
 use crate::dcos::cut::{Sink, Step, Want};
 
-/// Containers that are kept of one answer; an agent has at most some thousands.
-pub const CONTAINERS_MAX: usize = 100_000;
+/// Containers, executors and frameworks that are kept, of each; an agent has at most some thousands.
+pub const CONTAINERS_MAX: usize = 16_384;
+
+/// Bytes of ids and names that are kept of one answer.
+pub const TEXTS_BYTES_MAX: usize = 16 << 20;
 
 /// What `/state` says, as far as tags need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub struct State {
     pub containers: Vec<Container>,
     /// Frameworks, executors and containers that could not be kept.
     pub odd: u64,
-    /// Those beyond [`CONTAINERS_MAX`].
+    /// Those beyond [`CONTAINERS_MAX`] and [`TEXTS_BYTES_MAX`].
     pub too_many: u64,
 }
 
@@ -105,6 +108,14 @@ struct ContainerId<'a> {
     value: Text<'a>,
 }
 
+/// How much there is of a state.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    executors: usize,
+    containers: usize,
+    bytes: usize,
+}
+
 /// Reads a [`State`].
 #[derive(Debug, Default)]
 pub struct StateSink {
@@ -113,8 +124,10 @@ pub struct StateSink {
     /// Of the framework that is being read.
     id: Option<Box<str>>,
     name: Option<Box<str>>,
-    /// Where its executors begin.
-    first: (usize, usize),
+    /// What there was before it.
+    before: Extent,
+    /// Bytes of ids and names that were read.
+    bytes: usize,
 }
 
 impl StateSink {
@@ -130,18 +143,19 @@ impl StateSink {
     }
 
     fn text(piece: Option<&[u8]>) -> Option<Box<str>> {
-        let text = String::from_utf8_lossy(piece?);
-        let Text(Some(text)) = serde_json::from_str(&text).ok()? else { return None };
-        (!text.is_empty()).then(|| text.into())
+        let text = text_of(piece?);
+        serde_json::from_str::<Text<'_>>(&text).ok()?.some().map(Box::from)
     }
 
     fn executor(&mut self, piece: Option<&[u8]>) {
-        let text = String::from_utf8_lossy(piece.unwrap_or_default());
+        let text = text_of(piece.unwrap_or_default());
         let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<ExecutorFields<'_>>>(&text) else {
             self.state.odd += 1;
             return;
         };
-        if self.state.containers.len().max(self.state.executors.len()) >= CONTAINERS_MAX {
+        if self.state.containers.len().max(self.state.executors.len()) >= CONTAINERS_MAX
+            || self.bytes > TEXTS_BYTES_MAX
+        {
             self.state.too_many += 1;
             return;
         }
@@ -152,19 +166,46 @@ impl StateSink {
         let of_tasks: Vec<Option<Arc<str>>> = of_tasks.by_ref().collect();
         let own = application(fields.labels).or_else(|| of_tasks.iter().flatten().next().cloned());
         if let Some(id) = fields.container.some() {
-            self.state.containers.push(Container { executor, id: id.into(), application: None });
+            self.container(executor, &id, None);
         }
         for (task, application) in tasks.into_iter().zip(of_tasks) {
             // The last status is the newest; all of a task are of one container.
             let mut ids =
                 task.statuses.0.into_iter().filter_map(|status| status.0?.container_status.0?.container_id.0);
             let Some(id) = ids.next_back().and_then(|id| id.value.some()) else { continue };
-            if self.state.containers.len() < CONTAINERS_MAX {
-                self.state.containers.push(Container { executor, id: id.into(), application });
-            }
+            self.container(executor, &id, application);
         }
-        let id = fields.id.some().map_or_else(|| "".into(), Box::from);
+        let id: Box<str> = fields.id.some().map_or_else(|| "".into(), Box::from);
+        self.bytes += id.len() + own.as_ref().map_or(0, |own| own.len());
         self.state.executors.push(Executor { framework: self.state.frameworks.len(), id, application: own });
+    }
+
+    fn container(&mut self, executor: usize, id: &str, application: Option<Arc<str>>) {
+        if self.state.containers.len() >= CONTAINERS_MAX || self.bytes > TEXTS_BYTES_MAX {
+            self.state.too_many += 1;
+            return;
+        }
+        self.bytes += id.len() + application.as_ref().map_or(0, |application| application.len());
+        self.state.containers.push(Container { executor, id: id.into(), application });
+    }
+
+    /// What was read of a framework is all that there is.
+    fn framework(&mut self) {
+        let Extent { executors, containers, bytes } = self.before;
+        let has_room = self.state.frameworks.len() < CONTAINERS_MAX && bytes <= TEXTS_BYTES_MAX;
+        match self.id.take() {
+            Some(id) if has_room => {
+                let name = self.name.take();
+                self.bytes += id.len() + name.as_ref().map_or(0, |name| name.len());
+                self.state.frameworks.push((id, name));
+                return;
+            }
+            Some(_) => self.state.too_many += 1,
+            None => self.state.odd += 1,
+        }
+        self.state.executors.truncate(executors);
+        self.state.containers.truncate(containers);
+        self.bytes = bytes;
     }
 }
 
@@ -200,7 +241,8 @@ impl Sink for StateSink {
             [Step::Member(name)] if name == b"id" => Want::Take,
             [Step::Member(name)] if is_frameworks(name) => Want::Enter,
             [Step::Member(name), Step::Item] if is_frameworks(name) => {
-                self.first = (self.state.executors.len(), self.state.containers.len());
+                let (executors, containers) = (self.state.executors.len(), self.state.containers.len());
+                self.before = Extent { executors, containers, bytes: self.bytes };
                 (self.id, self.name) = (None, None);
                 Want::Enter
             }
@@ -229,15 +271,7 @@ impl Sink for StateSink {
     fn left(&mut self, path: &[Step]) {
         match path {
             [Step::Member(_)] => self.is_state = true,
-            [_, Step::Item] => {
-                if let Some(id) = self.id.take() {
-                    self.state.frameworks.push((id, self.name.take()));
-                } else {
-                    self.state.odd += 1;
-                    self.state.executors.truncate(self.first.0);
-                    self.state.containers.truncate(self.first.1);
-                }
-            }
+            [_, Step::Item] => self.framework(),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::testing::json;
 use super::*;
 use crate::dcos;
 use crate::dcos::testing::serve;
@@ -25,33 +26,19 @@ fn lines(state: &State) -> Vec<String> {
     state.containers.iter().map(line).collect()
 }
 
+/// The golden file beside a state has a line for each container.
 #[test]
-fn an_agent_of_dcos_tells_frameworks_and_applications() {
-    let state = state(include_bytes!("../../../tests/data/agent/state-dcos.json")).unwrap();
-    assert_eq!(state.agent_id.as_deref(), Some("8b4e6d80-0271-4be0-9f08-0aeff7f0d751-S5"));
-    let lines = lines(&state);
-    for line in [
-        "0e98aff8-32e9-4aac-b613-1d08f2a33ca6 8b4e6d80-0271-4be0-9f08-0aeff7f0d751-0002 Some(\"kafka\") \
-         broker-2__14e944ef-760b-4675-8557-52eede2acf19 None",
-        "4b387500-38c3-4877-9383-7331bb81da75 8b4e6d80-0271-4be0-9f08-0aeff7f0d751-0001 Some(\"marathon\") \
-         metrics-collector.eb3127e0-6f76-11e6-92e2-ee20dd7354ad Some(\"metrics-collector\")",
-    ] {
-        assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");
+fn states_become_the_golden_names() {
+    for name in ["state-dcos", "state-mesos101", "state-nested"] {
+        let path = |ending: &str| format!("{}/tests/data/agent/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
+        let state = state(&std::fs::read(path("json")).unwrap()).unwrap();
+        let lines = lines(&state).join("\n") + "\n";
+        if std::env::var_os("GOLDEN").is_some() {
+            std::fs::write(path("names"), &lines).unwrap();
+        }
+        let golden = std::fs::read_to_string(path("names")).expect("GOLDEN=1 writes the file anew");
+        assert_eq!(lines, golden, "{name}; GOLDEN=1 writes the file anew");
     }
-}
-
-#[test]
-fn a_real_agent_tells_command_tasks() {
-    let state = state(include_bytes!("../../../tests/data/agent/state-mesos101.json")).unwrap();
-    assert_eq!(
-        lines(&state),
-        [
-            "24603a9b-fa0a-40bd-adb2-e7c7f0b8f3a4 9ba9c88e-3f77-4d7c-8413-27c29af34eee-0004 Some(\"marathon\") \
-             shop_cart.38436e68-e719-11f1-a346-02fc00000001 Some(\"shop/cart\")",
-            "8013c6da-ac73-4e59-8e41-6e3ac874eaa7 9ba9c88e-3f77-4d7c-8413-27c29af34eee-0003 Some(\"chronos\") \
-             ct.nightly None",
-        ]
-    );
 }
 
 #[test]
@@ -100,62 +87,90 @@ fn tasks_name_containers_of_their_own() {
 }
 
 #[test]
+fn ids_without_end_and_numbers_without_end_are_passed_over() {
+    let good = r#"{"id":"e","container":"c","labels":[{"key":"MARATHON_APP_ID","value":"/a"}]}"#;
+    let long = "x".repeat(2000);
+    for odd in [
+        format!(r#"{{"id":"f2","name":"{long}","executors":[]}}"#),
+        format!(r#"{{"id":"{long}","executors":[{{"id":"e","container":"other"}}]}}"#),
+        format!(r#"{{"id":"f2","executors":[{{"id":"{long}","container":"{long}"}}]}}"#),
+        format!(
+            r#"{{"id":"f2","executors":[{{"tasks":[{{"labels":[{{"key":"DCOS_SPACE","value":"{long}"}}]}}]}}]}}"#
+        ),
+    ] {
+        let body =
+            format!(r#"{{"id":"A","frameworks":[{odd},{{"id":"f","executors":[{good}],"name":"n"}}]}}"#);
+        let state = state(body.as_bytes()).unwrap();
+        assert_eq!(lines(&state), [r#"c f Some("n") e Some("a")"#]);
+        assert!(!format!("{state:?}").contains(&long));
+    }
+    let frameworks = vec![r#"{"id":"f"}"#; CONTAINERS_MAX + 3].join(",");
+    let found = state(format!(r#"{{"frameworks":[{frameworks}]}}"#).as_bytes()).unwrap();
+    assert_eq!((found.frameworks.len(), found.too_many), (CONTAINERS_MAX, 3));
+    let executors = vec![r#"{"id":"e","container":"c"}"#; CONTAINERS_MAX + 3].join(",");
+    let found =
+        state(format!(r#"{{"frameworks":[{{"id":"f","executors":[{executors}]}}]}}"#).as_bytes()).unwrap();
+    assert_eq!(
+        (found.executors.len(), found.containers.len(), found.too_many),
+        (CONTAINERS_MAX, CONTAINERS_MAX, 3)
+    );
+    let long = "x".repeat(1000);
+    let executors = vec![format!(r#"{{"id":"{long}","container":"{long}"}}"#); 10_000].join(",");
+    let found =
+        state(format!(r#"{{"frameworks":[{{"id":"f","executors":[{executors}]}}]}}"#).as_bytes()).unwrap();
+    assert!((8_000..8_500).contains(&found.executors.len()), "{}", found.executors.len());
+}
+
+#[test]
 fn what_is_no_state_is_none() {
     for body in ["[]", "7", "{}", r#"{"message":"no"}"#, r#"{"id":5}"#] {
         assert_eq!(state(body.as_bytes()), None, "{body}");
     }
 }
 
-fn nested(body: &[u8]) -> Vec<Nested> {
+fn nested(body: &[u8]) -> NestedContainers {
     let (mut cutter, mut sink) = (Cutter::default(), NestedSink::default());
     cutter.push(body, &mut sink).unwrap();
-    sink.nested
+    sink.finish()
 }
 
 #[test]
 fn nested_containers_name_their_parents() {
     let body = br#"{"type":"GET_CONTAINERS","get_containers":{"containers":[
         {"container_id":{"value":"c"}}, 5, {"container_id":{"parent":{"value":"c"}}},
-        {"container_id":{"value":"x","parent":{"value":"m","parent":{"value":"c"}}}}]}}"#;
-    let found = nested(body);
-    assert_eq!(found.len(), 1);
-    assert_eq!((&*found[0].id, found[0].dotted().as_str()), ("x", "c.m.x"));
-    assert_eq!(nested(br#"{"type":"GET_CONTAINERS","get_containers":[7]}"#), []);
+        {"container_id":{"value":"x","parent":{"value":"m","parent":{"value":"c"}}}},
+        {"container_id":{"value":"y"},"container_status":{"container_id":{"value":"y","parent":{"value":"c"}}}}]}}"#;
+    let found: Vec<String> = nested(body).nested.iter().map(Nested::dotted).collect();
+    assert_eq!(found, ["c.m.x", "c.y"]);
+    assert_eq!(nested(br#"{"type":"GET_CONTAINERS","get_containers":[7]}"#).nested, []);
 }
 
-fn json() -> impl Strategy<Value = String> {
-    let text =
-        prop::sample::select(vec!["id", "name", "container", "labels", "key", "value", "MARATHON_APP_ID"]);
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        any::<i32>().prop_map(|n| n.to_string()),
-        text.clone().prop_map(|text| format!("{text:?}")),
-    ];
-    let key = prop::sample::select(vec![
-        "id",
-        "name",
-        "frameworks",
-        "completed_frameworks",
-        "executors",
-        "container",
-        "labels",
-        "key",
-        "value",
-        "tasks",
-        "statuses",
-        "container_status",
-        "container_id",
-        "parent",
-        "get_containers",
-        "containers",
-    ]);
-    leaf.prop_recursive(6, 64, 4, move |inner| {
-        let member = (key.clone(), inner.clone()).prop_map(|(key, value)| format!("{key:?}:{value}"));
-        prop_oneof![
-            prop::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
-            prop::collection::vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(","))),
-        ]
-    })
+#[test]
+fn what_a_nested_container_uses_is_its_outermost_ones() {
+    let body = include_bytes!("../../../tests/data/agent/get-containers-nested.json");
+    let found = nested(body);
+    let names: Vec<String> = found.nested.iter().map(Nested::dotted).collect();
+    let pod = "5d1e1a1c-2f7b-4b43-9d0f-1d3c0a6f2a10";
+    assert_eq!(names, ["web", "sidecar", "web.check-1"].map(|name| format!("{pod}.{name}")));
+    let usages: Vec<_> = found
+        .usages
+        .iter()
+        .map(|usage| (&*usage.container_id, &*usage.parent_id, &*usage.framework_id))
+        .collect();
+    let framework = "f30a6a22-9a3c-4f5e-8f64-7a6f8f6a3a6a-0001";
+    assert_eq!(usages, [("web", pod, framework), ("sidecar", pod, framework)]);
+    assert_eq!(found.usages[0].executor_id.as_deref(), Some("instance-shop_pod.1"));
+    let deep = format!(
+        r#"{{"value":"x","parent":{}null{}}}"#,
+        r#"{"value":"p","parent":"#.repeat(40),
+        "}".repeat(40)
+    );
+    let deep = format!(r#"{{"get_containers":{{"containers":[{{"container_id":{deep}}}]}}}}"#);
+    assert_eq!(nested(deep.as_bytes()).nested, []);
+    // Of a container that nobody owns nothing can be said.
+    let nobody = br#"{"get_containers":{"containers":[{"container_id":{"value":"x","parent":{"value":"c"}},
+        "resource_statistics":{"processes":1}}]}}"#;
+    assert_eq!((nested(nobody).nested.len(), nested(nobody).usages.len()), (1, 0));
 }
 
 proptest! {
@@ -178,17 +193,14 @@ async fn the_agents_token_reaches_it() {
     let port = base.rsplit_once(':').unwrap().1.parse().unwrap();
     let tokens = dcos::Config { agent_token: Some(Secret::new("fixed".into())), ..dcos::Config::default() };
     let authority = Authority::new(&tokens).unwrap();
-    let config = |place| Config {
-        place,
-        port,
-        scheme: "http",
-        period: Duration::from_secs(15),
-        files: Files::default(),
+    let fixed = |place| {
+        let period = Duration::from_secs(15);
+        watch::channel(Config { place, port, scheme: "http", period, files: Files::default() }).1
     };
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    let host = Agent::new(config(Place::Host("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
+    let host = Agent::new(fixed(Place::Given("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
     let command = ["echo".to_owned(), "127.0.0.1".to_owned()].into();
-    let command = Agent::new(config(Place::Command(command)), &authority, metrics).unwrap();
+    let command = Agent::new(fixed(Place::Command(command)), &authority, metrics).unwrap();
     for agent in [host, command] {
         let answer = agent.open(What::State).await.unwrap().chunk().await.unwrap();
         assert_eq!(answer.as_deref(), Some(&b"token=fixed"[..]));

@@ -1,6 +1,7 @@
 //! The last good answer, in `brokers.json` of the data directory.
 //!
-//! It says for which settings it is true: a list of another framework, or with the other security, is not used.
+//! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says for which
+//! settings it is true: a list of another framework, or with the other security, is not used.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use crate::data_file::DataFile;
+use crate::disk;
 use crate::record::parse_broker;
 
 const FILE: &str = "brokers.json";
+
+/// Far more than a list has.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// What stands in the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +29,7 @@ struct Content {
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    file: DataFile,
+    folder: PathBuf,
     framework: String,
     tls: bool,
     address: String,
@@ -49,7 +53,7 @@ pub(super) enum NoList {
 impl Store {
     pub(super) fn new(folder: &Path, config: &Config) -> Store {
         Store {
-            file: DataFile::new(folder, FILE),
+            folder: folder.to_owned(),
             framework: config.framework.to_string(),
             tls: config.tls,
             address: config.address.name().to_owned(),
@@ -58,16 +62,20 @@ impl Store {
 
     /// The brokers of the last run with these settings; none where there was no such run.
     pub(super) fn read(&self) -> Result<Option<Vec<String>>, NoList> {
-        let read = self.file.read();
-        let read = read.map_err(|cause| NoList::Unreadable { path: self.file.path(), cause })?;
-        let Some(bytes) = read else { return Ok(None) };
+        let path = self.folder.join(FILE);
+        let bytes = match disk::read(&path, BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(cause) => return Err(NoList::Unreadable { path, cause }),
+        };
         let is_good = |content: &Content| {
             !content.brokers.is_empty() && content.brokers.iter().all(|b| parse_broker(b).as_ref() == Ok(b))
         };
         if let Some(content) = serde_json::from_slice::<Content>(&bytes).ok().filter(is_good) {
             return Ok(self.is_ours(&content).then_some(content.brokers));
         }
-        Err(NoList::Damaged { path: self.file.path(), aside: self.file.set_aside() })
+        let aside = disk::set_aside(&self.folder, FILE);
+        Err(NoList::Damaged { path, aside })
     }
 
     fn is_ours(&self, content: &Content) -> bool {
@@ -82,15 +90,16 @@ impl Store {
             address: self.address.clone(),
             brokers: brokers.to_owned(),
         };
-        self.file.replace(&serde_json::to_vec(&content)?)
+        let text = serde_json::to_vec(&content)?;
+        disk::replace(&self.folder, FILE, &text, 0o644)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use std::fs;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::dcos::discovery::{BrokerAddress, FrameworkName};

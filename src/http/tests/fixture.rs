@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -17,10 +17,12 @@ use tower::ServiceExt;
 use super::super::guard::Peer;
 use super::super::metrics::Metrics;
 use super::super::routes;
+use super::super::settings::Writes;
+use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
-    BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, InputStatus, KafkaStatus, Ledger,
-    MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces, SpoolStatus, Stages, Status,
-    StreamQuery, TopicStatus,
+    AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
+    InputStatus, KafkaStatus, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces,
+    SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -85,7 +87,13 @@ impl Stages for Fake {
             incarnation: "f00".to_owned(),
             started_seconds: 1,
             pid: 2,
-            input: InputStatus { accepted_records: 77, ..InputStatus::default() },
+            input: InputStatus {
+                accepted_records: 77,
+                apart_records: 5,
+                apart_bytes: 600,
+                enrichment: EnrichmentStatus { full: 70, partial: 4, none: 3 },
+                ..InputStatus::default()
+            },
             spool: SpoolStatus { kind: "memory", ..SpoolStatus::default() },
             kafka: Some(KafkaStatus {
                 brokers: vec![HOSTILE.to_owned()],
@@ -107,6 +115,7 @@ impl Stages for Fake {
                 last_error: Some((3, HOSTILE.to_owned())),
                 ..DiscoveryStatus::default()
             }),
+            agent: Some(agent()),
             memory: MemoryStatus::default(),
         }
     }
@@ -127,35 +136,146 @@ impl Stages for Fake {
     }
 }
 
+/// An agent that answered once, and is strange in all that it says.
+fn agent() -> AgentStatus {
+    let state = AskedStatus {
+        what: "state",
+        route: "/state",
+        result: Some("denied"),
+        error: Some(HOSTILE.to_owned()),
+        answered_seconds: Some(4),
+        age_seconds: Some(61),
+    };
+    AgentStatus {
+        address: Some(HOSTILE.to_owned()),
+        found_by: "HOST",
+        agent_id: Some(HOSTILE.to_owned()),
+        containers: 12,
+        frameworks: 3,
+        asked: vec![
+            state,
+            AskedStatus {
+                what: "nested",
+                route: "/api/v1",
+                result: Some("ok"),
+                age_seconds: Some(2),
+                ..Default::default()
+            },
+            AskedStatus { what: "system", route: "/metrics/snapshot", ..Default::default() },
+        ],
+    }
+}
+
+/// A configuration that notes who wants what changed. Changes of `bad` are at fault, of `slow` slow; `gone` is no key, and
+/// `unset` has no runtime value.
+#[derive(Default)]
+pub(super) struct Wheel {
+    pub(super) orders: Mutex<Vec<Order>>,
+}
+
+/// The version of the configuration that everybody sees.
+pub(super) const ETAG: &str = "\"f00-1\"";
+
+impl Steering for Wheel {
+    fn view(&self) -> Arc<ConfigView> {
+        let keys = serde_json::json!({ "kafka-key": { "value": "agent" } });
+        Arc::new(ConfigView {
+            version: 1,
+            etag: ETAG.to_owned(),
+            kept: false,
+            not_kept_because: Some("data-dir is not set".to_owned()),
+            keys: keys.as_object().cloned().unwrap(),
+        })
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "object" })
+    }
+
+    fn change(&self, order: Order) -> Changing<'_> {
+        let names = |name: &str| match &order.change {
+            Change::Set(values) => values.contains_key(name),
+            Change::Remove(key) => key == name,
+            Change::Reload => false,
+        };
+        let fault = |key: &str| Fault {
+            key: key.to_owned(),
+            value: Some("1".to_owned()),
+            place: "runtime".to_owned(),
+            expected: "expected 2".to_owned(),
+            nearest: None,
+        };
+        let result = if !order.expected.admits(ETAG) {
+            Err(NotChanged::Stale)
+        } else if names("bad") {
+            Err(NotChanged::Faults(vec![fault("bad"), fault("worse")]))
+        } else if names("slow") {
+            Err(NotChanged::Slow)
+        } else if names("gone") {
+            Err(NotChanged::NoKey)
+        } else if names("unset") {
+            Err(NotChanged::NotSet)
+        } else {
+            Ok(Outcome {
+                changed: vec!["kafka-key"],
+                pending: Vec::new(),
+                dropped: Vec::new(),
+                view: ConfigView::clone(&self.view()),
+            })
+        };
+        self.orders.lock().unwrap().push(order);
+        Box::pin(std::future::ready(result))
+    }
+}
+
 /// A server without sockets.
 pub(super) struct Server {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
     pub(super) stages: Arc<Fake>,
+    pub(super) wheel: Arc<Wheel>,
 }
 
 impl Server {
     pub(super) fn new(token: Option<&str>) -> Server {
-        let (control, metrics, stages) = stages();
+        Server::with(token, Writes::Loopback)
+    }
+
+    pub(super) fn with(token: Option<&str>, writes: Writes) -> Server {
+        let (stages, wheel, metrics) = Fake::new();
+        let control = Control::new(stages.clone(), wheel.clone());
         let token = token.map(|text| Secret::new(text.to_owned()));
-        Server { router: routes::router(control, token, metrics.clone()), metrics, stages }
+        let router = routes::router(control, token, writes, metrics.clone());
+        Server { router, metrics, stages, wheel }
     }
 
     /// The answer to `request` from `peer`.
     pub(super) async fn ask(&self, peer: &str, request: Builder) -> Answer {
-        let mut request = request.body(Body::empty()).unwrap();
+        self.send(peer, request, Body::empty()).await
+    }
+
+    /// The answer to `request` with `body` from `peer`.
+    pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
+        let mut request = request.body(body).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(Peer(peer));
         Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
     }
 }
 
-/// Stages, and the counters on their page.
-pub(super) fn stages() -> (Control, Metrics, Arc<Fake>) {
-    let registry = Registry::new();
-    let metrics = Metrics::register(&registry).unwrap();
-    let stages = Arc::new(Fake { ready: AtomicBool::new(true), registry });
-    (Control::new(Arc::clone(&stages) as Arc<dyn Stages>), metrics, stages)
+impl Fake {
+    /// Stages, a configuration, and the counters on the stages' page.
+    fn new() -> (Arc<Fake>, Arc<Wheel>, Metrics) {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        (Arc::new(Fake { ready: AtomicBool::new(true), registry }), Arc::default(), metrics)
+    }
+}
+
+/// Somebody to ask, and the counters on their page.
+pub(super) fn stages() -> (Control, Metrics) {
+    let (stages, wheel, metrics) = Fake::new();
+    (Control::new(stages, wheel), metrics)
 }
 
 /// A request for `path` as curl on this machine would send it.

@@ -1,14 +1,17 @@
-//! `/containers`: each item becomes a record.
+//! `/containers`: each item becomes a record. So does what `GET_CONTAINERS` says of a nested container.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Records;
 use super::flatten::flatten;
-use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text};
+use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text, Usage, text_of};
 use crate::dcos::cut::{Sink, Step, Want};
 use crate::dcos::statistics::Members;
 use crate::record::{MetricList, Tag, tag_key};
+
+/// Tag of what is nested: consumers that sum up containers leave those with it out, as it counts for its parent too.
+const PARENT_CONTAINER_ID: &str = "parent_container_id";
 
 /// Reads the answer.
 pub(super) struct Containers {
@@ -51,8 +54,7 @@ impl Containers {
             return Err(Skipped::TooMany);
         }
         self.met += 1;
-        // Not always UTF-8: the agent cuts an executor's name in the middle of a character.
-        let text = String::from_utf8_lossy(piece);
+        let text = text_of(piece);
         let Ok(Maybe(Some(fields))) = serde_json::from_str::<Maybe<Fields<'_>>>(&text) else {
             return Err(Skipped::Odd);
         };
@@ -61,19 +63,53 @@ impl Containers {
             return Err(Skipped::Odd);
         };
         let statistics = fields.statistics.ok_or(Skipped::NoStatistics)?;
-        let members: Members<'_> =
-            serde_json::from_str(statistics.get()).map_err(|_| Skipped::NoStatistics)?;
-        let time_ms = members.time_ms().unwrap_or(self.now_ms);
-        let (datapoints, skipped) = flatten(members, time_ms);
+        let executor = fields.executor_id.some();
+        let whose = Whose { container: &container, executor: executor.as_deref(), framework: &framework };
+        let (record, skipped) = record(whose, statistics.get(), self.now_ms);
         self.skipped.extend(skipped);
-        if datapoints.is_empty() {
-            return Err(Skipped::NoStatistics);
-        }
-        let mut tags = vec![Tag::new(tag_key::CONTAINER_ID, container.as_bytes())];
-        tags.extend(fields.executor_id.some().map(|id| Tag::new(tag_key::EXECUTOR_ID, id.as_bytes())));
-        tags.push(Tag::new(tag_key::FRAMEWORK_ID, framework.as_bytes()));
-        Ok(MetricList { topic: framework.as_bytes().to_vec(), tags, datapoints })
+        record.ok_or(Skipped::NoStatistics)
     }
+}
+
+/// The ids of a container.
+#[derive(Clone, Copy)]
+struct Whose<'a> {
+    container: &'a str,
+    executor: Option<&'a str>,
+    framework: &'a str,
+}
+
+/// What nested containers use, as records, and what was passed over. `now_ms` is for statistics without a time.
+pub(super) fn nested(usages: &[Usage], now_ms: i64) -> (Vec<MetricList>, Vec<(Skipped, u64)>) {
+    let (mut records, mut passed_over) = (Vec::new(), Vec::new());
+    for usage in usages {
+        let whose = Whose {
+            container: &usage.container_id,
+            executor: usage.executor_id.as_deref(),
+            framework: &usage.framework_id,
+        };
+        let (record, skipped) = record(whose, &usage.statistics, now_ms);
+        passed_over.extend(skipped);
+        records.extend(record.map(|mut record| {
+            record.tags.push(Tag::new(PARENT_CONTAINER_ID, usage.parent_id.as_bytes()));
+            record
+        }));
+    }
+    (records, passed_over)
+}
+
+/// A container's record, where there is something in its statistics, and what was passed over.
+fn record(whose: Whose<'_>, statistics: &str, now_ms: i64) -> (Option<MetricList>, Vec<(Skipped, u64)>) {
+    let Ok(members) = serde_json::from_str::<Members<'_>>(statistics) else { return (None, Vec::new()) };
+    let time_ms = members.time_ms().unwrap_or(now_ms);
+    let (datapoints, skipped) = flatten(members, time_ms);
+    if datapoints.is_empty() {
+        return (None, skipped);
+    }
+    let mut tags = vec![Tag::new(tag_key::CONTAINER_ID, whose.container.as_bytes())];
+    tags.extend(whose.executor.map(|id| Tag::new(tag_key::EXECUTOR_ID, id.as_bytes())));
+    tags.push(Tag::new(tag_key::FRAMEWORK_ID, whose.framework.as_bytes()));
+    (Some(MetricList { topic: whose.framework.into(), tags, datapoints }), skipped)
 }
 
 impl Sink for Containers {

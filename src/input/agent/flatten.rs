@@ -11,6 +11,8 @@
 //!   `blkio_statistics.throttling.8-0.io_serviced.read`.
 //! * What is neither number, object nor array is passed over and counted.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
 use crate::dcos::agent::Skipped;
@@ -20,8 +22,9 @@ use crate::record::Datapoint;
 /// What stands before each name.
 const PREFIX: &str = "dcos.metrics.container.";
 
-/// Most datapoints of one container, and how deep they may lie.
+/// Most datapoints of one container, items of an array that are looked at, and how deep they may lie.
 const DATAPOINTS_MAX: usize = 4096;
+const ITEMS_MAX: usize = 4096;
 const DEPTH_MAX: usize = 8;
 
 /// Longest label, in characters.
@@ -89,9 +92,9 @@ impl Flat {
             self.not_numbers += 1;
             return;
         };
-        let mut labels: Vec<String> = Vec::new();
+        let mut labels: HashSet<String> = HashSet::new();
         for (place, item) in items.into_iter().enumerate() {
-            if self.datapoints.len() >= DATAPOINTS_MAX {
+            if place >= ITEMS_MAX || self.datapoints.len() >= DATAPOINTS_MAX {
                 self.too_many += 1;
                 return;
             }
@@ -109,7 +112,7 @@ impl Flat {
             let length = name.len();
             name.push('.');
             name.push_str(&label);
-            labels.push(label);
+            labels.insert(label);
             let is_pair = members.len() == 2 && members.iter().any(|(key, _)| key == "op");
             for (key, value) in &members {
                 match number(value) {

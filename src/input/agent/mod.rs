@@ -7,6 +7,8 @@
 //!   `.`, the time that of the answer. A container's are one record: topic its framework's id, tags `container_id`,
 //!   `executor_id`, `framework_id` in this order, names `dcos.metrics.container.` and the key, the time its
 //!   `statistics.timestamp`, or that of the answer where it has none. What is nested is flattened, see `flatten`.
+//! * A container inside of another is one record too, where the agent says what it uses: that comes with the names, when
+//!   [`Directory`](crate::enrich::Directory) asks for them. It has its parent's id as `parent_container_id` besides.
 //! * A bad field costs itself, a bad container itself. Records are accepted as the answer comes, so of one that breaks off
 //!   the containers before count.
 //! * They go the way of all records: limits, added tags, and a short wait for a container that nobody has named yet.
@@ -21,21 +23,24 @@ mod system;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use super::listener::{Shared, drained};
-use crate::control::Part;
-use crate::dcos::agent::{Agent, Failure, Skipped, What};
+use crate::control::{AgentStatus, AskedStatus, Part};
+use crate::dcos::agent::{Agent, Attempts, Failure, Outcome, Skipped, What};
 use crate::dcos::cut::{Cutter, Sink};
 use crate::enrich::Enricher;
 use crate::ocf::encode::encode_record;
 use crate::record::MetricList;
 use crate::spool::Weight;
-use crate::telemetry::chain;
+use crate::telemetry::{chain, unix_ms, unix_seconds};
 use containers::Containers;
 use system::System;
+
+/// Nested containers whose records are made and accepted together: they may be large.
+const USAGES_AT_ONCE: usize = 16;
 
 /// What an answer is made of while it comes.
 trait Records: Sink {
@@ -62,12 +67,17 @@ impl Poller {
     /// Polls until the drain signal.
     pub async fn run(self) {
         let mut drain = self.shared.drain.clone();
-        let mut ticks = tokio::time::interval(self.agent.period());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut settings = self.agent.settings();
         let polls = async {
             loop {
-                ticks.tick().await;
+                let began = Instant::now();
                 self.poll().await;
+                loop {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(began + self.agent.period()) => break,
+                        Ok(()) = settings.changed() => {}
+                    }
+                }
             }
         };
         tokio::select! {
@@ -77,10 +87,17 @@ impl Poller {
     }
 
     async fn poll(&self) {
-        let system = self.read(What::System, System::new(self.topic.clone(), unix_ms())).await;
+        let system = self.read(What::System, System::new(self.topic.clone(), now_ms())).await;
         self.note(What::System, system);
-        let containers = self.read(What::Containers, Containers::new(unix_ms())).await;
+        let containers = self.read(What::Containers, Containers::new(now_ms())).await;
         self.note(What::Containers, containers);
+        for usages in self.agent.take_usages().chunks(USAGES_AT_ONCE) {
+            let (records, skipped) = containers::nested(usages, now_ms());
+            if self.enter(&records, skipped).await.is_err() {
+                // Without room in the spool the rest is left out, as that of any poll.
+                return;
+            }
+        }
     }
 
     fn note(&self, what: What, ended: Result<(), Failure>) {
@@ -103,10 +120,15 @@ impl Poller {
 
     /// Has accepted what there is by now.
     async fn accept(&self, records: &mut impl Records) -> Result<(), Failure> {
-        for (reason, things) in records.skipped() {
+        let skipped = records.skipped();
+        self.enter(&records.records(), skipped).await
+    }
+
+    /// Has accepted these, and counts what was passed over.
+    async fn enter(&self, records: &[MetricList], skipped: Vec<(Skipped, u64)>) -> Result<(), Failure> {
+        for (reason, things) in skipped {
             self.agent.metrics().skip(reason, things);
         }
-        let records = records.records();
         if records.is_empty() {
             return Ok(());
         }
@@ -114,15 +136,16 @@ impl Poller {
         let room = tokio::time::timeout(self.agent.patience(), rules.spool.admit(Weight::Light));
         room.await.map_err(|_| Failure::NoRoom)?;
         let mut body = Vec::new();
-        for record in &records {
+        for record in records {
             encode_record(record, &mut body);
         }
-        let now_ms = unix_ms().cast_unsigned();
-        let (tally, entered) = rules.accept(now_ms, |entry| entry.native(&body, records.len() as u64));
+        let (tally, entered) = rules.accept(unix_ms(), |entry| entry.native(&body, records.len() as u64));
         if entered.is_ok() {
             let values = records.iter().map(|record| record.datapoints.len()).sum();
             self.agent.metrics().made(records.len(), values);
             self.shared.metrics.count(&tally, 0);
+        } else {
+            self.agent.metrics().skip(Skipped::TooMany, records.len() as u64);
         }
         Ok(())
     }
@@ -132,9 +155,9 @@ impl Poller {
 #[must_use]
 pub fn part(agent: &Agent, enricher: &Enricher) -> Part {
     let health = agent.health();
-    let failed =
-        What::ALL.into_iter().filter(|what| *what != What::Nested).find_map(|what| health.last(what)?.err());
-    let ready = failed.is_none() && health.last(What::State).is_some();
+    let needed = What::ALL.into_iter().filter(|what| *what != What::Nested);
+    let failed = needed.into_iter().find_map(|what| health.of(what).failed());
+    let ready = failed.is_none() && health.of(What::State).last.is_some();
     let address = agent.address().unwrap_or_else(|| "the files for tests".to_owned());
     let detail = match failed {
         Some(why) => format!("{why}; tags and metrics of this agent are missing until it answers"),
@@ -148,7 +171,33 @@ pub fn part(agent: &Agent, enricher: &Enricher) -> Part {
     Part { name: "agent", ready, detail }
 }
 
-fn unix_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    i64::try_from(now).unwrap_or(i64::MAX)
+/// What the agent is asked, and what came of it. `enricher` is what it was asked for.
+#[must_use]
+pub fn status(agent: &Agent, enricher: &Enricher) -> AgentStatus {
+    let (health, snapshot, now) = (agent.health(), enricher.view().snapshot, SystemTime::now());
+    let asked = |what: What| {
+        let Attempts { answered, last } = health.of(what);
+        AskedStatus {
+            what: what.name(),
+            route: what.route(),
+            result: last
+                .as_ref()
+                .map(|ended| ended.as_ref().err().map_or(Outcome::Ok, |(why, _)| *why).name()),
+            error: health.of(what).failed().map(str::to_owned),
+            answered_seconds: answered.map(unix_seconds),
+            age_seconds: answered.map(|at| now.duration_since(at).unwrap_or_default().as_secs()),
+        }
+    };
+    AgentStatus {
+        address: agent.address(),
+        found_by: agent.found_by(),
+        agent_id: snapshot.agent_id().map(ToString::to_string),
+        containers: snapshot.containers(),
+        frameworks: snapshot.frameworks(),
+        asked: What::ALL.map(asked).into(),
+    }
+}
+
+fn now_ms() -> i64 {
+    unix_ms().cast_signed()
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dcos::agent::NestedSink;
 
 const NOW_MS: i64 = 1_500_000_000_123;
 
@@ -194,6 +195,18 @@ fn depth_and_number_of_datapoints_are_bounded() {
     let body = format!(r#"[{{"container_id":"c","framework_id":"f","statistics":{{{}}}}}]"#, wide.join(","));
     let (records, skipped, _) = read(Containers::new(NOW_MS), body.as_bytes(), 4096);
     assert_eq!((records[0].datapoints.len(), skipped), (4096, vec![(Skipped::TooMany, 904)]));
+    let empty = vec![r#"{"id":"x"}"#; 50_000].join(",");
+    let body = GOOD.replace("\"a\":1", &format!("\"a\":1,\"b\":[{empty}]"));
+    assert_eq!(containers(&format!("[{body}]")).1, [(Skipped::TooMany, 1)]);
+}
+
+#[test]
+fn what_nested_containers_use_becomes_the_golden_records() {
+    let (mut cutter, mut sink) = (Cutter::default(), NestedSink::default());
+    cutter.push(include_bytes!("../../../tests/data/agent/get-containers-nested.json"), &mut sink).unwrap();
+    let (records, skipped) = containers::nested(&sink.finish().usages, NOW_MS);
+    assert_eq!(skipped, []);
+    check_golden("get-containers-nested", &records.iter().map(line).collect::<Vec<_>>());
 }
 
 fn json() -> impl Strategy<Value = String> {

@@ -1,6 +1,13 @@
 //! What is asked of the cluster beside messages, by helpers in the background: whether it is there, what is the matter
 //! with topics, and to create them. There is one question and one order at a time, however many topics there are; the
 //! answers come through a channel, and nothing waits for them.
+//!
+//! # A producer that has lost its way
+//! A broker that has just started may answer a question for topics with a list of no brokers. librdkafka (2.10 to 2.13 at
+//! least) forgets all brokers over that, the bootstrap brokers included, and never connects again. So where the cluster
+//! does not answer the producer, a broker is asked directly; if that answers, and the cluster still does not answer the
+//! producer, a new producer takes the place of one that had been answered before. The question is put while the cluster
+//! is not reached, and when nothing of what is under way has been acknowledged for a while.
 
 use std::time::{Duration, Instant};
 
@@ -8,20 +15,31 @@ use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
 use super::admin::{self, Created};
-use super::probe::{Found, NoAnswer};
+use super::lend::Wired;
+use super::probe::{self, Found, NoAnswer, Patience};
+use super::producer::Context;
 use super::queue::{Flow, HoldReason};
 use super::state::Link;
-use super::task::Task;
+use super::task::{Replacing, Task};
+use super::tls::TlsProperties;
 
 /// While the cluster is not reached, how often it is asked for, and how long an answer may take.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_TIME_OUT: Duration = Duration::from_secs(5);
+
+/// How long a broker may take that is asked directly, because the producer gets no answer.
+const DIRECTLY: Patience = Patience { connect: Duration::from_secs(1), answer: Duration::from_secs(1) };
+
+/// How long the answer to the producer may take then: some times the pause after which librdkafka connects again.
+const AGAIN_TIME_OUT: Duration = Duration::from_secs(4);
 
 /// What is asked at present.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     /// Whether the cluster is being asked.
     pub(super) probing: bool,
+    /// Whether it has ever answered the producer there is.
+    pub(super) answered: bool,
     /// Whether topics are being created, and which are next.
     creating: bool,
     to_create: Vec<usize>,
@@ -32,10 +50,42 @@ pub(super) struct Asking {
 pub(super) enum Told {
     /// A broker said what it can do, or none did. Answers the question of this number.
     Asked(u64, Result<Found, NoAnswer>),
-    /// The cluster answered this producer, or did not.
-    Probed(u64, Result<(), RDKafkaErrorCode>),
+    /// Whether the cluster answered this producer.
+    Probed(u64, Probed),
     /// Topics were created, or could not be.
     Created(Vec<Created>),
+}
+
+/// What came of asking the cluster through a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probed {
+    Answered,
+    Silent,
+    /// It was silent, before and after a broker answered that was asked directly.
+    Lost,
+}
+
+impl Probed {
+    /// Asks. Blocks.
+    fn ask(
+        link: &Wired<Context>,
+        of_topics: bool,
+        brokers: &[String],
+        tls: Option<&TlsProperties>,
+    ) -> Probed {
+        if link.probe(of_topics, PROBE_TIME_OUT).is_ok() {
+            return Probed::Answered;
+        }
+        let directly = probe::ask(brokers, tls, DIRECTLY);
+        if !directly.is_ok_and(|found| found.doubt.is_none()) {
+            return Probed::Silent;
+        }
+        // The broker may be there only since a moment ago.
+        match link.probe(of_topics, AGAIN_TIME_OUT) {
+            Ok(()) => Probed::Answered,
+            Err(_) => Probed::Lost,
+        }
+    }
 }
 
 impl Task {
@@ -75,13 +125,21 @@ impl Task {
         }
         let generation = self.generation;
         let of_topics = !self.fit.abilities.cluster_id || self.queues.iter().any(|queue| queue.sent_before);
+        let (brokers, tls) = (self.config.brokers.clone(), TlsProperties::of(&self.config));
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
-            let result = link.probe(of_topics, PROBE_TIME_OUT);
+            let probed = Probed::ask(&link, of_topics, &brokers, tls.as_ref());
             drop(link);
             // The task has ended: nobody wants to know.
-            _ = tell.blocking_send(Told::Probed(generation, result));
+            _ = tell.blocking_send(Told::Probed(generation, probed));
         });
+    }
+
+    /// Has the cluster asked because nothing of what is under way is acknowledged.
+    pub(super) fn probe_stuck(&mut self, now: Instant) {
+        if !self.asking.probing {
+            self.next_probe.get_or_insert(now + PROBE_PAUSE);
+        }
     }
 
     pub(super) fn hear(&mut self, told: Told) {
@@ -92,11 +150,14 @@ impl Task {
                 match result {
                     // What another producer was told says nothing about this one.
                     _ if generation != self.generation => self.next_probe = Some(Instant::now()),
-                    Ok(()) => self.set_up(),
-                    Err(_) if self.board.link() != Link::Up => {
+                    Probed::Answered => self.set_up(),
+                    Probed::Lost if self.asking.answered && self.replacing == Replacing::No => {
+                        self.give_up_lost();
+                    }
+                    _ if self.board.link() != Link::Up => {
                         self.next_probe = Some(Instant::now() + PROBE_PAUSE);
                     }
-                    Err(_) => {}
+                    Probed::Silent | Probed::Lost => {}
                 }
                 // Whatever the answer is, librdkafka knows it now, and the next message will tell.
                 for topic in 0..self.queues.len() {

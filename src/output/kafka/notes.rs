@@ -38,7 +38,7 @@ impl Task {
         for queue in &mut self.queues {
             let stuck = !queue.is_empty() && now.duration_since(queue.last_ack) > STALLED_AFTER;
             let stalled = stuck && (queue.flow != Flow::Flowing || queue.in_flight_messages > 0);
-            held += i64::from(queue.flow != Flow::Flowing);
+            held += i64::from(queue.is_held());
             waits |= !queue.is_empty();
             self.stalled += usize::from(stalled);
             if stalled != queue.stalled {
@@ -52,7 +52,10 @@ impl Task {
         }
         self.metrics.topics_held.set(held);
         self.metrics.up.set(i64::from(self.board.link() == Link::Up));
-        self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
+        let is_stuck = self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
+        if is_stuck {
+            self.probe_stuck(now);
+        }
         // Stalling and its end come with time, not with an event.
         if held > 0 || self.in_flight_messages > 0 {
             self.note_soon(now, NOTES_PAUSE);

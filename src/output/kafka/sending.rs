@@ -31,6 +31,7 @@ impl Task {
                 self.link = Some(link.into());
                 self.replacing = Replacing::No;
                 self.generation += 1;
+                self.asking.answered = false;
                 self.metrics.producers.inc();
                 self.next_probe = Some(now);
                 for topic in 0..self.queues.len() {
@@ -183,6 +184,7 @@ impl Task {
     /// A broker answers. After a failure for good that says nothing; an acknowledgement does.
     pub(super) fn set_up(&mut self) {
         self.next_probe = None;
+        self.asking.answered = true;
         if !self.failed && self.board.set_link(Link::Up) {
             self.metrics.up.set(1);
             if let Some(suppressed) = self.log_budget.take("answers", Instant::now()) {

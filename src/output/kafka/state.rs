@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
 use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
-pub(super) use crate::output::unix_ms;
+use crate::telemetry::unix_ms;
 
 /// Topics that a status lists.
 const TOPICS_LISTED: usize = 50;
@@ -97,8 +97,8 @@ impl Board {
         self.with(|notes| notes.status.last_ack_ms = Some(unix_ms()));
     }
 
-    /// Notes how the topics are.
-    pub(super) fn update(&self, queues: &[Queue], messages: usize, bytes: usize) {
+    /// Notes how the topics are. Says whether nothing of what is under way has been acknowledged for a while.
+    pub(super) fn update(&self, queues: &[Queue], messages: usize, bytes: usize) -> bool {
         let mut busy: Vec<&Queue> =
             queues.iter().filter(|queue| !queue.is_empty() || queue.state() != "flowing").collect();
         busy.sort_by_key(|queue| (queue.state() == "flowing", queue.oldest_ms().unwrap_or(u64::MAX)));
@@ -119,7 +119,8 @@ impl Board {
             notes.status.topics_total = queues.len();
             notes.status.in_flight_messages = messages;
             notes.status.in_flight_bytes = bytes;
-        });
+            notes.is_stuck
+        })
     }
 
     /// The status as of the last note.

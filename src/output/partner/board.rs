@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::hello::Hello;
 use super::receipts::Receipts;
 use crate::control::PartnerStatus;
-use crate::output::unix_ms;
 use crate::spool::Follower;
+use crate::telemetry::unix_ms;
 
 /// The partners that are connected, by a number of each connection.
 #[derive(Debug, Default)]

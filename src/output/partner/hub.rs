@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,21 +16,17 @@ use super::board::Board;
 use super::end::End;
 use super::greeting::{self, Greeting, Refusal};
 use super::metrics::Metrics;
-use super::names::{Claimed, NAMES_MAX, Names};
+use super::names::{self, Claimed, NAMES_MAX, Names};
 use super::pack::{Packer, Stamp};
 use super::session::{Session, Signals};
 use super::settings::Config;
 use super::socket::{Held, Socket};
 use super::streams::{Asked, PIECE_BYTES, Streams};
 use super::{Handle, ListenError};
-use crate::data_file::DataFile;
-use crate::output::unix_ms;
+use crate::disk;
 use crate::socket_file::SocketFile;
 use crate::spool::{News, Spool};
-use crate::telemetry::LogBudget;
-
-/// File of the data directory that has the names.
-const FILE: &str = "partners.json";
+use crate::telemetry::{LogBudget, unix_ms};
 
 /// The rows of the ledger for partners without a name, and for streams over HTTP.
 const PARTNER_ROW: &str = "partner";
@@ -99,9 +96,10 @@ impl Partners {
                 unix = Some(bound.map_err(|error| ListenError::Unix(path.clone(), error))?);
             }
         }
-        let file = config.data_dir.as_deref().map(|folder| DataFile::new(folder, FILE));
+        let folder = config.data_dir.clone();
+        let content = recall(folder.clone()).await;
         let shared = Shared {
-            names: Names::new(spool.clone(), stamp.incarnation.clone(), file, unix_ms()),
+            names: Names::new(spool.clone(), stamp.incarnation.clone(), folder, content.as_ref(), unix_ms()),
             spool,
             board: Arc::default(),
             stamp,
@@ -206,13 +204,24 @@ async fn ring(mut news: News, shared: &Shared) {
     }
 }
 
+/// What the data directory has, if there is one and it answers.
+async fn recall(folder: Option<PathBuf>) -> Option<names::Content> {
+    let folder = folder?;
+    let content = disk::patiently(move || names::read(&folder)).await;
+    if content.is_none() {
+        warn!("data-dir does not answer; starting without the places of partners");
+    }
+    content.flatten()
+}
+
 async fn save(shared: &Arc<Shared>) {
     let shared = shared.clone();
-    match tokio::task::spawn_blocking(move || shared.names.save()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => warn!("the places of partners cannot be written to the data directory: {error}"),
-        Err(error) => check(Err(error)),
-    }
+    let error = match disk::patiently(move || shared.names.save()).await {
+        Some(Ok(())) => return,
+        Some(Err(error)) => error.to_string(),
+        None => "it does not answer".to_owned(),
+    };
+    warn!("the places of partners cannot be written to the data directory: {error}");
 }
 
 /// A panic in a session is the process's end.

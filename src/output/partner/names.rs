@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,9 +13,16 @@ use tracing::warn;
 
 use super::hello::{Start, is_name};
 use crate::control::PartnerStatus;
-use crate::data_file::DataFile;
-use crate::output::unix_ms;
+use crate::disk;
 use crate::spool::{Follower, From, Spool};
+use crate::telemetry::unix_ms;
+
+const FILE: &str = "partners.json";
+
+/// Far more than all names need.
+const BYTES_MAX: u64 = 1 << 20;
+
+const MODE: u32 = 0o644;
 
 /// Names at once: each has a row in the ledger and series in the metrics.
 pub(super) const NAMES_MAX: usize = 64;
@@ -32,7 +40,10 @@ pub(super) struct Names {
     freed: Notify,
     /// What stands in the file is not so any more.
     changed: Notify,
-    file: Option<DataFile>,
+    /// The data directory, if there is one.
+    folder: Option<PathBuf>,
+    /// Whoever has it writes the file.
+    writing: Mutex<()>,
 }
 
 /// One name's.
@@ -67,7 +78,7 @@ pub(super) struct Claimed {
 
 /// What stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Content {
+pub(super) struct Content {
     incarnation: String,
     places: Vec<Kept>,
 }
@@ -81,14 +92,17 @@ struct Kept {
 }
 
 impl Names {
-    /// The places that the file has, if there is one. Each of them gets all that is accepted from now on.
-    pub(super) fn new(spool: Spool, incarnation: Arc<str>, file: Option<DataFile>, now_ms: u64) -> Names {
-        let content = file.as_ref().and_then(read);
+    /// The places that are in `content`, to be kept in `folder`. Each of them gets all that is accepted from now on.
+    pub(super) fn new(
+        spool: Spool,
+        incarnation: Arc<str>,
+        folder: Option<PathBuf>,
+        content: Option<&Content>,
+        now_ms: u64,
+    ) -> Names {
         let mut places = HashMap::new();
-        for Kept { name, unused_since_ms, lost } in content.iter().flat_map(|content| &content.places) {
-            let past = content
-                .as_ref()
-                .map(|content| Past { incarnation: content.incarnation.clone(), lost: *lost });
+        for Kept { name, unused_since_ms, lost } in content.into_iter().flat_map(|content| &content.places) {
+            let past = content.map(|content| Past { incarnation: content.incarnation.clone(), lost: *lost });
             // A clock that was wrong must not keep it for ever.
             let unused_since_ms = *unused_since_ms.min(&now_ms);
             if places.len() < NAMES_MAX && is_name(name) && !is_over(unused_since_ms, now_ms) {
@@ -102,7 +116,8 @@ impl Names {
             places: Mutex::new(places),
             freed: Notify::new(),
             changed: Notify::new(),
-            file,
+            folder,
+            writing: Mutex::default(),
         }
     }
 
@@ -228,7 +243,8 @@ impl Names {
 
     /// Writes the file, if there is to be one. Blocks.
     pub(super) fn save(&self) -> io::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let _turn = self.writing.lock().expect("no code panics under this lock");
         let now_ms = unix_ms();
         let places = self.lock();
         let mut kept: Vec<Kept> = places
@@ -245,10 +261,8 @@ impl Names {
             .collect();
         drop(places);
         kept.sort_by(|a, b| a.name.cmp(&b.name));
-        file.replace(&serde_json::to_vec(&Content {
-            incarnation: self.incarnation.to_string(),
-            places: kept,
-        })?)
+        let content = Content { incarnation: self.incarnation.to_string(), places: kept };
+        disk::replace(folder, FILE, &serde_json::to_vec(&content)?, MODE)
     }
 }
 
@@ -261,14 +275,14 @@ fn is_over(unused_since_ms: u64, now_ms: u64) -> bool {
     u128::from(now_ms.saturating_sub(unused_since_ms)) >= UNUSED_MAX.as_millis()
 }
 
-/// What the file has, where it can be read; if not, that is said.
-fn read(file: &DataFile) -> Option<Content> {
-    let path = file.path();
-    match file.read() {
+/// What the file in `folder` has, where it can be read; if not, that is said. Blocks.
+pub(super) fn read(folder: &Path) -> Option<Content> {
+    let path = folder.join(FILE);
+    match disk::read(&path, BYTES_MAX) {
         Ok(bytes) => {
             let content = serde_json::from_slice(&bytes?);
             if let Err(error) = &content {
-                let aside = file.set_aside();
+                let aside = disk::set_aside(folder, FILE);
                 warn!(path = %path.display(), aside = %aside.display(), "the places of partners cannot be read: {error}");
             }
             content.ok()
@@ -285,8 +299,6 @@ mod tests {
     use super::*;
     use crate::spool::{Config, Framing, Outcome, WhenFull};
 
-    const FILE: &str = "partners.json";
-
     fn spool() -> Spool {
         let config = Config { memory_bytes: 1 << 20, when_full: WhenFull::Auto, topics_max: 1 };
         Spool::in_memory(config, Framing::default())
@@ -300,8 +312,10 @@ mod tests {
         assert_eq!(written.unwrap().records, u64::from(records));
     }
 
-    fn names(spool: &Spool, incarnation: &str, file: Option<&DataFile>, now_ms: u64) -> Names {
-        Names::new(spool.clone(), incarnation.into(), file.cloned(), now_ms)
+    fn names(spool: &Spool, incarnation: &str, folder: Option<&Path>, now_ms: u64) -> Names {
+        let content = folder.and_then(read);
+        let folder = folder.map(Path::to_owned);
+        Names::new(spool.clone(), incarnation.into(), folder, content.as_ref(), now_ms)
     }
 
     #[tokio::test]
@@ -360,10 +374,10 @@ mod tests {
     #[tokio::test]
     async fn places_outlive_the_process_and_know_what_was_lost_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let file = DataFile::new(&folder.path().join("new"), FILE);
+        let folder = folder.path().join("new");
         for in_order in [true, false] {
             let first = spool();
-            let names_1 = names(&first, "one", Some(&file), unix_ms());
+            let names_1 = names(&first, "one", Some(&folder), unix_ms());
             let claimed = names_1.claim("a", Start::Now).await.unwrap();
             append(&first, 3);
             names_1.give_back("a", claimed.follower);
@@ -373,7 +387,7 @@ mod tests {
             names_1.save().unwrap();
 
             let second = spool();
-            let names_2 = names(&second, "two", Some(&file), unix_ms());
+            let names_2 = names(&second, "two", Some(&folder), unix_ms());
             append(&second, 2);
             let claimed = names_2.claim("a", Start::Resume).await.unwrap();
             assert_eq!(claimed.follower.next().0, 0, "all of the new run");
@@ -381,15 +395,14 @@ mod tests {
             assert_eq!(claimed.past, Some(Past { incarnation: "one".to_owned(), lost }));
         }
         let late = unix_ms() + UNUSED_MAX.as_millis() as u64 + 1000;
-        assert!(names(&spool(), "three", Some(&file), late).lock().is_empty(), "unless it is too long ago");
+        assert!(names(&spool(), "three", Some(&folder), late).lock().is_empty(), "unless it is too long ago");
     }
 
     #[test]
     fn a_damaged_file_is_set_aside() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), "{").unwrap();
-        let file = DataFile::new(folder.path(), FILE);
-        assert!(names(&spool(), "i", Some(&file), 0).lock().is_empty());
+        assert!(names(&spool(), "i", Some(folder.path()), 0).lock().is_empty());
         assert!(folder.path().join("partners.json.damaged").exists());
     }
 }

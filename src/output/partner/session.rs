@@ -13,8 +13,8 @@ use super::metrics::Metrics;
 use super::pack::Packer;
 use super::receipts::Receipts;
 use super::socket::{Held, Outbox, Socket};
-use crate::output::unix_ms;
 use crate::spool::Follower;
+use crate::telemetry::unix_ms;
 
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
 const STALL_TIME: Duration = Duration::from_secs(60);

@@ -1,14 +1,21 @@
 //! A stand-in for the Mesos agent: containers that come and go, and answers that go wrong on demand.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
 use serde_json::{Value, json};
+use tokio::time::Interval;
 
 /// The agent's id.
 pub(crate) const ID: &str = "stand-in-S0";
@@ -22,6 +29,10 @@ pub(crate) enum Fault {
     Body(String),
     /// It never answers.
     Hang,
+    /// Its answer is blanks, one each few milliseconds, for ever.
+    Drip,
+    /// Its answer begins with this, and then the connection breaks.
+    Break(String),
 }
 
 #[derive(Default)]
@@ -32,6 +43,8 @@ struct Inner {
     faults: Vec<(String, Fault)>,
     /// Routes that were asked for.
     asked: Vec<String>,
+    /// Its id, where that is another one now.
+    id: Option<String>,
 }
 
 /// A container of a task of Marathon.
@@ -93,6 +106,16 @@ impl Agent {
         self.inner().containers.retain(|known| known.id != container);
     }
 
+    /// It has another id from now on, as after the loss of its work directory.
+    pub(crate) fn rename(&self, id: &str) {
+        self.inner().id = Some(id.into());
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// From now on a route goes wrong; the empty route is every one.
     pub(crate) fn fault(&self, route: &str, fault: Fault) {
         self.inner().faults.insert(0, (route.into(), fault));
@@ -126,6 +149,13 @@ async fn answer(State(agent): State<Agent>, uri: Uri) -> Response {
     };
     match fault {
         Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Drip) => {
+            let drops = tokio::time::interval(Duration::from_millis(20));
+            return Body::new(Faulty { begins: None, drops: Some(drops) }).into_response();
+        }
+        Some(Fault::Break(begins)) => {
+            return Body::new(Faulty { begins: Some(begins.into()), drops: None }).into_response();
+        }
         Some(Fault::Body(body)) => return body.into_response(),
         Some(Fault::Status(status)) => {
             return (StatusCode::from_u16(status).expect("a status"), "the stand-in refuses").into_response();
@@ -153,7 +183,8 @@ impl Inner {
             }]})
         };
         let frameworks: Vec<Value> = self.containers.iter().map(framework).collect();
-        json!({"version": "1.0.1", "id": ID, "flags": {}, "frameworks": frameworks, "completed_frameworks": []})
+        let id = self.id.as_deref().unwrap_or(ID);
+        json!({"version": "1.0.1", "id": id, "flags": {}, "frameworks": frameworks, "completed_frameworks": []})
     }
 
     fn statistics(&self, with_id: bool) -> Value {
@@ -171,9 +202,48 @@ impl Inner {
         self.containers.iter().map(one).collect()
     }
 
+    /// As agents since Mesos 1.10 have it: whose they are stands at the outer ones, where they are at the inner ones.
     fn nested(&self) -> Value {
-        let one = |(id, parent): &(String, String)| json!({"container_id": {"value": id, "parent": {"value": parent}}});
-        let containers: Vec<Value> = self.nested.iter().map(one).collect();
+        let outer = |of: &Container| {
+            json!({
+                "container_id": {"value": of.id}, "container_status": {"container_id": {"value": of.id}},
+                "executor_id": {"value": format!("e-{}", of.id)}, "framework_id": {"value": of.framework},
+                "resource_statistics": {"cpus_limit": 1.5, "timestamp": 1_472_647_303.047},
+            })
+        };
+        let inner = |(id, parent): &(String, String)| {
+            json!({
+                "container_id": {"value": id},
+                "container_status": {"container_id": {"value": id, "parent": {"value": parent}}},
+                "resource_statistics": {"mem_rss_bytes": 512, "timestamp": 1_472_647_303.048},
+            })
+        };
+        let containers: Vec<Value> =
+            self.nested.iter().map(inner).chain(self.containers.iter().map(outer)).collect();
         json!({"type": "GET_CONTAINERS", "get_containers": {"containers": containers}})
+    }
+}
+
+/// A body that goes wrong: it has a beginning, and then it drips blanks or breaks.
+struct Faulty {
+    begins: Option<Bytes>,
+    drops: Option<Interval>,
+}
+
+impl hyper::body::Body for Faulty {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(begins) = self.begins.take() {
+            return Poll::Ready(Some(Ok(Frame::data(begins))));
+        }
+        match &mut self.drops {
+            Some(drops) => drops.poll_tick(context).map(|_| Some(Ok(Frame::data(" ".into())))),
+            None => Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into()))),
+        }
     }
 }

@@ -45,6 +45,24 @@ pub(crate) fn request(server: SocketAddr, method: &str, path: &str, headers: &[(
     exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
 }
 
+/// A request with this JSON. `Host` names the server.
+pub(crate) fn send(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    let body = body.to_string();
+    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n");
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    let length = body.len().to_string();
+    text.extend(["Content-Type: application/json\r\nContent-Length: ", &length, "\r\n\r\n", &body]);
+    exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
+}
+
 fn exchange(server: SocketAddr, request: &str) -> Result<Answer, String> {
     let text = (|| {
         let mut socket = TcpStream::connect(server)?;
