@@ -37,6 +37,7 @@ use crate::output::message::Envelope;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain, process};
+use descriptors::Room;
 use parts::{Asked, delivery, naming};
 use stages::Program;
 use steering::{Steering, Wires};
@@ -168,6 +169,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let Loaded { mut config, live } = loaded;
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
+    registry.register(Box::new(log.dropped()))?;
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let envelope = Envelope::new(random::<16>()? as Marker);
 
@@ -179,7 +181,10 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let authority = Authority::new(&config.dcos)?;
     let (enricher, asked) = naming(&config, &authority, &registry)?;
     let input_metrics = input::Metrics::register(&registry)?;
-    let connections_max = descriptors::connections(config.input.connections_max, config.http.connections_max);
+    let (input, http) = (config.input.connections_max, config.http.connections_max);
+    let room = descriptors::connections(Room { input, http });
+    config.http.connections_max = room.http;
+    let connections_max = room.input;
     let (input_wire, settings) = watch::channel(input::Config { connections_max, ..config.input.clone() });
     let input =
         Input::listen(settings, config.memory_limit, enricher.clone(), spool.clone(), input_metrics, drained)
