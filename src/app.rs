@@ -38,6 +38,7 @@ use crate::output::partner;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain, process};
+use descriptors::Room;
 use parts::{Asked, delivery, naming, on_its_own, partners};
 use stages::Program;
 use steering::{Steering, Wires};
@@ -179,6 +180,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let Loaded { mut config, live } = loaded;
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
+    registry.register(Box::new(log.dropped()))?;
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let marker: Marker = random()?;
     let envelope = Envelope::new(marker);
@@ -191,11 +193,14 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let authority = Authority::new(&config.dcos)?;
     let (enricher, asked) = naming(&config, &authority, &registry)?;
     let input_metrics = input::Metrics::register(&registry)?;
-    let connections_max = descriptors::connections(
-        config.input.connections_max,
-        config.http.connections_max,
-        config.partner.partners_max,
-    );
+    let room = descriptors::connections(Room {
+        input: config.input.connections_max,
+        http: config.http.connections_max,
+        partners: config.partner.partners_max,
+    });
+    config.http.connections_max = room.http;
+    config.partner.partners_max = room.partners;
+    let connections_max = room.input;
     let (input_wire, settings) = watch::channel(input::Config { connections_max, ..config.input.clone() });
     let input =
         Input::listen(settings, config.memory_limit, enricher.clone(), spool.clone(), input_metrics, drained)

@@ -8,30 +8,52 @@ use tracing::warn;
 /// Descriptors kept for what is no connection of input, HTTP or a partner: brokers, listeners, files, pipes.
 const KEPT: usize = 32;
 
-/// Raises the limit on open files as far as it goes, and gives how many of `wanted` input connections it leaves room for
-/// beside `http` connections of the HTTP server and `partners`.
-pub(super) fn connections(wanted: NonZeroUsize, http: NonZeroUsize, partners: usize) -> NonZeroUsize {
+/// How many connections may be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) input: NonZeroUsize,
+    pub(super) http: NonZeroUsize,
+    /// 0 where none may connect.
+    pub(super) partners: usize,
+}
+
+/// Raises the limit on open files as far as it goes, and gives how many of the `wanted` connections it leaves room for.
+pub(super) fn connections(wanted: Room) -> Room {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where it cannot be raised, the limit that is there counts.
     _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit =
         getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let room = room(limit, wanted, http.get() + partners);
-    if room < wanted {
+    let room = room(limit, wanted);
+    if room != wanted {
         warn!(
             open_files = limit,
-            "the limit on open files leaves room for {room} input connections, not {wanted}; raise it, or lower \
-             input-connections-max"
+            "the limit on open files leaves room for {} input connections, not {}, {} HTTP connections, not {}, and {} \
+             partners, not {}; raise it, or lower input-connections-max, http-connections-max and partners-max",
+            room.input,
+            wanted.input,
+            room.http,
+            wanted.http,
+            room.partners,
+            wanted.partners
         );
     }
     room
 }
 
-/// At least half of what is not kept back goes to the input, however many others are wanted.
-fn room(limit: usize, wanted: NonZeroUsize, others: usize) -> NonZeroUsize {
+/// At least half of what is not kept back goes to the input, however many others are wanted; half of what is left to HTTP,
+/// and more where partners want less; and to partners the rest.
+fn room(limit: usize, wanted: Room) -> Room {
     let free = limit.saturating_sub(KEPT);
-    let for_input = free.saturating_sub(others).max(free / 2);
-    NonZeroUsize::new(for_input.min(wanted.get())).unwrap_or(NonZeroUsize::MIN)
+    let at_most = |room: usize, wanted: NonZeroUsize| {
+        NonZeroUsize::new(room.min(wanted.get())).unwrap_or(NonZeroUsize::MIN)
+    };
+    let others = wanted.http.get() + wanted.partners;
+    let input = at_most(free.saturating_sub(others).max(free / 2), wanted.input);
+    let left = free.saturating_sub(input.get());
+    let http = at_most(left.saturating_sub(wanted.partners).max(left / 2), wanted.http);
+    let partners = left.saturating_sub(http.get()).max(1).min(wanted.partners);
+    Room { input, http, partners }
 }
 
 #[cfg(test)]
@@ -39,11 +61,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn input_connections_leave_descriptors_for_the_rest() {
-        let n = |n: usize| NonZeroUsize::new(n).unwrap();
-        assert_eq!(room(100_000, n(4096), 256), n(4096));
-        assert_eq!(room(1024, n(4096), 256), n(736));
-        assert_eq!(room(40, n(4096), 256), n(4));
-        assert_eq!(room(10, n(4096), 256), n(1));
+    fn connections_leave_descriptors_for_the_rest() {
+        let of = |input: usize, http: usize, partners: usize| Room {
+            input: NonZeroUsize::new(input).unwrap(),
+            http: NonZeroUsize::new(http).unwrap(),
+            partners,
+        };
+        for (limit, expected) in [
+            (100_000, of(4096, 256, 256)),
+            (1024, of(496, 248, 248)),
+            (256, of(112, 56, 56)),
+            (64, of(16, 8, 8)),
+            (40, of(4, 2, 2)),
+            (10, of(1, 1, 1)),
+        ] {
+            assert_eq!(room(limit, of(4096, 256, 256)), expected, "{limit}");
+        }
+        assert_eq!(room(64, of(10, 256, 0)), of(10, 22, 0));
+        assert_eq!(room(1024, of(4096, 256, 16)), of(720, 256, 16));
     }
 }

@@ -74,7 +74,10 @@ impl Stages for Program {
 
     fn readiness(&self) -> Vec<Part> {
         let spool = self.spool.snapshot();
-        let input = if spool.held {
+        let is_stopping = self.input.is_stopping();
+        let input = if is_stopping {
+            "closed: the collector stops, and delivers what was accepted".to_owned()
+        } else if spool.held {
             "held: the spool is full and its outputs are behind; see spool-memory and spool-full".to_owned()
         } else {
             format!("reading at {}", self.input.listen())
@@ -86,7 +89,7 @@ impl Stages for Program {
             fill
         };
         let mut parts = vec![
-            Part { name: "input", ready: !spool.held, detail: input },
+            Part { name: "input", ready: !spool.held && !is_stopping, detail: input },
             Part { name: "spool", ready: !spool.drops, detail },
         ];
         parts.extend(self.discovery().as_ref().map(looking::part));

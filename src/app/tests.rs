@@ -279,3 +279,23 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 async fn delivered(control: &Control, records: u64) {
     until("records are delivered", || control.ledger().outputs["kafka"].delivered == records).await;
 }
+
+#[tokio::test]
+async fn while_it_stops_the_input_is_not_ready() {
+    let running = started("127.0.0.1:1").await;
+    send(&running).await;
+    let control = running.listening.control.clone();
+    let is_ready = || control.readiness().into_iter().find(|part| part.name == "input").unwrap().ready;
+    assert!(is_ready());
+    let end = running.until(std::future::ready("asked"), Duration::from_secs(5));
+    let not_ready = async {
+        while is_ready() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = end => panic!("a record is left, so that the grace is not over"),
+        () = not_ready => {}
+    }
+}

@@ -90,6 +90,7 @@ pub struct Handle {
     metrics: Metrics,
     registry: Arc<Registry>,
     rules: Arc<Rules>,
+    drain: watch::Receiver<bool>,
 }
 
 /// Why the input cannot listen.
@@ -141,6 +142,7 @@ impl Input {
             metrics: metrics.clone(),
             registry: registry.clone(),
             rules: rules.clone(),
+            drain: drain.clone(),
         };
         let shared = Shared {
             metrics,
@@ -182,6 +184,12 @@ impl Handle {
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Whether it has been told to stop, and takes no connections any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.drain.borrow()
     }
 
     /// The unix socket.

@@ -160,11 +160,6 @@ impl State {
         self.open.cost() + self.tail.bytes() + taken + self.fed_bytes()
     }
 
-    /// Those in the feed.
-    pub(super) fn fed_bytes(&self) -> usize {
-        self.feed.as_ref().map_or(0, |feed| feed.bytes())
-    }
-
     /// When the oldest record was accepted that some output has not taken, Unix time in milliseconds.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
         let listed = self.tail.oldest().map(|frame| frame.accepted_ms);

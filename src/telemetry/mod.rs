@@ -10,6 +10,7 @@ pub mod page;
 pub mod process;
 mod settings;
 pub mod statsd;
+mod stderr;
 
 pub use chain::chain;
 pub use clock::{unix_ms, unix_seconds};

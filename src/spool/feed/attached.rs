@@ -29,6 +29,11 @@ impl State {
         feed.clone()
     }
 
+    /// Bytes in the feed.
+    pub(in crate::spool) fn fed_bytes(&self) -> usize {
+        self.feed.as_ref().map_or(0, |feed| feed.bytes())
+    }
+
     /// Drops the oldest that only followers of the feed need, but for a small rest.
     pub(in crate::spool) fn shrink_feed(&self) -> bool {
         self.feed.as_ref().is_some_and(|feed| feed.shrink())
