@@ -1,6 +1,7 @@
 //! The log, on standard error.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -14,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use prometheus::IntCounter;
 
 use super::settings::{Config, Format};
-use super::stderr::{self, Unhurried};
+use super::stderr::{Line, Unhurried};
 
 /// Decides what goes to the log while it is written. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Log {
 impl Default for Log {
     /// One that goes nowhere.
     fn default() -> Log {
-        Log { filter: None, dropped: stderr::dropped() }
+        Log { filter: None, dropped: Line::new().dropped() }
     }
 }
 
@@ -56,9 +57,9 @@ pub fn init(config: &Config) -> Log {
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // It fails only where another log is set already, such as by an earlier test of the same process.
-    let dropped = stderr::dropped();
-    let counter = dropped.clone();
-    let writer = move || Unhurried::new(io::stderr(), counter.clone());
+    let line = Arc::new(Line::new());
+    let dropped = line.dropped();
+    let writer = move || Unhurried::new(io::stderr(), line.clone());
     let (subscriber, filter) = subscriber(config, writer, colours);
     Log { filter: subscriber.try_init().ok().map(|()| filter), dropped }
 }
@@ -112,7 +113,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
 

@@ -1,12 +1,14 @@
 //! Standard error, as long as somebody takes what is written to it.
 //!
 //! Whoever reads the log may stop reading without closing it: a supervisor that hangs, a terminal that is held. A pipe
-//! that is full then makes every write wait, and with it the one thread that does all the work. So it is asked first: a
-//! line that there is no room for is dropped and counted, and the next is tried anew.
+//! that is full then makes every write wait, and with it the one thread that does all the work. So it is asked first. A
+//! line for which there is no room waits a little, since most readers are only late; but no more than a small part of the
+//! time is spent on that. Then lines are dropped and counted, each by itself: the next is tried anew.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus::{IntCounter, Opts};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,38 +16,75 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// A pipe that can be written to takes this much at once (pipe(7), `PIPE_BUF` on Linux).
 const PIECE: usize = 4096;
 
-/// Lines that are written by several threads do not take each other's room.
-static TURN: Mutex<()> = Mutex::new(());
+/// How long is waited for a reader at most in one go, and of which part of the time.
+const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE_PART: u32 = 20;
 
-/// Writes to a descriptor that must not make us wait.
+/// Writes to a descriptor that must not make us wait for long.
 #[derive(Clone, Debug)]
 pub(super) struct Unhurried<W> {
     to: W,
-    dropped: IntCounter,
+    line: Arc<Line>,
 }
 
-/// Counts what nobody took.
-pub(super) fn dropped() -> IntCounter {
-    let opts = Opts::new(
-        "metrics_collector_log_lines_dropped_total",
-        "Log lines that nobody read from standard error in time.",
-    );
-    IntCounter::with_opts(opts).expect("the name is good")
+/// What all who write to it share.
+#[derive(Debug)]
+pub(super) struct Line {
+    dropped: IntCounter,
+    /// Held while something is written, so that lines of several threads do not take each other's room.
+    patience: Mutex<Patience>,
+}
+
+/// How long a reader may still take.
+#[derive(Debug)]
+struct Patience {
+    left: Duration,
+    seen: Instant,
+}
+
+impl Line {
+    pub(super) fn new() -> Line {
+        let opts = Opts::new(
+            "metrics_collector_log_lines_dropped_total",
+            "Log lines that nobody read from standard error in time.",
+        );
+        let dropped = IntCounter::with_opts(opts).expect("the name is good");
+        Line { dropped, patience: Mutex::new(Patience { left: PATIENCE, seen: Instant::now() }) }
+    }
+
+    /// Counts what nobody took.
+    pub(super) fn dropped(&self) -> IntCounter {
+        self.dropped.clone()
+    }
+}
+
+impl Patience {
+    /// Whether there is room for a piece now or soon. A write that fails does not wait either.
+    fn allows(&mut self, to: &impl AsFd) -> bool {
+        let now = Instant::now();
+        self.left = PATIENCE.min(self.left + now.duration_since(self.seen) / PATIENCE_PART);
+        let mut asked = [PollFd::new(to, PollFlags::OUT)];
+        let wait = Timespec { tv_sec: 0, tv_nsec: self.left.subsec_nanos().into() };
+        let answer = poll(&mut asked, Some(&wait));
+        self.seen = Instant::now();
+        self.left = self.left.saturating_sub(self.seen.duration_since(now));
+        answer.is_err() || !asked[0].revents().is_empty()
+    }
 }
 
 impl<W> Unhurried<W> {
-    pub(super) fn new(to: W, dropped: IntCounter) -> Unhurried<W> {
-        Unhurried { to, dropped }
+    pub(super) fn new(to: W, line: Arc<Line>) -> Unhurried<W> {
+        Unhurried { to, line }
     }
 }
 
 impl<W: Write + AsFd> Write for Unhurried<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        if has_room(&self.to) {
+        let mut patience = self.line.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        if patience.allows(&self.to) {
             return self.to.write(&line[..line.len().min(PIECE)]);
         }
-        self.dropped.inc();
+        self.line.dropped.inc();
         Ok(line.len())
     }
 
@@ -54,23 +93,23 @@ impl<W: Write + AsFd> Write for Unhurried<W> {
     }
 }
 
-/// Whether a write would not wait. One that fails does not wait either.
-fn has_room(to: &impl AsFd) -> bool {
-    let mut asked = [PollFd::new(to, PollFlags::OUT)];
-    poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_err() || !asked[0].revents().is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::thread;
 
     use super::*;
 
+    fn log() -> (io::PipeReader, Unhurried<io::PipeWriter>, IntCounter) {
+        let (reader, writer) = io::pipe().unwrap();
+        let line = Line::new();
+        let dropped = line.dropped();
+        (reader, Unhurried::new(writer, line.into()), dropped)
+    }
+
     #[test]
     fn a_line_that_nobody_has_room_for_is_dropped_and_later_ones_come() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let dropped = dropped();
-        let mut log = Unhurried::new(writer, dropped.clone());
+        let (mut reader, mut log, dropped) = log();
         let line = vec![b'x'; 1000];
         // More than any pipe has room for, unless its size was raised by root.
         (0..5000).for_each(|_| log.write_all(&line).unwrap());
@@ -86,9 +125,25 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_is_only_late_gets_every_line() {
+        let (mut reader, mut log, dropped) = log();
+        let reader = thread::spawn(move || {
+            let (mut all, mut piece) = (0, [0; 1000]);
+            loop {
+                match reader.read(&mut piece).unwrap() {
+                    0 => return all,
+                    n => all += n,
+                }
+            }
+        });
+        (0..1000).for_each(|_| log.write_all(&[b'x'; 1000]).unwrap());
+        drop(log);
+        assert_eq!((reader.join().unwrap(), dropped.get()), (1_000_000, 0));
+    }
+
+    #[test]
     fn a_line_longer_than_a_piece_comes_whole() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let mut log = Unhurried::new(writer, dropped());
+        let (mut reader, mut log, _) = log();
         let line: Vec<u8> = (0..3 * PIECE + 7).map(|i| i as u8).collect();
         log.write_all(&line).unwrap();
         drop(log);
@@ -99,9 +154,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_gone_is_an_error() {
-        let (reader, writer) = io::pipe().unwrap();
+        let (reader, mut log, _) = log();
         drop(reader);
-        let error = Unhurried::new(writer, dropped()).write(b"x").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(log.write(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }
