@@ -21,6 +21,7 @@ mod limits;
 mod login;
 mod migrating;
 mod outage;
+mod package;
 mod sample_producer;
 mod security;
 mod sessions;

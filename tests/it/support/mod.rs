@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod collector;
 pub(crate) mod consumer;
+pub(crate) mod cosmos;
 pub(crate) mod http;
 pub(crate) mod iam;
 pub(crate) mod kafka;
@@ -19,6 +20,7 @@ pub(crate) mod segment;
 pub(crate) mod sender;
 pub(crate) mod serve;
 pub(crate) mod tls;
+pub(crate) mod universe;
 
 use std::path::{Path, PathBuf};
 use std::thread;
