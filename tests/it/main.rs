@@ -1,7 +1,7 @@
 //! The integration tests, one binary: the real programs between real senders and a real Apache Kafka.
 //!
-//! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: Java 17, Maven, Go, openssl
-//! and promtool. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
+//! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: a JDK of Java 17, Maven, Go,
+//! openssl, Prometheus and iproute2. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
 //! or shapes it has its own.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -22,6 +22,7 @@ mod login;
 mod migrating;
 mod outage;
 mod package;
+mod rehearsal;
 mod sample_producer;
 mod security;
 mod sessions;

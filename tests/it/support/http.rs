@@ -45,9 +45,18 @@ pub(crate) fn request(server: SocketAddr, method: &str, path: &str, headers: &[(
     exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
 }
 
+/// `GET path` over a connection that is there, or why there is no answer.
+pub(crate) fn get_over(socket: TcpStream, path: &str) -> Result<Answer, String> {
+    let server = socket.peer_addr().map_err(|e| e.to_string())?;
+    exchange_over(socket, &format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n\r\n"))
+}
+
 fn exchange(server: SocketAddr, request: &str) -> Result<Answer, String> {
+    exchange_over(TcpStream::connect(server).map_err(|e| e.to_string())?, request)
+}
+
+fn exchange_over(mut socket: TcpStream, request: &str) -> Result<Answer, String> {
     let text = (|| {
-        let mut socket = TcpStream::connect(server)?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
         socket.write_all(request.as_bytes())?;
         let mut text = String::new();

@@ -1,6 +1,7 @@
 //! What the integration tests are made of.
 
 pub(crate) mod agent;
+pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod consumer;
 pub(crate) mod cosmos;
@@ -9,6 +10,7 @@ pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
 pub(crate) mod load;
+pub(crate) mod marathon;
 pub(crate) mod mesos_dns;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
@@ -19,6 +21,7 @@ pub(crate) mod scheduler;
 pub(crate) mod segment;
 pub(crate) mod sender;
 pub(crate) mod serve;
+pub(crate) mod task;
 pub(crate) mod tls;
 pub(crate) mod universe;
 
