@@ -26,6 +26,7 @@ use crate::support::record::{Datapoint, Record, Tag};
 use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::sender::Sender;
 use crate::support::serve::Server;
+use crate::support::task::secret;
 use crate::support::universe::json_file;
 use crate::support::{consumer, eventually, http, ocf, once, repository};
 
@@ -349,6 +350,7 @@ impl Rehearsal {
             "http": {"http-port": 9128},
             "input": {"listen-address": "0.0.0.0"},
             "kafka": {"kafka-produce-period-ms": 500},
+            "security": {"http-token-secret": "metrics-collector/token"},
         });
         self.put();
         self.marathon.wait_healthy(ID, 3);
@@ -361,6 +363,11 @@ impl Rehearsal {
                 self.hosts[(host + 1) % 3].connect_to(self.hosts[host].address(), 8124).is_ok(),
                 "all reach the input"
             );
+            // The secret is a file that the collector's user can read.
+            let address = (self.hosts[host].address(), 9128).into();
+            let token = format!("Bearer {}", secret("http-token"));
+            assert_eq!(http::request(address, "GET", "/v1/status", &[]).status, 401);
+            assert_eq!(http::request(address, "GET", "/v1/status", &[("Authorization", &token)]).status, 200);
         }
         self.check_arrived();
     }

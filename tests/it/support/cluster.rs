@@ -37,7 +37,7 @@ impl Inside {
         }
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-        if !is_root() {
+        if !rustix::process::geteuid().is_root() {
             command.arg("--map-root-user");
         }
         // A shell is the first process there, since that has to see all orphans off.
@@ -88,11 +88,6 @@ impl Inside {
             ),
         ));
     }
-}
-
-/// Whether this process may do all that root may.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Runs lines of shell, all of which must succeed.

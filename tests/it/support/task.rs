@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::cluster::{Host, is_root};
+use super::cluster::Host;
 use super::http;
 
 /// Ids as long as those of a cluster: the path of a sandbox has some 240 characters.
@@ -61,6 +61,12 @@ impl Task {
         for item in app["fetch"].as_array().expect("a list") {
             fetch(machine, item, &sandbox);
         }
+        for volume in app["container"]["volumes"].as_array().into_iter().flatten() {
+            let file = sandbox.join(volume["containerPath"].as_str().expect("a text"));
+            std::fs::create_dir_all(file.parent().expect("it is below the sandbox"))
+                .expect("a sandbox takes folders");
+            std::fs::write(file, secret(volume["secret"].as_str().expect("a text"))).expect("and files");
+        }
         let user = app.get("user").and_then(Value::as_str);
         let mut line = Vec::new();
         let cgroup =
@@ -77,8 +83,8 @@ impl Task {
         }
         let mut line: Vec<String> = line.into_iter().map(str::to_owned).collect();
         line.extend(machine.entrance());
-        if user == Some("nobody") && is_root() {
-            chown(&sandbox, Some(NOBODY), Some(NOBODY)).expect("root may give it away");
+        // Where this machine's users have namespaces of their own there is no nobody in them.
+        if user == Some("nobody") && chown(&sandbox, Some(NOBODY), Some(NOBODY)).is_ok() {
             line.extend([format!("--setuid={NOBODY}"), format!("--setgid={NOBODY}")]);
         }
         line.extend(["--", "/bin/sh", "-c", app["cmd"].as_str().expect("a text")].map(str::to_owned));
@@ -184,6 +190,11 @@ impl Drop for Task {
         self.signal(libc::SIGKILL);
         _ = self.child.wait();
     }
+}
+
+/// What is in the secret of this name.
+pub(crate) fn secret(name: &str) -> String {
+    format!("content-of-the-secret-{name}")
 }
 
 /// Ports of an app, in the order of its definitions.
