@@ -281,8 +281,7 @@ fn sample(name: &str, property: &Value) -> (Value, Vec<(&'static str, Value)>) {
         "memory-limit" => text("96MiB"),
         "spool-memory" => text("20MiB"),
         "input-block-bytes-max" => text("2MiB"),
-        "input-decompressed-bytes-max" => text("8MiB"),
-        "kafka-queue-max" => text("8MiB"),
+        "input-decompressed-bytes-max" | "kafka-queue-max" => text("8MiB"),
         "listen-socket" => text("/run/metrics-collector.sock"),
         "agent-metrics-topic" | "kafka-single-topic" => text("other"),
         "kafka-framework" => text("prod/kafka"),
@@ -335,17 +334,15 @@ fn check_config(app: &Value) {
     std::fs::create_dir(folder.path().join("secrets")).unwrap();
     let mut environment = Vec::new();
     for (name, value) in app["env"].as_object().unwrap() {
-        let mut value = value.as_str().unwrap().to_owned();
-        if value.starts_with("secrets/") {
-            let file = folder.path().join(&value);
-            if value.ends_with(".json") {
-                Iam::start().write_secret(&file)
-            } else {
-                std::fs::write(&file, "x").unwrap()
-            }
-            value = file.to_str().unwrap().to_owned();
+        let value = value.as_str().unwrap();
+        let file = folder.path().join(value);
+        if value == "secrets/service-account.json" {
+            Iam::start().write_secret(&file);
+        } else if value.starts_with("secrets/") {
+            std::fs::write(&file, "x").unwrap();
         }
-        environment.push((name.as_str(), value));
+        let value = if value.starts_with("secrets/") { file.to_str().unwrap() } else { value };
+        environment.push((name.as_str(), value.to_owned()));
     }
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let output = run(&["check-config"], &environment);
@@ -383,6 +380,9 @@ fn defaults_are_those_of_the_collector() {
     check_config(&app);
 }
 
+/// An option, its value, and what that changes.
+type Case<'a> = (&'a str, Value, &'a [(&'a str, Value)]);
+
 #[test]
 fn options_of_dcos_change_the_app_where_they_should() {
     let ports = |http: u16, input: u16| {
@@ -394,7 +394,7 @@ fn options_of_dcos_change_the_app_where_they_should() {
     };
     let mut without_labels = ports(8128, 8124);
     without_labels[0]["labels"] = json!({"METRICS_COLLECTOR": "http"});
-    let cases: &[(&str, Value, &[(&str, Value)])] = &[
+    let cases: &[Case] = &[
         ("service.name", json!("other"), &[("/id", json!("/other"))]),
         ("service.instances", json!(3), &[("/instances", json!(3))]),
         // 128.0 is an integer for Cosmos.

@@ -4,7 +4,7 @@
 //! The agents are network namespaces of this machine, which takes root or user namespaces. `ci/rehearse` runs it with the
 //! artifact that is shipped and prints what was measured; as one of the tests it runs with the programs that are tested.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -90,7 +90,8 @@ fn serve_files(folder: PathBuf) -> Server {
         let Ok(bytes) = std::fs::read(folder.join(uri.path().trim_start_matches('/'))) else {
             return StatusCode::NOT_FOUND.into_response();
         };
-        let kind = if uri.path().ends_with(".json") { REPOSITORY_TYPE } else { "application/octet-stream" };
+        let kind =
+            if uri.path() == "/repository.json" { REPOSITORY_TYPE } else { "application/octet-stream" };
         ([(header::CONTENT_TYPE, kind)], Body::from(bytes)).into_response()
     });
     Server::on(TcpListener::bind((MASTER, FILES_PORT)).unwrap(), router)
@@ -259,7 +260,7 @@ impl Rehearsal {
         let prometheus = Prometheus::start(folder);
         let found = eventually("Prometheus has scraped all three", || {
             let query = "/api/v1/query?query=metrics_collector_output_delivered_records_total%7Boutput=%22kafka%22%7D";
-            let answer = http::get(prometheus.address(), query).json();
+            let answer = http::get(Prometheus::address(), query).json();
             let found: Vec<(String, String)> = answer["data"]["result"]
                 .as_array()
                 .into_iter()
@@ -274,10 +275,11 @@ impl Rehearsal {
         let mut expected: Vec<(String, String)> =
             self.hosts.iter().map(|host| (host.address().to_string(), ID.to_owned())).collect();
         let mut found = found;
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert_eq!(found, expected);
         // One target for each, at the port for HTTP, and none at the input's.
-        let up = http::get(prometheus.address(), "/api/v1/query?query=up").json();
+        let up = http::get(Prometheus::address(), "/api/v1/query?query=up").json();
         let instances: Vec<&str> = up["data"]["result"]
             .as_array()
             .unwrap()
@@ -496,13 +498,13 @@ impl Prometheus {
             .expect("prometheus can be started");
         let prometheus = Prometheus { process, log };
         eventually("Prometheus is ready", || {
-            let ready = http::try_get(prometheus.address(), "/-/ready")?;
+            let ready = http::try_get(Prometheus::address(), "/-/ready")?;
             once(ready.status == 200, || format!("{ready:?}"))
         });
         prometheus
     }
 
-    fn address(&self) -> std::net::SocketAddr {
+    fn address() -> SocketAddr {
         (MASTER, Prometheus::PORT).into()
     }
 
