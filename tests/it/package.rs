@@ -216,6 +216,40 @@ fn all_is_plain_ascii_of_the_version_that_is_built() {
     }
 }
 
+#[test]
+fn sizes_and_times_fit_each_other_and_are_those_that_operators_read() {
+    let options = options();
+    let default = |path: &str| options[path]["default"].clone();
+    let (cpus, mem, instances) =
+        (default("service.cpus"), default("service.mem"), default("service.instances"));
+    let (input, http) = (default("input.listen-port"), default("http.http-port"));
+    // The program and its allocator come on top of the budget for its buffers.
+    let limit = default("service.memory-limit");
+    let limit: u64 = limit.as_str().unwrap().strip_suffix("MiB").unwrap().parse().unwrap();
+    assert!(mem.as_u64().unwrap() >= limit + 64);
+    // The longest drain, and the second that the input takes to end, are over before DC/OS kills.
+    let grace = app(&[])["taskKillGracePeriodSeconds"].as_u64().unwrap();
+    assert!(grace >= options["service.shutdown-grace"]["maximum"].as_u64().unwrap() + 10);
+
+    let page = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let before = package()["preInstallNotes"].as_str().unwrap();
+    for words in [
+        format!("{cpus} CPUs"),
+        format!("{mem} MiB"),
+        format!("{input} and {http}"),
+        format!("{instances} instances"),
+    ] {
+        assert!(before.contains(&words), "{words:?} is not in {before}");
+        assert!(page.contains(&words), "{words:?} is not in docs/operations.md");
+    }
+    let after = package()["postInstallNotes"].as_str().unwrap();
+    assert!(
+        after.contains(&format!("127.0.0.1:{input}")) && after.contains(&format!("<agent>:{http}/-/ready"))
+    );
+    let gone = package()["postUninstallNotes"].as_str().unwrap();
+    assert!(gone.contains(&format!("within {grace} seconds")) && page.contains(&format!("after {grace} s")));
+}
+
 /// `{"group": {"name": value}}` for each of `group.name`.
 fn nested(values: &[(&str, Value)]) -> Value {
     let mut options = json!({});
