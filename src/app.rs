@@ -7,7 +7,9 @@
 mod descriptors;
 mod looking;
 mod pages;
+mod parts;
 mod stages;
+mod steering;
 #[cfg(test)]
 mod tests;
 
@@ -24,21 +26,20 @@ use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info, warn};
 
 use crate::cli::exit;
-use crate::config::{AgentConfig, Config};
+use crate::config::Loaded;
 use crate::control::Control;
-use crate::dcos::agent::Agent;
-use crate::dcos::discovery::Watch;
+use crate::control::steering::{Change, Expected, NotChanged, Order};
 use crate::dcos::{self, Authority};
-use crate::enrich::{self, Directory, Enricher};
 use crate::http;
 use crate::input::{self, Input};
 use crate::ocf::Marker;
-use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
-use crate::telemetry::{Statsd, build_info, chain, process};
+use crate::telemetry::{Log, Statsd, build_info, chain, process};
+use parts::{Asked, delivery, naming};
 use stages::Program;
+use steering::{Steering, Wires};
 
 /// How long the input may take to end. It bounds itself to less; this stands behind it.
 const INPUT_GRACE: Duration = Duration::from_secs(5);
@@ -72,40 +73,69 @@ enum StartError {
     Random(#[source] getrandom::Error),
 }
 
-/// Runs the collector until a signal ends it, and says where it listens in one line of JSON on standard output.
-pub async fn run(config: Config) -> ExitCode {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+/// Runs the collector until a signal ends it, and says where it listens in one line of JSON on standard output. SIGHUP
+/// has the configuration read again.
+pub async fn run(loaded: Loaded, log: Log) -> ExitCode {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
         error!("cannot listen for signals");
         return ExitCode::from(exit::FAILURE);
     };
     let (told, listening) = oneshot::channel();
     let stop = async {
-        if let Ok(Listening { input, http, .. }) = listening.await {
+        let reloads = async {
+            let Ok(Listening { input, http, control }) = listening.await else {
+                return std::future::pending().await;
+            };
             let line = serde_json::json!({ "input": input.to_string(), "http": http.to_string() });
             // Nobody may be reading, which is no reason to stop.
             _ = writeln!(io::stdout(), "{line}");
-        }
+            loop {
+                hang_up.recv().await;
+                reload(&control).await;
+            }
+        };
         tokio::select! {
+            () = reloads => unreachable!("it goes on for ever"),
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         }
     };
-    run_until(config, told, stop).await
+    run_until(loaded, log, told, stop).await
+}
+
+/// Reads the configuration again, as SIGHUP wants it.
+async fn reload(control: &Control) {
+    let order = Order { change: Change::Reload, expected: Expected::Any, by: "SIGHUP".to_owned() };
+    match control.change(order).await {
+        Ok(_) => {}
+        Err(NotChanged::Faults(faults)) => {
+            for fault in faults {
+                let (key, place) = (&fault.key, &fault.place);
+                error!(key, place, "configuration read again, and nothing changed: {}", fault.expected);
+            }
+        }
+        Err(why) => error!("configuration not read again, and nothing changed: {why:?}"),
+    }
 }
 
 /// Runs the collector until `stop`, which gives the reason. `told` hears where it listens.
+///
+/// `log` is what `log-level` steers.
 pub async fn run_until(
-    config: Config,
+    loaded: Loaded,
+    log: Log,
     told: oneshot::Sender<Listening>,
     stop: impl Future<Output = &'static str>,
 ) -> ExitCode {
-    for warning in &config.warnings {
+    let loaded = steering::recall(loaded).await;
+    log.set(&loaded.config.telemetry.filter);
+    for warning in &loaded.config.warnings {
         warn!("{warning}");
     }
-    let grace = config.shutdown_grace;
-    let running = match start(config).await {
+    let grace = loaded.config.shutdown_grace;
+    let running = match start(loaded, log).await {
         Ok(running) => running,
         Err(error) => {
             error!("cannot start: {}", chain(&error));
@@ -134,64 +164,47 @@ struct Running {
     end_http: watch::Sender<bool>,
 }
 
-async fn start(mut config: Config) -> Result<Running, StartError> {
-    config.input.connections_max =
-        descriptors::connections(config.input.connections_max, config.http.connections_max);
+async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
+    let Loaded { mut config, live } = loaded;
     let registry = Registry::new();
     process::register(&registry, build_info::VERSION, build_info::REVISION)?;
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let envelope = Envelope::new(random::<16>()? as Marker);
 
     let framing = config.kafka.as_ref().map_or_else(Framing::default, |kafka| kafka.framing(&envelope));
-    let spool = Spool::in_memory(config.spool, framing);
+    let spool = Spool::in_memory(config.spool.clone(), framing);
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
 
     let (drain, drained) = watch::channel(false);
     let authority = Authority::new(&config.dcos)?;
-    let (enricher, asked) = naming(config.agent, config.enrich, &authority, &registry)?;
+    let (enricher, asked) = naming(&config, &authority, &registry)?;
     let input_metrics = input::Metrics::register(&registry)?;
-    let input = Input::listen(
-        &config.input,
-        config.memory_limit,
-        enricher.clone(),
-        spool.clone(),
-        input_metrics,
-        drained,
-    )
-    .await?;
+    let connections_max = descriptors::connections(config.input.connections_max, config.http.connections_max);
+    let (input_wire, settings) = watch::channel(input::Config { connections_max, ..config.input.clone() });
+    let input =
+        Input::listen(settings, config.memory_limit, enricher.clone(), spool.clone(), input_metrics, drained)
+            .await?;
 
     let at = config.http.listen;
     let http_listener = TcpListener::bind(at).await.map_err(|error| StartError::Http(at, error))?;
     let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
-    let discovery = match config.discovery {
-        Some(of) => {
-            Some(looking::watch(of, config.discovery_period, config.data_dir.as_deref(), &authority)?)
-        }
-        None => None,
-    };
-    let found = discovery.as_ref().map(Watch::handle);
-    let naming = config.kafka.as_ref().map(|kafka| kafka.naming.clone());
-    let kafka = match config.kafka {
-        Some(config) => {
-            let reader = spool.reader("kafka", true);
-            let metrics = kafka::Metrics::register(&registry)?;
-            let brokers = match &found {
-                Some(found) => kafka::Brokers::found(found.brokers(), found.alarm()),
-                None => kafka::Brokers::fixed(&config.brokers),
-            };
-            let kafka = Kafka::new(config, brokers, reader, envelope, incarnation.clone(), metrics);
-            Some(match &asked {
-                Some(asked) => kafka.with_agent_id(asked.id.clone()),
-                None => kafka,
-            })
-        }
-        None => None,
-    };
+    let delivery = delivery(&config, &authority, &spool, &envelope, &incarnation, &registry)?;
+    let agent_id = asked.as_ref().map(|asked| asked.id.clone());
 
     let http_metrics = http::Metrics::register(&registry)?;
-    let statsd = config.statsd.map(|config| Statsd::new(config, registry.clone()));
+    let statsd = config.statsd.take().map(|config| Statsd::new(config, registry.clone()));
+    let wires = Wires {
+        log,
+        input: input_wire,
+        spool: spool.clone(),
+        envelope,
+        kafka: delivery.as_ref().map(|delivery| delivery.settings.clone()),
+        brokers: delivery.as_ref().map(|delivery| delivery.wanted.clone()),
+        agent: asked.as_ref().map(|asked| asked.wire.clone()),
+    };
+    let steering = Steering::new(live, &config, incarnation.clone(), wires);
     let program = Program {
         incarnation,
         started: std::time::SystemTime::now(),
@@ -199,13 +212,13 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         registry,
         input: input.handle(),
         spool: spool.clone(),
-        kafka: kafka.as_ref().map(Kafka::handle).zip(naming),
+        kafka: delivery.as_ref().map(|delivery| (delivery.kafka.handle(), delivery.settings.subscribe())),
         agent: asked.as_ref().map(|asked| (asked.agent.clone(), enricher)),
         authority,
-        discovery: found,
+        discovery: delivery.as_ref().map(|delivery| delivery.look.asked()),
         http: http_at,
     };
-    let control = Control::new(Arc::new(program));
+    let control = Control::new(Arc::new(program), Arc::new(steering));
     let listening = Listening { input: input.handle().listen(), http: http_at, control: control.clone() };
     let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
@@ -221,13 +234,18 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
             }
         })
     });
+    let (kafka, look) = delivery.map(|delivery| (delivery.kafka, delivery.look)).unzip();
+    let kafka = kafka.map(|kafka| match agent_id {
+        Some(id) => kafka.with_agent_id(id),
+        None => kafka,
+    });
     Ok(Running {
         listening,
         spool,
         agent,
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
-        discovery: discovery.map(|discovery| tokio::spawn(discovery.run(discovery_ended))),
+        discovery: look.map(|look| tokio::spawn(look.run(discovery_ended))),
         http: tokio::spawn(server),
         statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
         drain,
@@ -235,29 +253,6 @@ async fn start(mut config: Config) -> Result<Running, StartError> {
         end_discovery,
         end_http,
     })
-}
-
-/// The Mesos agent, which is asked.
-struct Asked {
-    agent: Agent,
-    /// Record topic of its own metrics.
-    topic: String,
-    directory: Directory,
-    /// Its id, once it is known.
-    id: watch::Receiver<Option<Arc<str>>>,
-}
-
-/// What gives records their names.
-fn naming(
-    config: Option<AgentConfig>,
-    rules: enrich::Config,
-    authority: &Authority,
-    registry: &Registry,
-) -> Result<(Enricher, Option<Asked>), StartError> {
-    let Some(AgentConfig { agent, topic }) = config else { return Ok((Enricher::fixed(&rules), None)) };
-    let agent = Agent::new(agent, authority, dcos::agent::Metrics::register(registry)?)?;
-    let (directory, enricher, id) = Directory::new(rules, agent.clone());
-    Ok((enricher, Some(Asked { agent, topic, directory, id })))
 }
 
 impl Running {

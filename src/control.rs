@@ -1,12 +1,14 @@
 //! What an operator may ask: snapshots of every stage in one place, as plain values.
 //!
 //! The HTTP server knows this module and no stage. [`Control`] is cheap to clone and never waits: each call reads
-//! counters or takes a short lock.
+//! counters or takes a short lock. What may be changed is in [`steering`], and only that may take a while.
 
 #![expect(
     missing_docs,
     reason = "fields are the JSON keys and say what they are; those that do not have docs"
 )]
+
+pub mod steering;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
 
 pub use crate::spool::{Ledger, OutputLedger};
 
@@ -21,6 +24,7 @@ pub use crate::spool::{Ledger, OutputLedger};
 #[derive(Clone)]
 pub struct Control {
     stages: Arc<dyn Stages>,
+    steering: Arc<dyn Steering>,
 }
 
 /// What the stages answer. The program has one implementation, in `app`; tests of the HTTP server have another.
@@ -38,10 +42,30 @@ pub trait Stages: Send + Sync {
 }
 
 impl Control {
-    /// A control over these stages.
+    /// A control over these stages, and their configuration.
     #[must_use]
-    pub fn new(stages: Arc<dyn Stages>) -> Control {
-        Control { stages }
+    pub fn new(stages: Arc<dyn Stages>, steering: Arc<dyn Steering>) -> Control {
+        Control { stages, steering }
+    }
+
+    /// See [`Steering::view`].
+    #[must_use]
+    pub fn config(&self) -> Arc<ConfigView> {
+        self.steering.view()
+    }
+
+    /// See [`Steering::schema`].
+    #[must_use]
+    pub fn config_schema(&self) -> serde_json::Value {
+        self.steering.schema()
+    }
+
+    /// See [`Steering::change`].
+    ///
+    /// # Errors
+    /// [`NotChanged`]; everything is as before then.
+    pub async fn change(&self, order: Order) -> Result<Outcome, NotChanged> {
+        self.steering.change(order).await
     }
 
     /// See [`Stages::endpoints`].

@@ -17,6 +17,7 @@
 //! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
 //!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
+//!   [`disk`]: small files that outlive it.
 //! * [`config`] and [`cli`]: from flags, environment and file to each stage's settings. [`app`] puts all together.
 //! * [`demo`]: everything in one process, with a Kafka.
 //!
@@ -35,6 +36,7 @@ pub mod config;
 pub mod control;
 pub mod dcos;
 pub mod demo;
+pub mod disk;
 pub mod enrich;
 pub mod http;
 pub mod input;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use metrics_collector::cli::{self, Next, exit};
-use metrics_collector::config::Config;
+use metrics_collector::config::Loaded;
 use metrics_collector::output::kafka;
 use metrics_collector::{app, demo, telemetry};
 
@@ -17,14 +17,14 @@ fn main() -> ExitCode {
     }
     match answer.next {
         Next::Exit(code) => ExitCode::from(code),
-        Next::Run(config) => run(*config),
+        Next::Run(loaded) => run(*loaded),
         Next::Demo(options) => demo::run(&options),
     }
 }
 
-fn run(config: Config) -> ExitCode {
-    telemetry::init(&config.telemetry);
-    block_on(app::run(config))
+fn run(loaded: Loaded) -> ExitCode {
+    let log = telemetry::init(&loaded.config.telemetry);
+    block_on(app::run(loaded, log))
 }
 
 /// One thread does all the work that is ours: a quiet node pays for wake-ups, and a busy one is bound by librdkafka's

@@ -1,23 +1,146 @@
-//! The look for brokers: how it begins, and what it answers to those who ask.
+//! The brokers: named, or looked for, and by which of both may change; and what those who ask are told of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus::Registry;
+use tokio::sync::{Notify, watch};
+
+use crate::config::Config;
 use crate::control::{DiscoveryStatus, Part};
 use crate::dcos::client::NoTls;
-use crate::dcos::discovery::{Config, Discovery, Handle, Kept, LIMITS, Timing, Watch};
+use crate::dcos::discovery::{self, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
+use crate::output::kafka::{Brokers, List};
 use crate::telemetry::unix_seconds;
 
-/// The task that looks for brokers, ready to run.
-pub(super) fn watch(
-    config: Config,
-    period: Duration,
-    data_dir: Option<&Path>,
-    authority: &Authority,
-) -> Result<Watch, NoTls> {
-    let client = Client::for_cluster(LIMITS, authority)?;
-    Ok(Watch::new(Discovery::new(config, client), Timing::every(period), data_dir))
+/// Where the brokers are known from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Wanted {
+    /// The operator names them.
+    Named(Arc<[String]>),
+    /// They are those of a framework, asked for again and again.
+    Looked(Box<discovery::Config>, Duration),
+}
+
+impl Wanted {
+    /// None without Kafka.
+    pub(super) fn of(config: &Config) -> Option<Wanted> {
+        let kafka = config.kafka.as_ref()?;
+        Some(match &config.discovery {
+            Some(of) => Wanted::Looked(Box::new(of.clone()), config.discovery_period),
+            None => Wanted::Named(kafka.brokers.clone().into()),
+        })
+    }
+}
+
+/// The task that knows the brokers.
+///
+/// Where others are wanted, those of before stay in use until the first of them are found.
+pub(super) struct Look {
+    wanted: watch::Receiver<Wanted>,
+    client: Client,
+    data_dir: Option<PathBuf>,
+    known: watch::Sender<List>,
+    /// Rung when no broker can be reached.
+    alarm: Arc<Notify>,
+    asked: watch::Sender<Option<Handle>>,
+    registry: Registry,
+    /// Registered when somebody first looks.
+    metrics: OnceLock<Metrics>,
+}
+
+impl Look {
+    pub(super) fn new(
+        wanted: watch::Receiver<Wanted>,
+        data_dir: Option<&Path>,
+        authority: &Authority,
+        registry: &Registry,
+    ) -> Result<Look, NoTls> {
+        let known = match &*wanted.borrow() {
+            Wanted::Named(list) => Some(list.clone()),
+            Wanted::Looked(..) => None,
+        };
+        Ok(Look {
+            client: Client::for_cluster(LIMITS, authority)?,
+            data_dir: data_dir.map(Path::to_owned),
+            known: watch::Sender::new(known),
+            alarm: Arc::default(),
+            asked: watch::Sender::new(None),
+            registry: registry.clone(),
+            metrics: OnceLock::new(),
+            wanted,
+        })
+    }
+
+    /// For the output.
+    pub(super) fn brokers(&self) -> Brokers {
+        Brokers::found(self.known.subscribe(), self.alarm.clone())
+    }
+
+    /// For those who ask: whoever looks for brokers; none while they are named.
+    pub(super) fn asked(&self) -> watch::Receiver<Option<Handle>> {
+        self.asked.subscribe()
+    }
+
+    /// Runs until `stop` becomes true.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let wanted = self.wanted.borrow_and_update().clone();
+            let mut other = self.wanted.clone();
+            tokio::select! {
+                () = self.provide(wanted) => {}
+                Ok(()) = other.changed() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Has the brokers known; ends only by being dropped.
+    async fn provide(&self, wanted: Wanted) {
+        let (of, period) = match wanted {
+            Wanted::Named(list) => {
+                self.asked.send_replace(None);
+                self.publish(list);
+                return std::future::pending().await;
+            }
+            Wanted::Looked(of, period) => (*of, period),
+        };
+        let register = || Metrics::register(&self.registry).expect("it is registered once");
+        let metrics = self.metrics.get_or_init(register).of(&of.framework);
+        let discovery = Discovery::new(of, self.client.clone());
+        let watch = Watch::new(discovery, Timing::every(period), self.data_dir.as_deref(), metrics);
+        let handle = watch.handle();
+        self.asked.send_replace(Some(handle.clone()));
+        let (_stays, never) = watch::channel(false);
+        tokio::join!(watch.run(never), self.hand_on(&handle));
+    }
+
+    /// Hands brokers to the output, and its alarms back.
+    async fn hand_on(&self, handle: &Handle) {
+        let mut found = handle.brokers();
+        loop {
+            let list = found.borrow_and_update().clone();
+            if let Some(list) = list {
+                self.publish(list);
+            }
+            tokio::select! {
+                Ok(()) = found.changed() => {}
+                () = self.alarm.notified() => handle.alarm().notify_one(),
+            }
+        }
+    }
+
+    fn publish(&self, list: Arc<[String]>) {
+        self.known.send_if_modified(|known| {
+            let is_other = known.as_deref() != Some(&*list);
+            if is_other {
+                *known = Some(list);
+            }
+            is_other
+        });
+    }
 }
 
 /// Whether brokers are known.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use prometheus::Registry;
+use tokio::sync::watch;
 
 use super::looking;
 use crate::control::{Endpoint, Endpoints, MemoryStatus, Part, SpoolStatus, Stages, Status};
@@ -25,11 +26,18 @@ pub(super) struct Program {
     pub(super) registry: Registry,
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
-    pub(super) kafka: Option<(kafka::Handle, Naming)>,
+    pub(super) kafka: Option<(kafka::Handle, watch::Receiver<kafka::Config>)>,
     pub(super) agent: Option<(Agent, Enricher)>,
     pub(super) authority: Authority,
-    pub(super) discovery: Option<discovery::Handle>,
+    /// Whoever looks for brokers; none while they are named.
+    pub(super) discovery: Option<watch::Receiver<Option<discovery::Handle>>>,
     pub(super) http: SocketAddr,
+}
+
+impl Program {
+    fn discovery(&self) -> Option<discovery::Handle> {
+        self.discovery.as_ref()?.borrow().clone()
+    }
 }
 
 impl Stages for Program {
@@ -45,8 +53,8 @@ impl Stages for Program {
         if let Some(path) = self.input.socket() {
             inputs.push(endpoint("unix", path.display().to_string(), None));
         }
-        let outputs = self.kafka.iter().map(|(kafka, naming)| {
-            let topic = match naming {
+        let outputs = self.kafka.iter().map(|(kafka, settings)| {
+            let topic = match &settings.borrow().naming {
                 Naming::Prefix(prefix) => format!("{prefix}<topic>"),
                 Naming::Single(name) => name.to_string(),
             };
@@ -72,7 +80,7 @@ impl Stages for Program {
             Part { name: "input", ready: !spool.held, detail: input },
             Part { name: "spool", ready: !spool.drops, detail },
         ];
-        parts.extend(self.discovery.as_ref().map(looking::part));
+        parts.extend(self.discovery().as_ref().map(looking::part));
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
         parts.extend(self.agent.iter().map(|(agent, enricher)| input::agent::part(agent, enricher)));
         let login = self.authority.status();
@@ -103,7 +111,7 @@ impl Stages for Program {
                 oldest_ms: spool.oldest_ms,
             },
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
-            discovery: self.discovery.as_ref().map(looking::status),
+            discovery: self.discovery().as_ref().map(looking::status),
             agent: self.agent.as_ref().map(|(agent, enricher)| input::agent::status(agent, enricher)),
         }
     }

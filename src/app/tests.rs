@@ -3,12 +3,15 @@
 use std::future::pending;
 
 use rdkafka::mocking::MockCluster;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::config::{Sources, load};
+use crate::config::{Live, Sources};
+use crate::control::steering::{NotChanged, Outcome};
 use crate::ocf::encode::file;
+use crate::output::kafka;
 use crate::record::{Datapoint, MetricList};
 use crate::telemetry::statsd;
 
@@ -27,8 +30,8 @@ async fn started_with(more: &[(&'static str, &str)]) -> Running {
         ("agent-polling", "false"),
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
-    let (config, _) = load(&Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
-    start(config).await.unwrap()
+    let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
+    start(loaded, Log::default()).await.unwrap()
 }
 
 /// Sends a record, and waits until it is accepted.
@@ -98,6 +101,8 @@ async fn an_end_that_was_asked_for_is_a_success() {
 async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
     let registry = Registry::new();
     _ = dcos::agent::Metrics::register(&registry).unwrap();
+    let framework = dcos::discovery::FrameworkName::parse("kafka").unwrap();
+    _ = dcos::discovery::Metrics::register(&registry).unwrap().of(&framework);
     _ = input::Metrics::register(&registry).unwrap();
     _ = kafka::Metrics::register(&registry).unwrap();
     let config = spool::Config { memory_bytes: 1 << 20, when_full: spool::WhenFull::Auto, topics_max: 1 };
@@ -119,4 +124,157 @@ async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
             assert!(known.any(|pair| pair.value() == *value), "{} {value}", source.family);
         }
     }
+}
+
+fn wish(values: serde_json::Value) -> Order {
+    let serde_json::Value::Object(values) = values else { panic!("no object: {values}") };
+    Order { change: Change::Set(values), expected: Expected::Any, by: "test".to_owned() }
+}
+
+/// Makes a change.
+async fn set(running: &Running, values: serde_json::Value) -> Outcome {
+    running.listening.control.change(wish(values)).await.unwrap()
+}
+
+fn shown(running: &Running, key: &str) -> (serde_json::Value, serde_json::Value) {
+    let view = running.listening.control.config();
+    (view.keys[key]["value"].clone(), view.keys[key]["origin"].clone())
+}
+
+#[tokio::test]
+async fn a_change_has_a_new_version_and_is_made_for_one() {
+    let cluster = MockCluster::new(1).unwrap();
+    let running = started(&cluster.bootstrap_servers()).await;
+    let control = running.listening.control.clone();
+    let first = control.config().etag.clone();
+    let second = set(&running, json!({ "kafka-key": "none" })).await.view.etag;
+    assert_ne!(first, second);
+    let stale = Order { expected: Expected::OneOf(vec![first]), ..wish(json!({ "kafka-key": "agent" })) };
+    assert_eq!(control.change(stale).await, Err(NotChanged::Stale));
+    assert_eq!(shown(&running, "kafka-key").0, "none");
+    // What changes nothing is no other version.
+    let same = set(&running, json!({ "kafka-key": "none" })).await;
+    assert_eq!((same.changed.len(), same.view.etag), (0, second));
+    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn of_two_who_change_the_same_version_one_hears_of_it() {
+    let cluster = MockCluster::new(1).unwrap();
+    let running = started(&cluster.bootstrap_servers()).await;
+    let control = running.listening.control.clone();
+    let etag = control.config().etag.clone();
+    let order = |key: &str| Order {
+        expected: Expected::OneOf(vec![etag.clone()]),
+        ..wish(json!({ "kafka-topic-prefix": key }))
+    };
+    let (a, b) = tokio::join!(control.change(order("a-")), control.change(order("b-")));
+    assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn endpoints_tell_the_prefix_that_counts() {
+    let cluster = MockCluster::new(1).unwrap();
+    let running = started(&cluster.bootstrap_servers()).await;
+    set(&running, json!({ "kafka-topic-prefix": "other-" })).await;
+    let endpoints = running.listening.control.endpoints();
+    assert_eq!(endpoints.outputs[0].topic.as_deref(), Some("other-<topic>"));
+}
+
+#[tokio::test]
+async fn values_are_kept_where_there_is_a_folder_and_nobody_else_reads_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let cluster = MockCluster::new(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runtime.json");
+    let flags = |prefix| {
+        [
+            ("kafka-brokers", cluster.bootstrap_servers()),
+            ("data-dir", folder.path().display().to_string()),
+            ("kafka-topic-prefix", String::from(prefix)),
+        ]
+    };
+    let load = |prefix| {
+        let flags = flags(prefix).into_iter().chain([("agent-polling", "false".to_owned())]);
+        let flags = flags.map(|(name, value)| (name, value.into())).collect();
+        Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap()
+    };
+    let begun = |prefix| {
+        let all = flags(prefix);
+        async move { started_with(&all.each_ref().map(|(name, value)| (*name, value.as_str()))).await }
+    };
+    let running = begun("f-").await;
+    let outcome = set(&running, json!({ "kafka-topic-prefix": "r-", "kafka-key": "none" })).await;
+    assert!(outcome.view.kept, "{outcome:?}");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let recalled = steering::recall(load("f-")).await;
+    assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "runtime");
+    assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::Prefix("r-".into()));
+    // With another flag that is dropped, and stays so.
+    for _ in 0..2 {
+        let recalled = steering::recall(load("g-")).await;
+        assert_eq!(recalled.live.view()["kafka-topic-prefix"]["place"], "flag --kafka-topic-prefix");
+        assert_eq!(recalled.live.view()["kafka-key"]["value"], "none");
+    }
+    let recalled = steering::recall(load("f-")).await;
+    assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "flag");
+
+    std::fs::write(&path, "?").unwrap();
+    let recalled = steering::recall(load("f-")).await;
+    assert_eq!(recalled.live.view()["kafka-key"]["origin"], "default");
+    assert!(folder.path().join("runtime.json.damaged").exists() && !path.exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
+    let cluster = MockCluster::new(1).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let folder = file.path().join("below-a-file").display().to_string();
+    let running =
+        started_with(&[("kafka-brokers", &cluster.bootstrap_servers()), ("data-dir", &folder)]).await;
+    assert!(running.listening.control.config().kept);
+    let outcome = set(&running, json!({ "kafka-key": "none" })).await;
+    let why = outcome.view.not_kept_because.unwrap();
+    assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
+}
+
+#[tokio::test]
+async fn named_brokers_take_over_from_a_look_and_back() {
+    let [first, second] = [(); 2].map(|()| MockCluster::new(1).unwrap());
+    let nobody = "http://127.0.0.1:1";
+    let running = started_with(&[
+        ("kafka-scheduler-url", nobody),
+        ("kafka-discovery", "scheduler-vip"),
+        ("kafka-produce-period-ms", "20"),
+    ])
+    .await;
+    let control = running.listening.control.clone();
+    send(&running).await;
+    assert_eq!(control.ledger().outputs["kafka"].waiting, 1);
+    set(&running, json!({ "kafka-brokers": first.bootstrap_servers() })).await;
+    delivered(&control, 1).await;
+    assert!(control.status().discovery.is_none());
+    set(&running, json!({ "kafka-brokers": second.bootstrap_servers() })).await;
+    until("the others are in use", || control.endpoints().outputs[0].address == second.bootstrap_servers())
+        .await;
+    // Until somebody finds the framework's, those of before stay in use.
+    set(&running, json!({ "kafka-brokers": null })).await;
+    until("somebody looks for brokers", || control.status().discovery.is_some()).await;
+    assert_eq!(control.endpoints().outputs[0].address, second.bootstrap_servers());
+    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+}
+
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < GRACE, "{what}: not in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn delivered(control: &Control, records: u64) {
+    until("records are delivered", || control.ledger().outputs["kafka"].delivered == records).await;
 }

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Error};
 
-use crate::config::{self, CheckKafka, Config, Faults, Key, Settings, Sources};
+use crate::config::{self, CheckKafka, Faults, Key, Live, Loaded, Settings, Sources};
 use crate::demo::Options;
 
 /// What the arguments come to.
@@ -35,7 +35,7 @@ pub enum Next {
     /// End with this code.
     Exit(u8),
     /// Run the collector.
-    Run(Box<Config>),
+    Run(Box<Loaded>),
     /// Run the demonstration.
     Demo(Options),
 }
@@ -104,20 +104,21 @@ fn dispatch(matches: &ArgMatches, environment: Vec<(OsString, OsString)>, check:
         _ => {}
     }
     let flags = std::iter::once(matches).chain(own).flat_map(flags_of).collect();
-    let (config, settings) = match config::load(&Sources { flags, environment }, check) {
+    let loaded = match Live::load(Sources { flags, environment }, check) {
         Ok(loaded) => loaded,
         Err(faults) => return Answer::of_faults(&faults),
     };
+    let (config, settings) = (&loaded.config, loaded.live.settings());
     match name {
         Some("check-config") => {
             Answer::of_text(format!("{}the configuration is valid\n", warnings(&config.warnings)))
         }
         Some("print-config") => Answer {
-            out: printed(&settings, own.and_then(|own| own.get_one::<String>("format"))),
+            out: printed(settings, own.and_then(|own| own.get_one::<String>("format"))),
             err: warnings(&config.warnings),
             next: Next::Exit(exit::SUCCESS),
         },
-        _ => Answer::of_next(Next::Run(Box::new(config))),
+        _ => Answer::of_next(Next::Run(Box::new(loaded))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arguments and environment in, texts and what is next out.
 
 use super::*;
+use crate::config::Config;
 use crate::telemetry::build_info;
 
 fn evaluated(arguments: &[&str], environment: &[(&str, &str)]) -> Answer {
@@ -12,7 +13,7 @@ fn evaluated(arguments: &[&str], environment: &[(&str, &str)]) -> Answer {
 fn ran(arguments: &[&str]) -> Config {
     let answer = evaluated(arguments, &[]);
     match answer.next {
-        Next::Run(config) => *config,
+        Next::Run(loaded) => loaded.config,
         next => panic!("{arguments:?}: {next:?}\n{}", answer.err),
     }
 }

@@ -19,6 +19,22 @@ pub enum Origin {
     Environment(String),
     /// A flag, by the key's name.
     Flag(&'static str),
+    /// It was changed while the program ran.
+    Runtime,
+}
+
+impl Origin {
+    /// What kind of place it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Origin::Default => "default",
+            Origin::File { .. } => "file",
+            Origin::Environment(_) => "environment",
+            Origin::Flag(_) => "flag",
+            Origin::Runtime => "runtime",
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +45,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line: None } => write!(f, "{}", path.display()),
             Origin::Environment(name) => write!(f, "environment {name}"),
             Origin::Flag(name) => write!(f, "flag --{name}"),
+            Origin::Runtime => f.write_str("runtime"),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::fault::{Fault, Origin, nearest};
 use super::keys::{Key, Kind};
 use super::secret_file::open;
 use super::source::Given;
-use super::value::Raw;
+use super::written::Written;
 
 /// Far more than every key with a long value needs.
 const BYTES_MAX: u64 = 1 << 20;
@@ -128,53 +128,10 @@ impl Reader<'_> {
             let expected = format!("{written:?} sets the key \"{}\" a second time", key.name);
             return self.fault(offset, expected, None);
         }
-        self.given.push(match raw(key.kind, value) {
+        self.given.push(match Written::of_toml(value.get_ref()).raw(key.kind) {
             Ok(raw) => Given::read(key, written, origin, &raw),
             Err(expected) => Given::unreadable(key, written, origin, &expected),
         });
-    }
-}
-
-/// The value as text, if it has a TOML type that the kind may have.
-fn raw(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Raw, String> {
-    let number = matches!(
-        kind,
-        Kind::Integer { .. } | Kind::Size { .. } | Kind::Milliseconds { .. } | Kind::Seconds { .. }
-    );
-    let text = !matches!(kind, Kind::Bool | Kind::Integer { .. });
-    let list = matches!(kind, Kind::Brokers | Kind::Properties);
-    let wrong = |found: &str| {
-        let expected = match kind {
-            Kind::Bool => "true or false, without quotes",
-            Kind::Integer { .. } => "a whole number, without quotes",
-            Kind::Size { .. } => "a size: a text such as \"64MiB\", or a number of bytes",
-            Kind::Milliseconds { .. } => "a time: a number of milliseconds, or a text such as \"15s\"",
-            Kind::Seconds { .. } => "a time: a number of seconds, or a text such as \"15s\"",
-            Kind::Time { .. } => "a time: a text such as \"15s\"",
-            Kind::Brokers | Kind::Properties => "a text or a list of texts",
-            _ => "a text in quotes",
-        };
-        format!("expected {expected}, but it is {found}")
-    };
-    match value.get_ref() {
-        DeValue::Boolean(value) if matches!(kind, Kind::Bool) => Ok(Raw::One(value.to_string())),
-        DeValue::Integer(value) if number => {
-            let digits = value.as_str().replace('_', "");
-            let number = i64::from_str_radix(&digits, value.radix());
-            number.map(|number| Raw::One(number.to_string())).map_err(|_| wrong("out of range"))
-        }
-        DeValue::String(value) if text => Ok(Raw::One(value.to_string())),
-        DeValue::Array(values) if list => {
-            let texts = values.iter().map(|value| value.get_ref().as_str().map(str::to_owned));
-            texts.collect::<Option<_>>().map(Raw::Many).ok_or_else(|| wrong("a list with other values in it"))
-        }
-        DeValue::String(_) => Err(wrong("a text")),
-        DeValue::Integer(_) => Err(wrong("a whole number")),
-        DeValue::Float(_) => Err(wrong("a number with a fraction")),
-        DeValue::Boolean(_) => Err(wrong("true or false")),
-        DeValue::Datetime(_) => Err(wrong("a date")),
-        DeValue::Array(_) => Err(wrong("a list")),
-        DeValue::Table(_) => Err(wrong("a table")),
     }
 }
 

@@ -106,7 +106,10 @@ impl Builder<'_> {
         let compression = Compression::ALL.into_iter().find(|compression| compression.name() == word);
         let compression = compression.expect("the key's words are the compressions' names");
         let snappy = settings.optional_switch("kafka-compress-snappy");
-        if snappy.is_some_and(|snappy| snappy != (compression == Compression::Snappy)) {
+        // Whoever sets a compression at runtime need not touch the old switch as well.
+        let is_overruled = *settings.origin("kafka-compression") == Origin::Runtime
+            && *settings.origin("kafka-compress-snappy") != Origin::Runtime;
+        if !is_overruled && snappy.is_some_and(|snappy| snappy != (compression == Compression::Snappy)) {
             let expected = format!("contradicts kafka-compression, which is {word}; remove this key");
             self.fault("kafka-compress-snappy", &["kafka-compression"], expected);
         }

@@ -48,6 +48,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// The value is never shown.
     pub secret: bool,
+    /// It can be changed while the program runs; any other counts from the next start on.
+    pub live: bool,
     /// One paragraph. The first sentence says what the key does and is the short help; then edge values, and who
     /// should touch it.
     pub doc: &'static str,
@@ -144,7 +146,16 @@ impl Group {
 
 impl Key {
     const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-        Key { name, aliases: &[], bare_environment: &[], kind, default: None, secret: false, doc }
+        Key {
+            name,
+            aliases: &[],
+            bare_environment: &[],
+            kind,
+            default: None,
+            secret: false,
+            live: false,
+            doc,
+        }
     }
 
     const fn or(mut self, default: &'static str) -> Key {
@@ -164,6 +175,11 @@ impl Key {
 
     const fn hidden(mut self) -> Key {
         self.secret = true;
+        self
+    }
+
+    const fn live(mut self) -> Key {
+        self.live = true;
         self
     }
 

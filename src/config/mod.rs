@@ -2,7 +2,7 @@
 //!
 //! [`Key`] is the one table that all of it hangs on. [`Sources`] are read into [`Settings`] (which value counts, and
 //! where it comes from), and those into [`Config`], whose types cannot hold a bad value. A stage sees its own part
-//! alone and checks nothing again.
+//! alone and checks nothing again. [`Live`] is the same while the program runs.
 
 mod address;
 mod agent;
@@ -12,6 +12,7 @@ mod file;
 mod kafka;
 mod kafka_security;
 mod keys;
+mod live;
 mod login;
 mod print;
 mod reference;
@@ -21,6 +22,8 @@ mod source;
 mod stages;
 mod units;
 mod value;
+mod view;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -32,11 +35,13 @@ use std::time::Duration;
 pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
+pub use live::{Changed, Live, Loaded, Next, NotRemoved};
 pub use print::{to_json, to_toml};
 pub use reference::markdown;
 pub use settings::Settings;
 pub use source::Sources;
 pub use units::parse_time;
+pub use view::schema;
 
 pub use crate::record::{Brokers, parse_brokers};
 use crate::{dcos, enrich, http, input, output, spool, telemetry};
@@ -95,11 +100,8 @@ pub type CheckKafka<'a> = &'a dyn Fn(&output::kafka::Config) -> Vec<String>;
 /// # Errors
 /// Every fault there is.
 pub fn load(sources: &Sources, check_kafka: CheckKafka<'_>) -> Result<(Config, Settings), Faults> {
-    let mut faults = Vec::new();
-    let mut settings = source::read(sources, &mut faults);
-    kafka::settle_compression(&mut settings);
-    let config = stages::build(&settings, sources, check_kafka, &mut faults);
-    if faults.is_empty() { Ok((config, settings)) } else { Err(Faults(faults)) }
+    let Loaded { config, live } = Live::load(sources.clone(), check_kafka)?;
+    Ok((config, live.settings().clone()))
 }
 
 impl fmt::Debug for Config {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::fault::Origin;
 use super::keys::{Group, Key};
 use super::settings::Settings;
-use super::value::{HIDDEN, Value};
+use super::value::Value;
 
 /// Every key with its value and, behind it, where the value comes from. Secrets are hidden; keys without a value
 /// are comments. The file is valid input again.
@@ -58,8 +58,7 @@ pub fn to_json(settings: &Settings) -> Json {
 fn shown(key: &Key, value: Option<&Value>) -> Json {
     match value {
         None => Json::Null,
-        Some(_) if key.secret => json!(HIDDEN),
-        Some(value) => value.json(),
+        Some(value) => value.shown(key),
     }
 }
 

@@ -27,6 +27,7 @@ impl Sources {
 }
 
 /// A value that somebody gave.
+#[derive(Clone)]
 pub(super) struct Given {
     pub key: &'static Key,
     pub origin: Origin,
@@ -60,45 +61,55 @@ impl Given {
     }
 }
 
-/// Reads every source. A value that is no good is a fault wherever it stands, also where another one wins over it.
-pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Settings {
-    let mut given = from_flags(&sources.flags);
-    given.extend(from_environment(&sources.environment, faults));
-    let mut is_whole = true;
-    match given.iter().find(|given| given.key.name == "config") {
-        Some(Given { origin, value: Ok(Some(Value::Text(path))), .. }) => {
-            let file = file::read(Path::new(path), origin, faults);
-            is_whole = file.is_whole;
-            given.extend(file.given);
-        }
-        Some(Given { value: Err(_), .. }) => is_whole = false,
-        _ => {}
-    }
-    let mut settings = Settings::default();
-    for key in Key::all() {
-        settle(key, &given, is_whole, &mut settings);
-    }
-    faults.extend(given.into_iter().filter_map(|given| given.value.err()));
-    settings
+/// All that the sources say, in order of precedence.
+#[derive(Clone, Default)]
+pub(super) struct Said {
+    given: Vec<Given>,
+    /// Whether all of the file could be read. If not, nobody knows what else it says.
+    is_whole: bool,
 }
 
-/// The first of `given` counts, since the sources stand in order of precedence. What nobody gave may stand in the part
-/// of the file that could not be read, unless that `is_whole`.
-fn settle(key: &'static Key, given: &[Given], is_whole: bool, settings: &mut Settings) {
-    match given.iter().find(|given| given.key.name == key.name) {
-        Some(Given { value: Ok(value), origin, .. }) => {
-            settings.insert(key, Setting { value: value.clone(), origin: origin.clone() });
+impl Said {
+    /// Reads every source. A value that is no good is a fault wherever it stands, also where another one wins over it.
+    pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Said {
+        let mut given = from_flags(&sources.flags);
+        given.extend(from_environment(&sources.environment, faults));
+        let mut is_whole = true;
+        match given.iter().find(|given| given.key.name == "config") {
+            Some(Given { origin, value: Ok(Some(Value::Text(path))), .. }) => {
+                let file = file::read(Path::new(path), origin, faults);
+                is_whole = file.is_whole;
+                given.extend(file.given);
+            }
+            Some(Given { value: Err(_), .. }) => is_whole = false,
+            _ => {}
         }
-        first => {
-            let default = key.default.map(|text| {
-                let value = Value::parse(key, &Raw::One(text.to_owned()));
-                value.ok().flatten().expect("every default of the table fits its key")
-            });
-            settings.insert(key, Setting { value: default, origin: Origin::Default });
-            if first.is_some() || !is_whole {
-                settings.mark_faulty(key);
+        faults.extend(given.iter().filter_map(|given| given.value.as_ref().err().cloned()));
+        Said { given, is_whole }
+    }
+
+    /// What counts of it for `key`; none: nobody gave it.
+    pub(super) fn of(&self, key: &Key) -> Option<&Given> {
+        self.given.iter().find(|given| given.key.name == key.name)
+    }
+
+    /// What counts for each key. What nobody gave may stand in the part of the file that could not be read.
+    pub(super) fn settle(&self) -> Settings {
+        let mut settings = Settings::default();
+        for key in Key::all() {
+            match self.of(key) {
+                Some(Given { value: Ok(value), origin, .. }) => {
+                    settings.insert(key, Setting { value: value.clone(), origin: origin.clone() });
+                }
+                first => {
+                    settings.insert(key, Setting { value: Value::default_of(key), origin: Origin::Default });
+                    if first.is_some() || !self.is_whole {
+                        settings.mark_faulty(key);
+                    }
+                }
             }
         }
+        settings
     }
 }
 

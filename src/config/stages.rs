@@ -6,7 +6,7 @@ use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
-use super::value::{HIDDEN, is_secret};
+use super::value::is_secret;
 use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
 use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, spool, telemetry};
@@ -94,9 +94,8 @@ impl Builder<'_> {
             return;
         }
         let setting = self.settings.get(name);
-        let secret = Key::find(name).is_some_and(|key| key.secret);
-        let value = setting.value.as_ref().map(|value| match value.json() {
-            _ if secret => HIDDEN.to_owned(),
+        let key = Key::find(name).expect("faults are told of keys of the table");
+        let value = setting.value.as_ref().map(|value| match value.shown(key) {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         });
@@ -218,6 +217,11 @@ impl Builder<'_> {
         http::Config {
             listen: self.settings.endpoint("http-endpoint"),
             connections_max: self.settings.nonzero("http-connections-max"),
+            writes: match self.settings.word("http-writes") {
+                "token" => http::Writes::Token,
+                "off" => http::Writes::Off,
+                _ => http::Writes::Loopback,
+            },
             token,
         }
     }

@@ -77,6 +77,27 @@ impl Raw {
 }
 
 impl Value {
+    /// The default of a key, if it has one.
+    pub(super) fn default_of(key: &Key) -> Option<Value> {
+        let value = Value::parse(key, &Raw::One(key.default?.to_owned()));
+        Some(value.ok().flatten().expect("every default of the table fits its key"))
+    }
+
+    /// The value as text, with every secret in it: for comparing, never for showing.
+    pub(super) fn exact(&self) -> String {
+        match self {
+            Value::Pairs(pairs) => {
+                pairs.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<Vec<_>>().concat()
+            }
+            other => other.json().to_string(),
+        }
+    }
+
+    /// The value in JSON for who may see it: what is or may be a secret is hidden.
+    pub(super) fn shown(&self, key: &Key) -> Json {
+        if key.secret { json!(HIDDEN) } else { self.json() }
+    }
+
     /// Reads `raw`. `Ok(None)`: an empty text, which makes a key without default not set.
     pub(super) fn parse(key: &Key, raw: &Raw) -> Result<Option<Value>, Misfit> {
         let joined;

@@ -107,6 +107,12 @@ impl Error {
         }
     }
 
+    /// Whether a login is wanted, or one that may do more.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+
     /// Whether it was understood and refused.
     pub(super) fn is_refusal(&self) -> bool {
         self.status().is_some_and(|status| status.is_client_error())
@@ -168,6 +174,12 @@ impl Client {
             .build()
             .map_err(NoTls)?;
         Ok(Client { http, limits, authority })
+    }
+
+    /// The same client with less time for a whole answer, or more.
+    #[must_use]
+    pub fn within(&self, total: Duration) -> Client {
+        Client { limits: Limits { total, ..self.limits.clone() }, ..self.clone() }
     }
 
     /// The body of a 2xx answer to `GET url`.
@@ -241,7 +253,8 @@ impl Client {
         if let Some(header) = grant.token().and_then(header) {
             builder = builder.header(AUTHORIZATION, header);
         }
-        let mut response = builder.send().await.map_err(|error| self.limits.problem(error))?;
+        let mut response =
+            builder.timeout(self.limits.total).send().await.map_err(|error| self.limits.problem(error))?;
         let status = response.status();
         if !status.is_success() {
             let said = without(grant.token(), first_words(&mut response).await);

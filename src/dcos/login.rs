@@ -140,14 +140,9 @@ impl Shared {
         let body = account.login(SystemTime::now()).map_err(Failed::Signature)?;
         let url = account.endpoint().as_str();
         let answer = self.http.post_secret(url, body).await.map_err(Failed::Request)?;
-        let answer: Option<Value> = serde_json::from_slice(&answer).ok();
-        let token = answer.as_ref().and_then(|answer| answer.get("token")?.as_str()).unwrap_or_default();
-        let is_good =
-            (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
-        if !is_good {
-            return Err(Failed::NoToken(url.to_owned()));
-        }
-        Ok((Secret::new(token.to_owned()), tokens::lifetime(token, SystemTime::now())))
+        let token = token(&answer).ok_or_else(|| Failed::NoToken(url.to_owned()))?;
+        let lifetime = tokens::lifetime(&token, SystemTime::now());
+        Ok((Secret::new(token), lifetime))
     }
 
     /// The account that the file has now, if that is another one.
@@ -165,6 +160,64 @@ impl Shared {
                 warn!(path = %path.display(), "the service account is of no use: {error}; the old one is kept");
                 None
             }
+        }
+    }
+}
+
+/// The token in a login's answer, if there is one that can be sent.
+fn token(answer: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let token = answer.get("token")?.as_str()?;
+    let is_good = (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
+    is_good.then(|| token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dcos::jwt;
+    use crate::dcos::testing::json;
+
+    #[test]
+    fn a_token_is_a_text_that_can_be_sent() {
+        let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(TOKEN_BYTES_MAX + 1));
+        for (answer, expected) in [
+            (r#"{"token":"a.b.c"}"#, Some("a.b.c")),
+            (r#"{"token":""}"#, None),
+            (r#"{"token":"a b"}"#, None),
+            (r#"{"token":"a\nb"}"#, None),
+            (r#"{"token":"é"}"#, None),
+            (r#"{"token":7}"#, None),
+            (r#"["token"]"#, None),
+            ("{}", None),
+            ("<html>", None),
+            ("", None),
+            (&long, None),
+        ] {
+            assert_eq!(token(answer.as_bytes()).as_deref(), expected, "{answer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_in_place_of_the_logins_answer_is_a_token_or_none(answer in json(&["token", "exp", "a.b.c"])) {
+            if let Some(token) = token(answer.to_string().as_bytes()) {
+                prop_assert!(!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+            }
+        }
+
+        #[test]
+        fn any_json_in_place_of_a_tokens_claims_gives_a_time_to_use_it(claims in json(&["exp", "uid"])) {
+            let token = format!("{}.x", jwt::unsigned(&claims, &claims));
+            let lifetime = tokens::lifetime(&token, SystemTime::now());
+            prop_assert!(lifetime <= Duration::from_secs(86_400), "{lifetime:?}");
+        }
+
+        #[test]
+        fn any_text_in_place_of_a_token_gives_a_time_to_use_it(token in "[a-zA-Z0-9_.=-]{0,60}") {
+            prop_assert!(tokens::lifetime(&token, SystemTime::now()).as_secs() > 0);
         }
     }
 }

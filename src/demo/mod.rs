@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::exit;
-use crate::telemetry;
+use crate::telemetry::{self, Log};
 use report::Report;
 use screen::{Screen, Style};
 
@@ -47,9 +47,8 @@ pub struct Options {
 /// leave ends it at once.
 #[must_use]
 pub fn run(options: &Options) -> ExitCode {
-    // The Kafka client speaks for itself where brokers are away, which the parts that use it say better.
-    let filter = "warn,librdkafka=off,rdkafka=off".to_owned();
-    telemetry::init(&telemetry::Config { filter, format: telemetry::Format::Text });
+    let config = telemetry::Config { filter: stage::LOG_LEVEL.to_owned(), format: telemetry::Format::Text };
+    let log = telemetry::init(&config);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cannot(&format!("no runtime: {error}")),
@@ -74,7 +73,7 @@ pub fn run(options: &Options) -> ExitCode {
             second.next().await;
         };
         tokio::select! {
-            code = show(options, &screen, stop) => code,
+            code = show(options, &screen, &log, stop) => code,
             () = impatient => cannot("stopped again before the books were closed"),
         }
     });
@@ -84,8 +83,13 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 /// Plays, and shows the books.
-async fn show(options: &Options, screen: &Screen, stop: impl Future<Output = &'static str>) -> ExitCode {
-    let report = match stage::play(options.kafka_brokers.clone(), screen, stop).await {
+async fn show(
+    options: &Options,
+    screen: &Screen,
+    log: &Log,
+    stop: impl Future<Output = &'static str>,
+) -> ExitCode {
+    let report = match stage::play(options.kafka_brokers.clone(), screen, log, stop).await {
         Ok(report) => report,
         Err(failure) => return cannot(&telemetry::chain(&failure)),
     };

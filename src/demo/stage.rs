@@ -18,10 +18,10 @@ use super::own::shell_line;
 use super::report::{Report, Sent};
 use super::screen::{Screen, Style};
 use crate::app::{self, Listening};
-use crate::config::{self, Config, Faults, Sources};
+use crate::config::{Faults, Live, Loaded, Sources};
 use crate::ocf::Marker;
 use crate::output::kafka;
-use crate::telemetry::unix_ms;
+use crate::telemetry::{Log, unix_ms};
 
 /// Between two blocks of the emitter that is like the Mesos module. The real one takes 10 s; nobody wants to wait.
 const MODULE_PERIOD: Duration = Duration::from_secs(2);
@@ -31,6 +31,9 @@ const SERVICE_PERIOD: Duration = Duration::from_secs(3);
 const POLL_PERIOD: Duration = Duration::from_secs(5);
 /// Age at which the collector closes a message (`kafka-produce-period-ms`).
 const PRODUCE_PERIOD_MS: &str = "1000";
+/// What goes to the log (`log-level`). The Kafka client speaks for itself where brokers are away, which the parts that use it
+/// say better.
+pub(super) const LOG_LEVEL: &str = "warn,librdkafka=off,rdkafka=off";
 /// How long the consumer may take at the end to read what was delivered.
 const CATCH_UP: Duration = Duration::from_secs(10);
 
@@ -81,7 +84,7 @@ impl Kafka {
 ///
 /// # Errors
 /// Brokers that are none.
-pub fn collector_config(cast: &Cast, brokers: &[String], agent: SocketAddr) -> Result<Config, Faults> {
+pub fn collector_config(cast: &Cast, brokers: &[String], agent: SocketAddr) -> Result<Loaded, Faults> {
     let settings = [
         ("kafka-brokers", brokers.join(",")),
         ("kafka-topic-prefix", cast.topic_prefix.to_owned()),
@@ -92,20 +95,21 @@ pub fn collector_config(cast: &Cast, brokers: &[String], agent: SocketAddr) -> R
         ("agent-poll-period", POLL_PERIOD.as_secs().to_string()),
         ("listen-endpoint", "127.0.0.1:0".to_owned()),
         ("http-endpoint", "127.0.0.1:0".to_owned()),
-        ("log-level", "warn".to_owned()),
+        ("log-level", LOG_LEVEL.to_owned()),
     ];
     let flags = settings.map(|(key, value)| (key, value.into())).into();
-    config::load(&Sources { flags, environment: Vec::new() }, &kafka::check).map(|(config, _)| config)
+    Live::load(Sources { flags, environment: Vec::new() }, &kafka::check)
 }
 
 /// Plays until `stop`; then the emitters stop, the collector delivers what it has, the consumer reads it, and the
-/// counts are compared. `theirs` are brokers to use in place of a Kafka in this process.
+/// counts are compared. `log` is what the collector's `log-level` steers. `theirs` are brokers to use in place of a Kafka in this process.
 ///
 /// # Errors
 /// [`Failure`]. Counts that do not agree are none; they are in the report.
 pub async fn play(
     theirs: Option<Vec<String>>,
     screen: &Screen,
+    log: &Log,
     stop: impl Future<Output = &'static str>,
 ) -> Result<Report, Failure> {
     let shared = theirs.is_some();
@@ -128,7 +132,7 @@ pub async fn play(
 
     let (told, listening) = oneshot::channel();
     let (end_collector, ended) = oneshot::channel();
-    let mut collector = tokio::spawn(app::run_until(config, told, async {
+    let mut collector = tokio::spawn(app::run_until(config, log.clone(), told, async {
         // If we are gone, the show is over, too.
         ended.await.unwrap_or("the demonstration is gone")
     }));

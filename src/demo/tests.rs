@@ -59,7 +59,7 @@ async fn all_counts_agree_with_a_visitors_record_among_them() {
         tokio::task::spawn_blocking(visit).await.unwrap();
         "seen enough"
     };
-    let report = stage::play(None, &shown.screen(), stop).await.unwrap();
+    let report = stage::play(None, &shown.screen(), &Log::default(), stop).await.unwrap();
     assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
     let sent: u64 = report.sent.iter().map(|sent| sent.records.clone().unwrap()).sum();
     assert!(sent > 0);
@@ -75,7 +75,8 @@ async fn all_counts_agree_with_a_visitors_record_among_them() {
 #[tokio::test]
 async fn a_stop_at_once_still_closes_the_books() {
     let shown = Shown::default();
-    let mut report = stage::play(None, &shown.screen(), std::future::ready("at once")).await.unwrap();
+    let mut report =
+        stage::play(None, &shown.screen(), &Log::default(), std::future::ready("at once")).await.unwrap();
     assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
     assert_eq!(code(&report), ExitCode::SUCCESS);
     report.ledger.delivered += 1;
@@ -91,7 +92,7 @@ async fn play_a_while(brokers: Vec<String>) {
         tokio::task::spawn_blocking(wait).await.unwrap();
         "seen enough"
     };
-    let report = stage::play(Some(brokers), &shown.screen(), stop).await.unwrap();
+    let report = stage::play(Some(brokers), &shown.screen(), &Log::default(), stop).await.unwrap();
     assert_eq!(report.disagreements(), [""; 0], "{}", shown.text());
     assert!(report.ledger.delivered > 0);
     // Messages of others with the same numbers would pass for repeated ones.
@@ -111,7 +112,9 @@ async fn a_kafka_that_does_not_answer_is_named() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let brokers = vec![nobody.local_addr().unwrap().to_string()];
     let screen = Shown::default().screen();
-    let failure = stage::play(Some(brokers.clone()), &screen, std::future::pending()).await.unwrap_err();
+    let failure = stage::play(Some(brokers.clone()), &screen, &Log::default(), std::future::pending())
+        .await
+        .unwrap_err();
     let text = failure.to_string();
     assert!(text.starts_with(&format!("no answer from Kafka at {}: ", brokers[0])), "{text}");
 }

@@ -44,15 +44,21 @@ impl Directory {
 
     /// Asks again and again; never ends.
     pub async fn run(mut self) {
+        let mut settings = self.agent.settings();
         loop {
             let began = tokio::time::Instant::now();
             self.refresh().await;
-            let period = self.agent.period().max(REFRESH_PAUSE);
-            tokio::select! {
-                () = tokio::time::sleep_until(began + period) => continue,
-                () = self.ask.notified() => {}
+            loop {
+                let period = self.agent.period().max(REFRESH_PAUSE);
+                tokio::select! {
+                    () = tokio::time::sleep_until(began + period) => break,
+                    () = self.ask.notified() => {
+                        tokio::time::sleep_until(began + REFRESH_PAUSE).await;
+                        break;
+                    }
+                    Ok(()) = settings.changed() => {}
+                }
             }
-            tokio::time::sleep_until(began + REFRESH_PAUSE).await;
         }
     }
 

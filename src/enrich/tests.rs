@@ -224,10 +224,11 @@ fn ids_that_are_new_each_time_do_not_add_up() {
 /// A directory of an agent that is asked for by `place`, with this file for its `/state`.
 fn directory(place: Place, port: u16, state: Option<PathBuf>) -> (Directory, Enricher, Agent) {
     let files = Files { state, ..Files::default() };
-    let config = agent::Config { place, port, scheme: "http", period: Duration::from_secs(15), files };
+    let period = Duration::from_secs(15);
+    let (_, settings) = watch::channel(agent::Config { place, port, scheme: "http", period, files });
     let authority = dcos::Authority::new(&dcos::Config::default()).unwrap();
     let metrics = agent::Metrics::register(&prometheus::Registry::new()).unwrap();
-    let agent = Agent::new(config, &authority, metrics).unwrap();
+    let agent = Agent::new(settings, &authority, metrics).unwrap();
     let (directory, enricher, _) = Directory::new(Config::default(), agent.clone());
     (directory, enricher, agent)
 }

@@ -54,7 +54,7 @@ pub(super) async fn ledger(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// Indented, with a line feed at its end: people read this with curl.
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     let mut text = serde_json::to_string_pretty(value).expect("snapshots are structs with texts as keys");
     text.push('\n');
     (JSON, text).into_response()

@@ -7,7 +7,9 @@
 //! |---|---|---|
 //! | read of an open route | if its `Host` cannot be forged, or with the token | yes |
 //! | any other read | if its `Host` cannot be forged, or with the token | with the token |
-//! | anything but a read | if its `Host` cannot be forged, or with the token | with the token |
+//! | a write, `http-writes` = `loopback` | if its `Host` cannot be forged, or with the token | with the token |
+//! | a write, `http-writes` = `token` | with the token | with the token |
+//! | a write, `http-writes` = `off` | no | no |
 //! | for another site's page | no | no |
 //!
 //! Two things stand behind the columns. A web page that somebody on this machine looks at can send requests to
@@ -19,9 +21,9 @@
 //! This machine is its loopback addresses. What comes from its other addresses cannot be told from what comes from
 //! elsewhere, and is treated so.
 //!
-//! What is no read is held to more: it is refused from pages of the same site too, no link or form may lead to
-//! it, and open routes are open to reads alone. [`local`] is where a setting that closes writes to this machine has
-//! its place.
+//! A write is anything but a read, and held to more: it is refused from pages of the same site too, no link may lead to it,
+//! open routes are open to reads alone, and a body has to be JSON, which no form sends. Any task with the host's network is
+//! on this machine, which is what `token` is for.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -30,6 +32,7 @@ use axum::http::{HeaderMap, Method, Version, header, uri};
 
 use super::host::Authority;
 use super::reason::Reason;
+use super::settings::Writes;
 use super::token;
 use crate::record::Secret;
 
@@ -37,7 +40,10 @@ use crate::record::Secret;
 const URI_BYTES_MAX: usize = 2048;
 
 /// Largest body that a request may announce, in bytes.
-const BODY_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Media types of a body.
+const JSON: [&str; 2] = ["application/json", "application/merge-patch+json"];
 
 /// With any of these a proxy on this machine speaks for somebody else, who may be anywhere.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
@@ -85,12 +91,25 @@ impl Intent {
 ///
 /// # Errors
 /// The reason why not.
-pub(super) fn check(request: &Request, access: Access, secret: Option<&Secret>) -> Result<(), Reason> {
+pub(super) fn check(
+    request: &Request,
+    access: Access,
+    secret: Option<&Secret>,
+    writes: Writes,
+) -> Result<(), Reason> {
     bounds(request)?;
     let hosts = Hosts::of(request)?;
     let intent = Intent::of(request.method());
     if is_cross_site(request.headers(), &hosts, intent) {
         return Err(Reason::CrossSite);
+    }
+    if intent == Intent::Write {
+        if writes == Writes::Off {
+            return Err(Reason::WritesOff);
+        }
+        if has_body(request.headers()) && !is_json(request.headers()) {
+            return Err(Reason::NotJson);
+        }
     }
     if secret.is_some_and(|secret| token::carried(request.headers(), secret)) {
         return Ok(());
@@ -100,7 +119,8 @@ pub(super) fn check(request: &Request, access: Access, secret: Option<&Secret>) 
         // Not even what says that it was forwarded is excepted: a page can say so too.
         return if is_loopback { local(&hosts) } else { Ok(()) };
     }
-    let here = is_loopback && !FORWARDED.iter().any(|name| request.headers().contains_key(*name));
+    let counts = intent == Intent::Read || writes == Writes::Loopback;
+    let here = counts && is_loopback && !FORWARDED.iter().any(|name| request.headers().contains_key(*name));
     match (here, secret) {
         (true, _) => local(&hosts),
         (false, Some(_)) => Err(Reason::Unauthorized),
@@ -113,8 +133,8 @@ fn local(hosts: &Hosts<'_>) -> Result<(), Reason> {
     if hosts.are_unforgeable() { Ok(()) } else { Err(Reason::HostNotAllowed) }
 }
 
-/// Sizes that are known before anything of the body is read. No route reads a body yet; a small one is let pass
-/// unread, as RFC 9110 §9.3.1 would have it.
+/// Sizes that are known before anything of the body is read. That of a read is let pass unread if it is small, as RFC 9110
+/// §9.3.1 would have it.
 fn bounds(request: &Request) -> Result<(), Reason> {
     let uri = request.uri();
     let target =
@@ -126,11 +146,30 @@ fn bounds(request: &Request) -> Result<(), Reason> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Reason::LengthRequired);
     }
-    match headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().map(str::parse::<u64>)) {
-        None => Ok(()),
-        Some(Ok(Ok(length))) if length <= BODY_BYTES_MAX => Ok(()),
-        Some(_) => Err(Reason::BodyTooLarge),
+    match length(headers) {
+        Some(0..=BODY_BYTES_MAX) => Ok(()),
+        _ => Err(Reason::BodyTooLarge),
     }
+}
+
+/// Bytes of the body that are announced; none where they are no number, or too many to count.
+fn length(headers: &HeaderMap) -> Option<usize> {
+    match headers.get(header::CONTENT_LENGTH) {
+        None => Some(0),
+        Some(length) => length.to_str().ok()?.parse().ok(),
+    }
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    length(headers) != Some(0)
+}
+
+/// Whether the body says that it is JSON, once.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return false };
+    let kind = field.to_str().ok().and_then(|field| field.split(';').next()).map_or("", str::trim);
+    JSON.iter().any(|json| json.eq_ignore_ascii_case(kind))
 }
 
 /// The names under which the client knows us: the `Host` field, and the target if it is a whole URL (which then
@@ -214,7 +253,7 @@ mod tests {
         let mut request = request.body(Body::empty()).unwrap();
         request.extensions_mut().insert(Peer(peer.parse().unwrap()));
         let secret = secret.map(|text| Secret::new(text.to_owned()));
-        check(&request, access, secret.as_ref())
+        check(&request, access, secret.as_ref(), Writes::Loopback)
     }
 
     #[test]
@@ -269,7 +308,7 @@ mod tests {
     #[test]
     fn a_request_without_a_peer_comes_from_elsewhere() {
         let request = Request::builder().uri("/x").header("host", "localhost").body(Body::empty()).unwrap();
-        assert_eq!(check(&request, Access::Closed, None), Err(Reason::NoTokenConfigured));
+        assert_eq!(check(&request, Access::Closed, None, Writes::Loopback), Err(Reason::NoTokenConfigured));
     }
 
     #[test]
@@ -307,8 +346,8 @@ mod tests {
         assert_eq!(decide("GET", HERE, Access::Open, &[]), Err(Reason::HostInvalid));
         let mut old = Request::builder().version(Version::HTTP_10).body(Body::empty()).unwrap();
         old.extensions_mut().insert(Peer(HERE.parse().unwrap()));
-        assert_eq!(check(&old, Access::Closed, None), Ok(()));
-        assert_eq!(check(&old, Access::Open, None), Ok(()));
+        assert_eq!(check(&old, Access::Closed, None, Writes::Loopback), Ok(()));
+        assert_eq!(check(&old, Access::Open, None, Writes::Loopback), Ok(()));
     }
 
     #[test]
@@ -319,7 +358,7 @@ mod tests {
             let request = Request::builder().uri(uri).header("host", "localhost:8128");
             let mut request = request.body(Body::empty()).unwrap();
             request.extensions_mut().insert(Peer(HERE.parse().unwrap()));
-            assert_eq!(check(&request, Access::Closed, None), expected, "{uri}");
+            assert_eq!(check(&request, Access::Closed, None, Writes::Loopback), expected, "{uri}");
         }
     }
 
@@ -381,13 +420,68 @@ mod tests {
     }
 
     #[test]
+    fn writes_are_for_whom_the_operator_says() {
+        use Writes::{Loopback, Off, Token};
+        let decide = |writes, peer: &str, token: Option<&str>, secret: Option<&str>| {
+            let mut request = Request::builder().method("DELETE").uri("/x").header("host", "127.0.0.1:8128");
+            if let Some(token) = token {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            let secret = secret.map(|text| Secret::new(text.to_owned()));
+            check(&request, Access::Closed, secret.as_ref(), writes)
+        };
+        let (right, set) = (Some("secret"), Some("secret"));
+        for (writes, peer, token, secret, expected) in [
+            (Loopback, HERE, None, set, Ok(())),
+            (Loopback, HERE, None, None, Ok(())),
+            (Loopback, ELSEWHERE, None, set, Err(Reason::Unauthorized)),
+            (Loopback, ELSEWHERE, None, None, Err(Reason::NoTokenConfigured)),
+            (Loopback, ELSEWHERE, right, set, Ok(())),
+            (Token, HERE, None, set, Err(Reason::Unauthorized)),
+            (Token, HERE, Some("guess"), set, Err(Reason::Unauthorized)),
+            (Token, HERE, None, None, Err(Reason::NoTokenConfigured)),
+            (Token, HERE, right, set, Ok(())),
+            (Token, ELSEWHERE, right, set, Ok(())),
+            (Off, HERE, None, None, Err(Reason::WritesOff)),
+            (Off, HERE, right, set, Err(Reason::WritesOff)),
+            (Off, ELSEWHERE, right, set, Err(Reason::WritesOff)),
+        ] {
+            assert_eq!(
+                decide(writes, peer, token, secret),
+                expected,
+                "{writes:?} {peer} {token:?} {secret:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_has_to_be_json() {
+        let decide = |fields: &[(&str, &str)]| {
+            let fields = [&[("host", "localhost"), ("content-length", "2")], fields].concat();
+            decide("PATCH", HERE, Access::Closed, &fields)
+        };
+        let kind = |kind| decide(&[("content-type", kind)]);
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert_eq!(kind(good), Ok(()), "{good}");
+        }
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+            assert_eq!(kind(bad), Err(Reason::NotJson), "{bad}");
+        }
+        assert_eq!(decide(&[]), Err(Reason::NotJson));
+        let two = [("content-type", "application/json"), ("content-type", "text/plain")];
+        assert_eq!(decide(&two), Err(Reason::NotJson));
+    }
+
+    #[test]
     fn targets_and_bodies_are_bounded() {
         let request = |uri: &str, field: Option<(&str, &str)>| {
             let mut request = Request::builder().uri(uri).header("host", "localhost");
             if let Some((name, value)) = field {
                 request = request.header(name, value);
             }
-            check(&request.body(Body::empty()).unwrap(), Access::Open, None)
+            check(&request.body(Body::empty()).unwrap(), Access::Open, None, Writes::Loopback)
         };
         assert_eq!(request(&format!("/{}", "x".repeat(2047)), None), Ok(()));
         assert_eq!(request(&format!("/{}", "x".repeat(2048)), None), Err(Reason::UriTooLong));

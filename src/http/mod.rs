@@ -1,13 +1,14 @@
 //! The HTTP server: what an operator may ask, for people, programs and Prometheus.
 //!
-//! It knows [`Control`](crate::control::Control) and no stage, and only reads. In the order that a request meets
+//! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers` and `page` answer. Why something was
+//! decides who may ask what, `routes` has every route on one screen, `answers`, `config` and `page` answer. Why something was
 //! refused is one closed list in `reason`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
 
 mod accept;
 mod answers;
+mod config;
 mod connection;
 mod guard;
 mod host;
@@ -26,4 +27,4 @@ mod token;
 
 pub use metrics::Metrics;
 pub use server::serve;
-pub use settings::Config;
+pub use settings::{Config, Writes};

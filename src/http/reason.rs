@@ -33,11 +33,17 @@ pub(super) enum Reason {
     Unauthorized,
     /// The request needs a token, and none is configured.
     NoTokenConfigured,
+    /// Nobody may write.
+    WritesOff,
+    /// The body of a write does not say that it is JSON.
+    NotJson,
+    /// The body did not arrive in time.
+    BodyTimeout,
 }
 
 impl Reason {
     /// Every reason, for series that start at 0.
-    pub(super) const ALL: [Reason; 14] = [
+    pub(super) const ALL: [Reason; 17] = [
         Reason::ConnectionLimit,
         Reason::HeaderTimeout,
         Reason::WriteStalled,
@@ -52,6 +58,9 @@ impl Reason {
         Reason::CrossSite,
         Reason::Unauthorized,
         Reason::NoTokenConfigured,
+        Reason::WritesOff,
+        Reason::NotJson,
+        Reason::BodyTimeout,
     ];
 
     /// The metric label and the problem's `code`.
@@ -71,6 +80,9 @@ impl Reason {
             Reason::CrossSite => "cross_site",
             Reason::Unauthorized => "unauthorized",
             Reason::NoTokenConfigured => "no_token_configured",
+            Reason::WritesOff => "writes_off",
+            Reason::NotJson => "not_json",
+            Reason::BodyTimeout => "body_timeout",
         }
     }
 
@@ -105,14 +117,27 @@ impl Reason {
             Reason::CrossSite => (StatusCode::FORBIDDEN, "a browser sent this for the page of another site"),
             Reason::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
-                "but for 127.0.0.1 and [::1] this needs the header field 'Authorization: Bearer <token>' with the \
-                 token of http-token or http-token-file",
+                "this needs the header field 'Authorization: Bearer <token>' with the token of http-token or \
+                 http-token-file; reads at 127.0.0.1 and [::1] do not, and writes there only with \
+                 http-writes = token",
             ),
             Reason::NoTokenConfigured => (
                 StatusCode::FORBIDDEN,
-                "this answers on the collector's machine at 127.0.0.1 and [::1] only; to ask from another host, or \
-                 at another address of this one, set http-token-file or http-token",
+                "this answers on the collector's machine at 127.0.0.1 and [::1] only, and with http-writes = token \
+                 no write there either; to ask from another host, or at another address of this one, set \
+                 http-token-file or http-token",
             ),
+            Reason::WritesOff => (
+                StatusCode::FORBIDDEN,
+                "nothing is changed over HTTP, since http-writes is off; use the file and SIGHUP",
+            ),
+            Reason::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body has to be JSON, and the field Content-Type has to say so: application/json",
+            ),
+            Reason::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 5 s; send it in one go")
+            }
         };
         Some(answer)
     }

@@ -7,17 +7,19 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, delete, get, post};
+use tokio::sync::Semaphore;
 
 use super::guard::{self, Access};
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{answers, page};
+use super::settings::Writes;
+use super::{answers, config, page};
 use crate::control::Control;
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it.
-fn table() -> [Route; 7] {
+fn table() -> [Route; 11] {
     use Access::{Closed, Open};
     [
         route("/", Closed, "this page", get(page::show)),
@@ -28,7 +30,12 @@ fn table() -> [Route; 7] {
             "200 when every part does its work, else 503; and what is missing",
             get(answers::ready),
         ),
+        route("/-/reload", Closed, "POST: the configuration is read again", post(config::reload)).unlinked(),
         route("/metrics", Open, "counters for Prometheus", get(answers::metrics)),
+        route("/v1/config", Closed, "every key; PATCH: change some", get(config::show).patch(config::patch)),
+        route("/v1/config/schema", Closed, "JSON Schema of a change", get(config::schema)),
+        route("/v1/config/{key}", Closed, "DELETE: what was set at runtime", delete(config::remove))
+            .unlinked(),
         route(
             "/v1/endpoints",
             Closed,
@@ -45,19 +52,26 @@ pub(super) struct Shared {
     pub(super) control: Control,
     /// For the page: path and what it is.
     pub(super) signposts: Vec<Signpost>,
+    /// Who may read each route.
+    access: Vec<(&'static str, Access)>,
     token: Option<Secret>,
-    metrics: Metrics,
+    writes: Writes,
+    pub(super) metrics: Metrics,
+    /// Who has a permit may read a body.
+    pub(super) bodies: Semaphore,
 }
 
 /// A route as people see it.
 pub(super) struct Signpost {
     pub(super) path: &'static str,
     pub(super) about: &'static str,
-    access: Access,
 }
 
 struct Route {
     signpost: Signpost,
+    access: Access,
+    /// Whether a link leads there.
+    is_linked: bool,
     methods: MethodRouter<Arc<Shared>>,
 }
 
@@ -67,29 +81,37 @@ fn route(
     about: &'static str,
     methods: MethodRouter<Arc<Shared>>,
 ) -> Route {
-    Route { signpost: Signpost { path, about, access }, methods }
+    Route { signpost: Signpost { path, about }, access, is_linked: true, methods }
+}
+
+impl Route {
+    fn unlinked(mut self) -> Route {
+        self.is_linked = false;
+        self
+    }
 }
 
 /// The routes with everything around them. Each request needs a [`guard::Peer`] among its extensions, or it is
 /// taken for one from elsewhere.
-pub(super) fn router(control: Control, token: Option<Secret>, metrics: Metrics) -> Router {
+pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, metrics: Metrics) -> Router {
     let mut router = Router::new();
-    let mut signposts = Vec::new();
-    for Route { signpost, methods } in table() {
+    let (mut signposts, mut all) = (Vec::new(), Vec::new());
+    for Route { signpost, access, is_linked, methods } in table() {
         router = router.route(signpost.path, methods);
-        signposts.push(signpost);
+        all.push((signpost.path, access));
+        if is_linked {
+            signposts.push(signpost);
+        }
     }
-    let shared = Arc::new(Shared { control, signposts, token, metrics });
+    let bodies = Semaphore::new(config::BODIES_MAX);
+    let shared = Arc::new(Shared { control, signposts, access: all, token, writes, metrics, bodies });
     router
-        .fallback(async || Problem {
-            status: StatusCode::NOT_FOUND,
-            code: "not_found",
-            detail: "there is nothing here; / lists what there is",
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; / lists what there is")
         })
-        .method_not_allowed_fallback(async || Problem {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            code: "method_not_allowed",
-            detail: "the field Allow lists the methods that there are",
+        .method_not_allowed_fallback(async || {
+            let detail = "the field Allow lists the methods that there are";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(from_fn_with_state(Arc::clone(&shared), admit))
         .layer(from_fn_with_state(Arc::clone(&shared), finish))
@@ -99,13 +121,10 @@ pub(super) fn router(control: Control, token: Option<Secret>, metrics: Metrics) 
 /// Lets a request go on only if the guard does. Unknown paths are closed, so that strangers cannot tell what exists.
 async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let access = request.extensions().get::<MatchedPath>().and_then(|path| {
-        shared
-            .signposts
-            .iter()
-            .find(|signpost| signpost.path == path.as_str())
-            .map(|signpost| signpost.access)
+        shared.access.iter().find(|(known, _)| *known == path.as_str()).map(|(_, access)| *access)
     });
-    match guard::check(&request, access.unwrap_or(Access::Closed), shared.token.as_ref()) {
+    let access = access.unwrap_or(Access::Closed);
+    match guard::check(&request, access, shared.token.as_ref(), shared.writes) {
         Ok(()) => next.run(request).await,
         Err(reason) => {
             shared.metrics.refused(reason);

@@ -45,7 +45,7 @@ pub(super) async fn serve_with(
 ) {
     let seats = Seats::new(config.connections_max, metrics.connections.clone());
     let (end, ending) = watch::channel(());
-    let router = routes::router(control, config.token, metrics.clone());
+    let router = routes::router(control, config.token, config.writes, metrics.clone());
     let context = Context { router, metrics, times, ending };
     let mut acceptor = Acceptor::new(listener);
     let mut connections = JoinSet::new();

@@ -12,7 +12,21 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Connections at once (`http-connections-max`).
     pub connections_max: NonZeroUsize,
+    /// Who may change anything (`http-writes`).
+    pub writes: Writes,
     /// Bearer token for all but `/metrics` and `/-/` reads from other hosts (`http-token`, `http-token-file`).
     /// None: such requests are refused.
     pub token: Option<Secret>,
+}
+
+/// Who may do more than read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writes {
+    /// This machine, and whoever has the token.
+    #[default]
+    Loopback,
+    /// Whoever has the token.
+    Token,
+    /// Nobody.
+    Off,
 }

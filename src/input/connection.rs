@@ -69,7 +69,7 @@ impl Connection {
         let mut drained = pin!(super::listener::drained(&mut drain));
         let mut shed = pin!(self.registration.shed());
         let mut pace = Pace::new(&shared.ticker);
-        let mut allowance = Allowance::new(shared.limit);
+        let mut allowance = Allowance::new(shared.settings.clone());
         let mut partial_since: Option<Instant> = None;
         let mut read_on = 0;
         let mut may_be_long = true;
@@ -78,7 +78,7 @@ impl Connection {
             if !session.has_more() {
                 let deadline = session
                     .is_partial()
-                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout);
+                    .then(|| *partial_since.get_or_insert_with(Instant::now) + shared.block_timeout());
                 tokio::select! {
                     biased;
                     shed = &mut shed => return shed.into(),
@@ -107,6 +107,7 @@ impl Connection {
                     shed = &mut shed => return shed.into(),
                     () = &mut drained => return self.read_out(session).await,
                     () = tokio::time::sleep_until(until.into()) => {}
+                    () = allowance.changed() => {}
                 }
                 partial_since = partial_since.map(|since| since + held.elapsed());
             }
@@ -200,7 +201,7 @@ impl Connection {
             Some(0) => return Err(End::Closed),
             Some(received) => received,
         };
-        if self.shared.hexdump && received > 0 {
+        if received > 0 && self.shared.settings.borrow().hexdump {
             super::record_log::log_bytes(self.registration.peer.name(), &intake.buffer[..received]);
         }
         let (tally, result) = intake.work(session, received, unix_ms());
@@ -221,7 +222,7 @@ impl Connection {
     }
 
     fn give_up_waiting(&self, session: &mut Session) -> Option<End> {
-        let timeout = End::Timeout(self.shared.block_timeout);
+        let timeout = End::Timeout(self.shared.block_timeout());
         if !session.has_header() {
             return Some(timeout);
         }
@@ -289,11 +290,10 @@ impl Connection {
             let permit = tokio::select! {
                 biased;
                 shed = self.registration.shed() => return shed.into(),
-                permit = tokio::time::timeout_at(deadline, self.next_turn(session, true)) => match permit {
-                    Ok(permit) => permit,
-                    Err(_) => return End::Drain,
-                }
+                permit = tokio::time::timeout_at(deadline, self.next_turn(session, true)) => permit,
             };
+            // One that waited in the line may have got its turn all the same: a long one of each would take too long.
+            let Some(permit) = permit.ok().filter(|_| Instant::now() < deadline) else { return End::Drain };
             let turn = if session.has_more() { Turn::More } else { Turn::Tick };
             match self.take_turn(session, turn, READ_BYTES) {
                 Ok(Received { bytes: Some(bytes), .. }) => taken += bytes,

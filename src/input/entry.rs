@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use super::apart::{Apart, Aside, Place};
-use super::record_log::RecordLog;
+use super::record_log;
+use super::settings::Config;
 use super::tally::Tally;
 use crate::enrich::{Decision, Enricher, Ruling, View};
 use crate::ocf::{self, BlockFault, Limits, PlanCache, Scratch};
@@ -14,21 +17,25 @@ pub(super) const SPLICE_FACTOR_MAX: usize = 2;
 
 /// What all sources share.
 pub(super) struct Rules {
-    pub(super) limits: Limits,
+    pub(super) settings: watch::Receiver<Config>,
     pub(super) plans: PlanCache,
     pub(super) enricher: Enricher,
     pub(super) spool: Spool,
-    pub(super) record_log: Option<RecordLog>,
     pub(super) apart: Apart,
 }
 
 impl Rules {
+    /// The bounds on streams as they are now. For a read, a block or a poll once.
+    pub(super) fn limits(&self) -> Limits {
+        self.settings.borrow().limits.clone()
+    }
+
     /// Whether so many records would be too much by their added tags alone. A count that is over this has records of a few
     /// bytes each, made to cost us: it is refused before anything is decompressed.
     pub(super) fn would_blow_up(&self, records: u64) -> bool {
         let view = self.enricher.view();
         let added = view.snapshot.decide(&ocf::Origin::default()).decision.add.bytes().len() as u64;
-        let bytes_max = (SPLICE_FACTOR_MAX * self.limits.decompressed_bytes) as u64;
+        let bytes_max = (SPLICE_FACTOR_MAX * self.limits().decompressed_bytes) as u64;
         records.saturating_mul(added) > bytes_max
     }
 
@@ -69,14 +76,18 @@ impl Rules {
     ) -> (Tally, Result<(), BlockFault>) {
         let mut tally = Tally { now_ms, ..Tally::default() };
         let mut shown = Vec::new();
+        let (limits, is_logged) = {
+            let settings = self.settings.borrow();
+            (settings.limits.clone(), settings.record_log)
+        };
         let result = self.spool.append(now_ms, |append| {
-            let shown = self.record_log.map(|_| &mut shown);
-            write(&mut Entry { rules: self, view, append, tally: &mut tally, shown, aside })
+            let shown = is_logged.then_some(&mut shown);
+            write(&mut Entry { rules: self, limits, view, append, tally: &mut tally, shown, aside })
         });
         if let Ok(appended) = &result {
             tally.appended = *appended;
-            if let Some(log) = self.record_log {
-                log.records(&shown);
+            if is_logged {
+                record_log::log_records(&shown);
             }
         }
         (tally, result.map(drop))
@@ -86,6 +97,7 @@ impl Rules {
 /// The way of a block's records into the spool.
 pub(super) struct Entry<'a, 'b> {
     rules: &'a Rules,
+    limits: Limits,
     view: &'a View,
     append: &'a mut Append<'b>,
     /// Of this block, which may still be refused.
@@ -106,7 +118,7 @@ impl Entry<'_, '_> {
             }
             let shape = ocf::walk(body, at).map_err(|_| BlockFault::BadRecord)?;
             at = shape.span.end;
-            match shape.check(&self.rules.limits) {
+            match shape.check(&self.limits) {
                 Ok(()) => self.add(body, &shape)?,
                 Err(fault) => self.tally.refuse_records(fault, 1),
             }
@@ -130,7 +142,7 @@ impl Entry<'_, '_> {
             }
             record.clear();
             let projected = plan
-                .project(&body[at..], &self.rules.limits, scratch, record)
+                .project(&body[at..], &self.limits, scratch, record)
                 .map_err(|_| BlockFault::BadRecord)?;
             at += projected.consumed;
             match projected.outcome {
@@ -167,7 +179,7 @@ impl Entry<'_, '_> {
         } else {
             self.put(bytes, shape, decision);
         }
-        if self.tally.worked_bytes > SPLICE_FACTOR_MAX * self.rules.limits.decompressed_bytes {
+        if self.tally.worked_bytes > SPLICE_FACTOR_MAX * self.limits.decompressed_bytes {
             return Err(BlockFault::DecompressedTooLarge);
         }
         Ok(())

@@ -191,9 +191,10 @@ impl Intake {
     /// Takes as many whole pieces of the stream as there are and one turn may have, and gives their length.
     fn run(&mut self, session: &mut Session, bytes: &[u8], tally: &mut Tally) -> Result<usize, StreamFault> {
         let rules = self.rules.clone();
+        let limits = rules.limits();
         let mut at = 0;
         loop {
-            match session.stream.step(&bytes[at..], &rules.limits, &rules.plans)? {
+            match session.stream.step(&bytes[at..], &limits, &rules.plans)? {
                 Step::Need(need) => {
                     session.need = need;
                     return Ok(at);
@@ -227,7 +228,7 @@ impl Intake {
             Codec::Null => Ok(block.bytes),
             codec => self
                 .decompressor
-                .decompress(codec, block.bytes, rules.limits.decompressed_bytes, &mut decompressed)
+                .decompress(codec, block.bytes, rules.limits().decompressed_bytes, &mut decompressed)
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };

@@ -19,9 +19,9 @@ use super::intake::Intake;
 use super::metrics::Metrics;
 use super::pace::Ticker;
 use super::registry::{PeerName, Registry};
+use super::settings::Config;
 use super::socket::Socket;
 use super::turns::Turns;
-use crate::record::Rate;
 use crate::telemetry::LogBudget;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
@@ -33,12 +33,9 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) registry: Arc<Registry>,
     pub(super) workbenches: Workbenches,
-    pub(super) block_timeout: Duration,
     pub(super) turns: Turns,
+    pub(super) settings: watch::Receiver<Config>,
     pub(super) ticker: Ticker,
-    /// What each connection may bring.
-    pub(super) limit: Option<Rate>,
-    pub(super) hexdump: bool,
     /// True: stop reading.
     pub(super) drain: watch::Receiver<bool>,
     /// When reading on after that ends, for all connections; set by the first that hears it.
@@ -48,6 +45,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// How long a header or block may stay half sent, as it is set now.
+    pub(super) fn block_timeout(&self) -> Duration {
+        self.settings.borrow().block_timeout
+    }
+
     /// Whether this peer may cause another log line for `reason` now; then how many were kept back before it. All local
     /// senders are one host, so that one's garbage must not hide another's torn blocks.
     pub(super) fn may_log(&self, peer: &PeerName, reason: &str) -> Option<u64> {

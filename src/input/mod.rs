@@ -63,7 +63,6 @@ use apart::Apart;
 use entry::Rules;
 use listener::{Shared, SocketFile, Workbenches};
 use pace::Ticker;
-use record_log::RecordLog;
 use registry::Registry;
 use turns::Turns;
 
@@ -104,18 +103,20 @@ pub enum ListenError {
 }
 
 impl Input {
-    /// Listens where `config` says. `memory_limit` is the program's byte budget. True from `drain` ends it.
+    /// Listens where `settings` say, and follows them: bounds on streams, times and logs change while it runs.
+    /// `memory_limit` is the program's byte budget. True from `drain` ends it.
     ///
     /// # Errors
     /// [`ListenError`]: the address or path is taken, or may not be used.
     pub async fn listen(
-        config: &Config,
+        settings: watch::Receiver<Config>,
         memory_limit: usize,
         enricher: Enricher,
         spool: Spool,
         metrics: Metrics,
         drain: watch::Receiver<bool>,
     ) -> Result<Input, ListenError> {
+        let config = settings.borrow().clone();
         let tcp =
             TcpListener::bind(config.listen).await.map_err(|error| ListenError::Tcp(config.listen, error))?;
         let unix = match &config.socket {
@@ -126,11 +127,10 @@ impl Input {
         };
         let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / CARRIED_PART));
         let rules = Arc::new(Rules {
-            limits: config.limits.clone(),
+            settings: settings.clone(),
             plans: PlanCache::new(),
             enricher,
             spool,
-            record_log: config.record_log.then_some(RecordLog),
             apart: Apart::new(config.apart_wait, memory_limit / APART_PART),
         });
         let handle = Handle {
@@ -146,11 +146,9 @@ impl Input {
             registry,
             workbenches: Workbenches::new(rules.clone()),
             rules,
-            block_timeout: config.block_timeout,
             turns: Turns::new(),
+            settings,
             ticker: Ticker::new(config.linger),
-            limit: config.limit,
-            hexdump: config.hexdump,
             drain,
             drain_deadline: OnceLock::new(),
             log_budget: Mutex::new(LogBudget::default()),
@@ -223,14 +221,13 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::ocf::testing::{PLAIN, numbered, write_block, write_header, write_record};
-    use crate::ocf::{Limits, varint};
+    use crate::ocf::varint;
     use crate::{enrich, spool};
 
     const MARKER: [u8; 16] = *b"FEFEFEFEFEFEFEFE";
@@ -241,24 +238,15 @@ mod tests {
     }
 
     async fn input_of(connections_max: usize, drain: watch::Receiver<bool>) -> (Input, Spool) {
-        let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            socket: None,
-            connections_max: connections_max.try_into().unwrap(),
-            block_timeout: Duration::from_secs(60),
-            linger: Duration::ZERO,
-            apart_wait: Duration::ZERO,
-            limit: None,
-            limits: Limits::default(),
-            record_log: false,
-            hexdump: false,
-        };
+        let connections_max = connections_max.try_into().unwrap();
+        let config = Config { connections_max, ..Config::for_tests() };
         let spool_config =
             spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
         let spool = Spool::in_memory(spool_config, spool::Framing::default());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let enricher = Enricher::fixed(&enrich::Config::default());
-        (Input::listen(&config, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+        let settings = watch::channel(config).1;
+        (Input::listen(settings, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
     }
 
     /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.

@@ -6,18 +6,11 @@ use super::registry::PeerName;
 use crate::ocf::decode;
 use crate::telemetry::hexdump;
 
-/// Logs every accepted record.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RecordLog;
-
-impl RecordLog {
-    /// Logs the records of an accepted block, tags added.
-    #[expect(clippy::unused_self, reason = "a value says that the log is on")]
-    pub(super) fn records(self, bytes: &[u8]) {
-        let mut at = 0;
-        while let Some(record) = decode::decode_record(bytes, &mut at) {
-            info!("RECORD IN: {}", decode::Shown(&record));
-        }
+/// Logs the records of an accepted block, tags added.
+pub(super) fn log_records(bytes: &[u8]) {
+    let mut at = 0;
+    while let Some(record) = decode::decode_record(bytes, &mut at) {
+        info!("RECORD IN: {}", decode::Shown(&record));
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::ocf;
 use crate::record::Rate;
 
-/// Settings of the TCP and unix socket input.
-#[derive(Clone, Debug)]
+/// Settings of the TCP and unix socket input. `block_timeout`, `limit`, `limits` and the logs may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// TCP address to listen on (`listen-endpoint`). Port 0 takes any free one.
     pub listen: SocketAddr,
@@ -31,4 +31,23 @@ pub struct Config {
     pub record_log: bool,
     /// Log the bytes of every read (`record-input-hexdump`).
     pub hexdump: bool,
+}
+
+#[cfg(test)]
+impl Config {
+    /// Settings of an input that nothing holds back, on a free port.
+    pub(super) fn for_tests() -> Config {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            socket: None,
+            connections_max: NonZeroUsize::new(10).expect("10 is not 0"),
+            block_timeout: Duration::from_secs(60),
+            linger: Duration::ZERO,
+            apart_wait: Duration::ZERO,
+            limit: None,
+            limits: ocf::Limits::default(),
+            record_log: false,
+            hexdump: false,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::dcos::agent::printed;
+use crate::dcos::agent::{Unprinted, printed};
 use crate::dcos::statistics::{NotStatistics, Source, Statistics};
 use crate::dcos::{Client, client};
 use crate::ocf::Marker;
@@ -15,7 +15,7 @@ use crate::record::{MetricList, TopicName};
 #[error("{}: {problem}; give another with -ipcmd, as in -ipcmd 'echo 10.0.0.1'", command.join(" "))]
 pub struct NoAddress {
     command: Vec<String>,
-    problem: String,
+    problem: Unprinted,
 }
 
 /// Runs `command` and gives the address that it prints.
@@ -23,9 +23,9 @@ pub struct NoAddress {
 /// # Errors
 /// [`NoAddress`] where it cannot be run, fails, is not done within `patience`, or prints no address.
 pub async fn agent_address(command: &[String], patience: Duration) -> Result<String, NoAddress> {
-    let failed = |problem: String| NoAddress { command: command.to_vec(), problem };
+    let failed = |problem| NoAddress { command: command.to_vec(), problem };
     if command.is_empty() {
-        return Err(failed("no command".into()));
+        return Err(failed(Unprinted::Failed("no command".into())));
     }
     printed(command, patience, Stdio::inherit()).await.map_err(failed)
 }

@@ -154,6 +154,11 @@ impl Spool {
         Reader::new(self.shared.clone(), output, wake)
     }
 
+    /// From now on frames are made for messages of another framing. Those that grow are closed as they are.
+    pub fn set_framing(&self, framing: Framing) {
+        self.shared.lock().set_framing(framing);
+    }
+
     /// Nothing is appended any more: readers see the end when they have seen all.
     pub fn close(&self) {
         self.shared.lock().close();

@@ -57,7 +57,8 @@ pub(super) struct Held {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct OpenFrames {
-    framing: Framing,
+    /// Changed only while none is open.
+    pub(super) framing: Framing,
     pub(super) buffers: Buffers,
     /// By topic id.
     frames: Vec<Open>,

@@ -115,6 +115,12 @@ impl State {
         self.wake_readers();
     }
 
+    pub(super) fn set_framing(&mut self, framing: Framing) {
+        self.close_all();
+        self.open.framing = framing;
+        self.wake_readers();
+    }
+
     fn wake_readers(&self) {
         for output in self.outputs.iter().flatten() {
             output.wake.notify_one();

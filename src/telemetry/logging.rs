@@ -8,19 +8,38 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::settings::{Config, Format};
+
+/// Decides what goes to the log while it is written. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// None where another log was set before ours.
+    filter: Option<reload::Handle<Targets, Registry>>,
+}
+
+impl Log {
+    /// Logs by another filter from now on, one that [`check_filter`] finds good.
+    pub fn set(&self, filter: &str) {
+        if let Some(handle) = &self.filter {
+            // It fails only where the log is gone.
+            _ = handle.reload(targets(filter));
+        }
+    }
+}
 
 /// Sends what the program says to standard error from now on. A second call changes nothing.
 ///
 /// A line that cannot be written, as when standard error is closed, is dropped without a word: there is no other
 /// place to say it.
-pub fn init(config: &Config) {
+pub fn init(config: &Config) -> Log {
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // It fails only where another log is set already, such as by an earlier test of the same process.
-    let _ = subscriber(config, io::stderr, colours).try_init();
+    let (subscriber, filter) = subscriber(config, io::stderr, colours);
+    Log { filter: subscriber.try_init().ok().map(|()| filter) }
 }
 
 /// Whether `text` is a filter that [`Config::filter`] may hold: between commas a level, or `target=level`.
@@ -42,12 +61,19 @@ pub fn check_filter(text: &str) -> Result<(), String> {
     if text.parse::<Targets>().is_ok() { Ok(()) } else { expected() }
 }
 
-fn subscriber<W>(config: &Config, writer: W, colours: bool) -> impl Subscriber + Send + Sync + use<W>
+fn targets(filter: &str) -> Targets {
+    filter.replace(' ', "").parse().expect("the configuration has checked the filter")
+}
+
+fn subscriber<W>(
+    config: &Config,
+    writer: W,
+    colours: bool,
+) -> (impl Subscriber + Send + Sync + use<W>, reload::Handle<Targets, Registry>)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter: Targets =
-        config.filter.replace(' ', "").parse().expect("the configuration has checked the filter");
+    let (filter, handle) = reload::Layer::new(targets(&config.filter));
     // Without this a failed write is told on standard error, with a macro that panics where that is closed.
     let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
@@ -56,7 +82,7 @@ where
             lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
         }
     };
-    Registry::default().with(layer.with_filter(filter))
+    (Registry::default().with(layer.with_filter(filter)), handle)
 }
 
 #[cfg(test)]
@@ -96,7 +122,7 @@ mod tests {
         let lines = Lines::default();
         let config = Config { filter: filter.to_owned(), format };
         let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(&config, move || writer.clone(), false), say);
+        tracing::subscriber::with_default(subscriber(&config, move || writer.clone(), false).0, say);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -142,8 +168,28 @@ mod tests {
     }
 
     #[test]
+    fn the_filter_changes_while_the_log_is_written() {
+        let lines = Lines::default();
+        let config = Config { filter: "warn".to_owned(), format: Format::Text };
+        let writer = lines.clone();
+        let (subscriber, filter) = subscriber(&config, move || writer.clone(), false);
+        let log = Log { filter: Some(filter) };
+        tracing::subscriber::with_default(subscriber, || {
+            // The same place each time: what it remembers of the filter is out of date then.
+            for (filter, word) in [("warn", "one"), ("debug", "two"), ("error", "three"), ("info", "four")] {
+                log.set(filter);
+                tracing::info!("{word}");
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said = ["one", "two", "three", "four"].map(|word| text.contains(word));
+        assert_eq!(said, [false, true, false, true], "{text}");
+    }
+
+    #[test]
     fn a_closed_standard_error_is_no_panic() {
         let config = Config { filter: "info".to_owned(), format: Format::Text };
-        tracing::subscriber::with_default(subscriber(&config, || Closed, false), || tracing::info!("lost"));
+        let (subscriber, _) = subscriber(&config, || Closed, false);
+        tracing::subscriber::with_default(subscriber, || tracing::info!("lost"));
     }
 }

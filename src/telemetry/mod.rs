@@ -15,7 +15,7 @@ pub use chain::chain;
 pub use clock::{unix_ms, unix_seconds};
 pub use hexdump::hexdump;
 pub use log_budget::LogBudget;
-pub use logging::{check_filter, init};
+pub use logging::{Log, check_filter, init};
 pub use page::CappedLabels;
 pub use settings::{Config, Format, StatsdConfig};
 pub use statsd::Statsd;

@@ -11,8 +11,9 @@ const EDGES: &[(&str, &[&str])] = &[
     // Nouns: they know nobody.
     ("record", &[]),
     ("ocf", &["record"]),
+    ("disk", &[]),
     // The one HTTP client, and who asks again and again, which is logged within a budget.
-    ("dcos", &["record", "telemetry"]),
+    ("dcos", &["record", "disk", "telemetry"]),
     ("telemetry", &["record"]),
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),

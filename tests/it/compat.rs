@@ -1,17 +1,15 @@
-//! Brokers of every age: delivery, an outage and a restart of the collector, without a setting for any of them.
+//! Brokers of every age: delivery, a stop and a kill of the broker, and a restart of the collector, without a setting for
+//! any of them.
 //!
 //! Two releases are part of the tests. `ci/compat` names more of them in `COMPAT_VERSIONS` and prints what comes of it
 //! as a table.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use crate::support::collector::Collector;
 use crate::support::consumer;
 use crate::support::kafka::OwnBroker;
-use crate::support::load::{Finally, load};
+use crate::support::load::under_load;
 use crate::support::producer::{Agent, Producer};
 use crate::support::{eventually, ocf, once, record, segment};
 
@@ -45,22 +43,6 @@ fn start(broker: &OwnBroker) -> Collector {
     Collector::start(broker.bootstrap(), &args)
 }
 
-/// Sends records numbered from `first` on while `during` runs. Gives how many were sent in all.
-fn under_load(collector: &Collector, topic: &str, first: u32, during: impl FnOnce()) -> u32 {
-    let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
-    thread::scope(|scope| {
-        let _stop = Finally(&enough);
-        scope.spawn(|| {
-            load(collector.sender(), topic, first, &sent, |_| {
-                thread::park_timeout(Duration::from_millis(1));
-                !enough.load(Ordering::SeqCst)
-            });
-        });
-        during();
-    });
-    sent.load(Ordering::SeqCst)
-}
-
 fn wait_more(collector: &Collector, term: &str) {
     let before = collector.ledger().kafka(term);
     eventually(&format!("{PART} records more are {term}"), || {
@@ -90,10 +72,12 @@ fn check(version: &str) -> String {
 
     let sent = under_load(&collector, topic, 0, || {
         wait_more(&collector, "delivered");
-        broker.stop();
-        wait_more(&collector, "accepted");
-        broker.start();
-        wait_more(&collector, "delivered");
+        for end in [OwnBroker::stop, OwnBroker::kill] {
+            end(&mut broker);
+            wait_more(&collector, "accepted");
+            broker.start();
+            wait_more(&collector, "delivered");
+        }
     });
     collector.wait_accepted(u64::from(sent) + 20);
     let status = collector.status()["kafka"]["broker"].clone();

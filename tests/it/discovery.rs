@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::collector::Collector;
+use crate::support::iam::Iam;
 use crate::support::kafka::{Broker, unique};
 use crate::support::mesos_dns::{self, MesosDns};
 use crate::support::producer::{Agent, Producer};
@@ -202,6 +203,83 @@ fn a_scheduler_that_comes_later_is_found() {
     scheduler.fail(Fault::Nothing);
     collector.wait_delivered(3);
     scheduler.wait_asked(1);
+}
+
+/// A collector that knows its brokers by nobody but this Admin Router, and has this account.
+fn behind(iam: &Iam, account: &Path, pinned: &str) -> Collector {
+    let (url, account) = (iam.url(""), account.to_str().unwrap());
+    looking(&["--admin-router-url", &url, "--iam-config-path", account, "--kafka-discovery", pinned])
+}
+
+/// The lines of the log with these words.
+fn said(collector: &Collector, words: &str) -> Vec<String> {
+    collector.log().into_iter().filter(|line| line.contains(words)).collect()
+}
+
+#[test]
+fn a_strict_admin_router_leads_to_the_brokers_with_a_token_that_is_renewed_when_it_has_ended() {
+    let broker = Broker::shared().bootstrap();
+    let by_name = format!("localhost:{}", broker.rsplit_once(':').unwrap().1);
+    let folder = tempfile::tempdir().unwrap();
+    let account = folder.path().join("sa.json");
+    for generation in [Generation::Endpoints, Generation::Connection] {
+        let (iam, scheduler) = (Iam::start(), Scheduler::start(generation, &[broker]));
+        iam.stand_before(scheduler.address());
+        iam.write_secret(&account);
+        let collector = behind(&iam, &account, "auto");
+        check_delivers(&collector, 1);
+        assert_eq!((&discovery(&collector)["way"], iam.logins()), (&Value::from("admin-router"), 1));
+
+        // The token has ended, and only a new one brings the news.
+        iam.revoke();
+        scheduler.list(&[&by_name]);
+        wait_until(&collector, "the new list", |status| status["brokers"][0] == *by_name);
+        check_delivers(&collector, 2);
+        assert_eq!(iam.logins(), 2, "{generation:?}");
+        assert!(discovery(&collector)["last_error"].is_null(), "{}", discovery(&collector));
+        let tokens = [said(&collector, "token="), said(&collector, "PRIVATE")].concat();
+        assert_eq!(tokens, [""; 0], "nothing secret is logged");
+    }
+}
+
+#[test]
+fn a_login_that_is_refused_is_told_in_one_line_with_what_to_do() {
+    let scheduler = Scheduler::start(Generation::Endpoints, &[Broker::shared().bootstrap()]);
+    let folder = tempfile::tempdir().unwrap();
+    let account = folder.path().join("sa.json");
+    let iam = Iam::start();
+    iam.stand_before(scheduler.address());
+    iam.write_secret(&account);
+    let secret = std::fs::read_to_string(&account).unwrap();
+    // The account has another key by now.
+    iam.rotate();
+    let advice = "whoever knows the brokers of the framework \"kafka\" wants a login that may ask; set \
+                  dcos-service-account, or name the brokers with kafka-brokers";
+    for pinned in ["auto", "admin-router"] {
+        std::fs::write(&account, &secret).unwrap();
+        let collector = behind(&iam, &account, pinned);
+        let sentence = wait_not_ready(&collector, advice);
+        assert!(!sentence.contains('\n'), "{sentence}");
+        let login = collector.why_not_ready("login");
+        let refused = "cannot log in: POST http://127.0.0.1";
+        assert!(login.contains(refused) && login.contains("it answered 401 Unauthorized"), "{login}");
+        assert!(login.contains("it wants a login or permissions") && !login.contains('\n'), "{login}");
+        let lines = said(&collector, "no Kafka brokers found");
+        assert!(lines.len() == 1 && lines[0].contains("there is no token: cannot log in"), "{lines:#?}");
+        assert_eq!(said(&collector, "PRIVATE"), [""; 0]);
+
+        // The secret is mended where it lies, and is read again.
+        iam.write_secret(&account);
+        check_delivers(&collector, 1);
+    }
+}
+
+#[test]
+fn without_an_account_a_strict_admin_router_is_told_with_what_to_do() {
+    let iam = Iam::start();
+    let collector = looking(&["--admin-router-url", &iam.url("")]);
+    wait_not_ready(&collector, "wants a login that may ask; set dcos-service-account");
+    assert_eq!(said(&collector, "no Kafka brokers found").len(), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::support::agent::{Agent, Fault};
 use crate::support::collector::Collector;
 use crate::support::http::{self, Answer};
 use crate::support::kafka::{Broker, unique};
+use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::{eventually, ocf, once, record};
 
 /// A collector that has delivered 100 records of a topic, and that topic.
@@ -132,7 +133,11 @@ fn the_metrics_page_is_the_golden_one() {
     let agent = Agent::start();
     agent.fault("/containers", Fault::Status(500));
     agent.fault("/metrics/snapshot", Fault::Status(500));
-    let arguments = agent.arguments();
+    let scheduler = Scheduler::start(Generation::Endpoints, &[Broker::shared().bootstrap()]);
+    let looked_for = ["--kafka-brokers=", "--kafka-discovery=scheduler-vip", "--kafka-scheduler-url"];
+    let mut arguments = agent.arguments();
+    arguments.extend(looked_for.map(str::to_owned));
+    arguments.push(scheduler.url());
     let (collector, topic) = delivered_with(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let page = shape_of(&collector.get("/metrics").body, &topic);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/metrics.txt");

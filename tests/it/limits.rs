@@ -1,5 +1,6 @@
 //! The old collector's throttles: what is over them is held and not dropped.
 
+use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -74,27 +75,62 @@ fn the_global_limit_holds_what_is_over_it_until_the_end() {
     assert!(log.contains(r#"\"delivered\":1100"#), "{log}");
 }
 
-#[test]
-fn statsd_hears_the_old_names() {
+/// Somebody who listens to statsd, and the arguments that lead there.
+fn statsd() -> (UdpSocket, [String; 3]) {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let port = format!("--statsd-udp-port={}", receiver.local_addr().unwrap().port());
-    let args = ["--kafka=false", "--statsd-udp-host=127.0.0.1", &port, "--statsd-period=1"];
-    let collector = Collector::start("127.0.0.1:1", &args);
-    collector.send(&ocf::stream(&record::numbered("t", 0..7)));
-    let mut sum = 0;
-    let mut buffer = [0; 2000];
-    while sum < 7 {
-        let n = receiver.recv(&mut buffer).unwrap();
+    (receiver, ["--statsd-udp-host=127.0.0.1".to_owned(), port, "--statsd-period=1".to_owned()])
+}
+
+/// Adds up what comes, by name, until it is enough.
+fn told(receiver: &UdpSocket, enough: impl Fn(&BTreeMap<String, u64>) -> bool) -> BTreeMap<String, u64> {
+    let (mut sums, mut buffer) = (BTreeMap::new(), [0; 2000]);
+    while !enough(&sums) {
+        let n = receiver.recv(&mut buffer).unwrap_or_else(|e| panic!("no more comes ({e}) after {sums:?}"));
         assert!(n <= 512, "{n}");
-        let packet = std::str::from_utf8(&buffer[..n]).unwrap();
-        let value = |line: &str| {
-            line.strip_prefix("dcos.metrics.collector.tcp_input.records:")?
-                .strip_suffix("|g")?
-                .parse::<u64>()
-                .ok()
-        };
-        sum += packet.split('\n').filter_map(value).sum::<u64>();
+        for line in std::str::from_utf8(&buffer[..n]).unwrap().split('\n') {
+            let (name, value) = line.strip_suffix("|g").unwrap().split_once(':').unwrap();
+            let name = name.strip_prefix("dcos.metrics.collector.").unwrap();
+            *sums.entry(name.to_owned()).or_default() += value.parse::<u64>().unwrap();
+        }
     }
-    assert_eq!(sum, 7);
+    sums
+}
+
+#[test]
+fn statsd_hears_the_old_names() {
+    let (receiver, [host, port, period]) = statsd();
+    let collector = Collector::start("127.0.0.1:1", &["--kafka=false", &host, &port, &period]);
+    collector.send(&ocf::stream(&record::numbered("t", 0..7)));
+    let records = |sums: &BTreeMap<String, u64>| sums.get("tcp_input.records").copied().unwrap_or(0);
+    assert_eq!(records(&told(&receiver, |sums| records(sums) >= 7)), 7);
+}
+
+#[test]
+fn statsd_hears_of_lookups_that_come_to_nothing() {
+    for (command, failed, other) in [
+        ("true", "agent_poll.ip_lookup_empties", "agent_poll.ip_lookup_failures"),
+        ("false", "agent_poll.ip_lookup_failures", "agent_poll.ip_lookup_empties"),
+    ] {
+        let (receiver, [host, port, period]) = statsd();
+        let args = [
+            "--agent-polling=true",
+            "--agent-ip-command",
+            command,
+            "--kafka-discovery=scheduler-vip",
+            "--kafka-scheduler-url=http://127.0.0.1:1",
+            &host,
+            &port,
+            &period,
+        ];
+        let collector = Collector::start("", &args);
+        let frameworks = "kafka_output.framework_lookup_failures";
+        let named = "kafka_output.framework_lookup_failures.kafka";
+        let some = [failed, frameworks, named];
+        let sums = told(&receiver, |sums| some.iter().all(|name| sums.get(*name).is_some_and(|n| *n > 0)));
+        collector.kill();
+        assert_eq!(sums[failed], sums["agent_poll.ip_lookups"], "{sums:?}");
+        assert_eq!((sums[other], sums[frameworks]), (0, sums[named]), "{sums:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The integration tests, one binary: the real programs between real senders and a real Apache Kafka.
 //!
 //! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: a JDK of Java 17, Maven, Go,
-//! openssl, Prometheus and iproute2. Every test uses topics of its own, so they share one broker and run at once; a test that stops a broker
-//! or shapes it has its own.
+//! Python, openssl, Prometheus and iproute2. Every test uses topics of its own, so they share one broker and run at once; a
+//! test that stops a broker or shapes it has its own.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -11,6 +11,7 @@ mod support;
 mod agent;
 mod architecture;
 mod cli;
+mod clients;
 mod compat;
 mod discovery;
 mod harness;
@@ -18,12 +19,15 @@ mod http;
 mod input;
 mod kafka_errors;
 mod limits;
+mod live;
 mod login;
 mod migrating;
+mod moving;
 mod outage;
 mod package;
 mod rehearsal;
 mod sample_producer;
 mod security;
 mod sessions;
+mod steering;
 mod streams;

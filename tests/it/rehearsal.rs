@@ -165,6 +165,12 @@ impl Rehearsal {
         Ok(http::get_over(socket, "/v1/ledger")?.json())
     }
 
+    /// Asks the collector of an agent, on its own machine, for a change.
+    fn write_on(&self, host: usize, headers: &[(&str, &str)]) -> http::Answer {
+        let socket = self.hosts[host].connect(self.http_port()).unwrap();
+        http::send_over(socket, "PATCH", "/v1/config", headers, &json!({"log-level": "debug"}))
+    }
+
     /// Sends `n` records more on an agent, and waits until the collector there has accepted them.
     fn send(&mut self, host: usize, n: u32) {
         let accepted = || -> u64 {
@@ -247,6 +253,9 @@ impl Rehearsal {
                 once(ready.status == 200, || ready.body.clone())
             });
             assert_eq!(http::get(address, "/v1/status").status, 403);
+            // Being on the same machine makes nobody a writer, and there is no token.
+            let refused = self.write_on(host, &[]);
+            assert!(refused.status == 403 && refused.body.contains("no_token_configured"), "{refused:?}");
             let input = (self.hosts[host].address(), 8124);
             assert!(
                 self.hosts[(host + 1) % 3].connect_to(input.0, input.1).is_err(),
@@ -369,7 +378,15 @@ impl Rehearsal {
             let address = (self.hosts[host].address(), 9128).into();
             let token = format!("Bearer {}", secret("http-token"));
             assert_eq!(http::request(address, "GET", "/v1/status", &[]).status, 401);
-            assert_eq!(http::request(address, "GET", "/v1/status", &[("Authorization", &token)]).status, 200);
+            let bearer = [("Authorization", token.as_str())];
+            assert_eq!(http::request(address, "GET", "/v1/status", &bearer).status, 200);
+            assert_eq!(self.write_on(host, &[]).status, 401);
+            let changed = http::send(address, "PATCH", "/v1/config", &bearer, &json!({"log-level": "debug"}));
+            assert_eq!(
+                (changed.status, &changed.json()["changed"]),
+                (200, &json!(["log-level"])),
+                "{changed:?}"
+            );
         }
         self.check_arrived();
     }

@@ -70,6 +70,25 @@ fn mutual_tls_delivers() {
 }
 
 #[test]
+fn tls_that_is_set_by_properties_delivers_and_the_brokers_are_asked_over_it() {
+    let file = |name| Broker::strict().certificate(name);
+    let properties = [
+        format!("ssl.ca.location={}", file("ca.pem")),
+        format!("ssl.certificate.location={}", file("client.pem")),
+        format!("ssl.key.location={}", file("client.key")),
+    ];
+    let args: Vec<&str> = properties.iter().flat_map(|property| ["--kafka-property", property]).collect();
+    check_let_in("MTLS", &args);
+    // The authority that the key names signed nobody, and the property wins.
+    let stranger = file("stranger.pem");
+    check_let_in("MTLS", &[&["--kafka-ssl-ca", &stranger], &args[..]].concat());
+    check_let_in(
+        "SSL",
+        &["--kafka-ssl-ca", &stranger, "--kafka-property", "enable.ssl.certificate.verification=false"],
+    );
+}
+
+#[test]
 fn sasl_plain_delivers() {
     check_let_in("SASL_SSL", &sasl(&Broker::strict().certificate("ca.pem"), "PLAIN", USER.0, USER.1));
 }

@@ -48,7 +48,8 @@ pub(super) const KEYS: &[Key] = &[
          containers is glad of a longer one.",
     )
     .or("15")
-    .env(&["AGENT_POLL_PERIOD"]),
+    .env(&["AGENT_POLL_PERIOD"])
+    .live(),
     Key::new(
         "agent-metrics-topic",
         Kind::TopicName,

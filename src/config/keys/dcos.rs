@@ -14,14 +14,16 @@ pub(super) const KEYS: &[Key] = &[
          answer without brokers never replaces one with some.",
     )
     .or("kafka")
-    .env(&["KAFKA_FRAMEWORK"]),
+    .env(&["KAFKA_FRAMEWORK"])
+    .live(),
     Key::new(
         "kafka-discovery",
         Kind::Choice(&["auto", "dns-srv", "scheduler-vip", "admin-router", "marathon", "mesos-dns"]),
         "The way to the framework's scheduler. auto tries each in the order of this list. Pin one where the others cost \
          time or are not to be used; /v1/status says which one led to the brokers.",
     )
-    .or("auto"),
+    .or("auto")
+    .live(),
     Key::new(
         "kafka-discovery-period",
         Kind::Time { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
@@ -29,7 +31,8 @@ pub(super) const KEYS: &[Key] = &[
          asked after 1 s, 2 s and so on up to a minute. No reason to shorten it is known: brokers that all fail are asked \
          for at once.",
     )
-    .or("5m"),
+    .or("5m")
+    .live(),
     Key::new(
         "kafka-broker-address",
         Kind::Choice(&["dns", "address", "vip"]),
@@ -37,36 +40,43 @@ pub(super) const KEYS: &[Key] = &[
          addresses, vip one virtual address for all. Where it lists none of that form, the first of the others that it has is used. Take address where this \
          host cannot resolve the cluster's names.",
     )
-    .or("dns"),
+    .or("dns")
+    .live(),
     Key::new(
         "kafka-scheduler-url",
         Kind::Url,
         "Address of the scheduler's API, for the way scheduler-vip. Not set: its virtual address, which follows from \
          kafka-framework, as http://api.kafka.marathon.l4lb.thisdcos.directory:80.",
-    ),
+    )
+    .live(),
     Key::new(
         "dns-server",
         Kind::DnsServer,
         "DNS server that is asked for SRV records and for the hosts that they name. An IP address, and a port unless it \
-         is 53. Not set: those of /etc/resolv.conf, which every DC/OS agent has right. Hosts in addresses of HTTP and of \
-         brokers are looked up by the system in any case.",
-    ),
+         is 53. Not set: those of /etc/resolv.conf, which every DC/OS agent has right. All other names are looked up by \
+         the system and not there: the hosts of HTTP addresses and those of the brokers. So where the system does not \
+         know the cluster's names, set kafka-broker-address to address as well.",
+    )
+    .live(),
     Key::new(
         "admin-router-url",
         Kind::Url,
         "Address of Admin Router on a master. A service is behind /service/ and its name there.",
     )
-    .or(Config::ADMIN_ROUTER),
+    .or(Config::ADMIN_ROUTER)
+    .live(),
     Key::new(
         "marathon-url",
         Kind::Url,
         "Address of Marathon's API, which knows the ports of the scheduler's task. A second Marathon has another one.",
     )
-    .or(Config::MARATHON),
+    .or(Config::MARATHON)
+    .live(),
     Key::new(
         "mesos-dns-url",
         Kind::Url,
         "Address of Mesos-DNS's HTTP API, which gives SRV records to those who cannot ask DNS. It runs on the masters.",
     )
-    .or(Config::MESOS_DNS),
+    .or(Config::MESOS_DNS)
+    .live(),
 ];

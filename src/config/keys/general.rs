@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         "data-dir",
         Kind::Path,
         "Folder for what is to outlive the process. It is made where it is missing. The brokers that were found last are \
-         kept there, so that a start needs no DNS. Not set: nothing is kept. Each collector of a host needs one of its own.",
+         kept there, so that a start needs no DNS, and what was set at runtime. Not set: nothing is kept. Each collector of a host needs one of its own.",
     ),
     Key::new(
         "memory-limit",
@@ -34,7 +34,8 @@ pub(super) const KEYS: &[Key] = &[
          their own, as in info,metrics_collector::input=debug. debug has a line for each connection; trace is for \
          developers.",
     )
-    .or("info"),
+    .or("info")
+    .live(),
     Key::new(
         "log-format",
         Kind::Choice(&["text", "json"]),

@@ -20,9 +20,17 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("256"),
     Key::new(
+        "http-writes",
+        Kind::Choice(&["loopback", "token", "off"]),
+        "Who may change the configuration over HTTP. loopback: whoever is on this machine, pages in browsers excepted, and \
+         who has the token. token: who has the token, which every task with the host's network should not be taken for. \
+         off: nobody; the file and SIGHUP remain.",
+    )
+    .or("loopback"),
+    Key::new(
         "http-token",
         Kind::Token,
-        "Bearer token that opens the whole HTTP interface to other hosts. Not set, and http-token-file not either: \
+        "Bearer token that opens the whole HTTP interface to other hosts, and to writers where http-writes is token. Not set, and http-token-file not either: \
          they get only /metrics and /-/ reads. It travels in the clear, since HTTP has no TLS here. Prefer \
          http-token-file, since flags and environment show in the process list; fewer than 16 bytes are warned about.",
     )

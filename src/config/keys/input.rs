@@ -36,14 +36,16 @@ pub(super) const KEYS: &[Key] = &[
         "Largest header of a stream. A larger one ends its connection. Senders' headers have well under 2 KiB; no \
          reason to touch it is known.",
     )
-    .or("64KiB"),
+    .or("64KiB")
+    .live(),
     Key::new(
         "input-header-entries-max",
         Kind::Integer { min: 2, max: 65_536 },
         "Most metadata entries in a stream's header. More end the connection. Two are usual: the schema and the \
          codec.",
     )
-    .or("64"),
+    .or("64")
+    .live(),
     Key::new(
         "input-block-bytes-max",
         Kind::Size { min: 1024, max: 64 * MIB },
@@ -51,41 +53,47 @@ pub(super) const KEYS: &[Key] = &[
          connection. The Mesos module stays under 256 KiB; raise it for senders with larger blocks, and memory-limit \
          with it.",
     )
-    .or("1MiB"),
+    .or("1MiB")
+    .live(),
     Key::new(
         "input-decompressed-bytes-max",
         Kind::Size { min: 1024, max: 256 * MIB },
         "Largest block after decompression. A larger one is skipped. It bounds what a few hostile bytes can make of \
          memory-limit, so raise both together.",
     )
-    .or("4MiB"),
+    .or("4MiB")
+    .live(),
     Key::new(
         "input-record-bytes-max",
         Kind::Size { min: 256, max: 64 * MIB },
         "Largest record, after decompression. A larger one is skipped and counted. Kafka messages have at most \
          1,000,000 bytes, so records near that are set aside later in any case.",
     )
-    .or("1MiB"),
+    .or("1MiB")
+    .live(),
     Key::new(
         "input-record-tags-max",
         Kind::Integer { min: 0, max: 1 << 20 },
         "Most tags on a record, before ours are added. A record with more is skipped and counted. Senders have well \
          under a hundred.",
     )
-    .or("4096"),
+    .or("4096")
+    .live(),
     Key::new(
         "input-record-datapoints-max",
         Kind::Integer { min: 1, max: 1 << 24 },
         "Most datapoints in a record. A record with more is skipped and counted. The Mesos module sends at most 100.",
     )
-    .or("65536"),
+    .or("65536")
+    .live(),
     Key::new(
         "input-block-timeout",
         Kind::Time { min: Duration::from_millis(100), max: Duration::from_secs(86_400) },
         "How long a header or block may stay half sent. After that the connection ends. Silence between blocks \
          has no limit. Lower it only where senders are local and prompt.",
     )
-    .or("60s"),
+    .or("60s")
+    .live(),
     Key::new(
         "input-linger",
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(5) },
@@ -102,7 +110,8 @@ pub(super) const KEYS: &[Key] = &[
          may drop what it cannot write, as the Mesos module does. Of use against a sender that floods.",
     )
     .or("0")
-    .env(&["INPUT_LIMIT_AMOUNT_KBYTES"]),
+    .env(&["INPUT_LIMIT_AMOUNT_KBYTES"])
+    .live(),
     Key::new(
         "input-limit-period",
         Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
@@ -110,7 +119,8 @@ pub(super) const KEYS: &[Key] = &[
          that is 0.",
     )
     .or("60")
-    .env(&["INPUT_LIMIT_PERIOD"]),
+    .env(&["INPUT_LIMIT_PERIOD"])
+    .live(),
     Key::new(
         "record-input-log",
         Kind::Bool,
@@ -118,7 +128,8 @@ pub(super) const KEYS: &[Key] = &[
          input to the speed of the log.",
     )
     .or("false")
-    .env(&["RECORD_INPUT_LOG"]),
+    .env(&["RECORD_INPUT_LOG"])
+    .live(),
     Key::new(
         "record-input-hexdump",
         Kind::Bool,
@@ -126,5 +137,6 @@ pub(super) const KEYS: &[Key] = &[
          input to the speed of the log.",
     )
     .or("false")
-    .env(&["RECORD_INPUT_HEXDUMP"]),
+    .env(&["RECORD_INPUT_HEXDUMP"])
+    .live(),
 ];

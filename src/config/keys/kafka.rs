@@ -21,10 +21,11 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Brokers,
         "Kafka brokers to begin with, host:port between commas. Not set: those of kafka-framework are found. Two or three \
          of a cluster are enough, the others are found through them; the port is 9092 where none is given, and an IPv6 \
-         address stands in brackets. @/path/to/file reads them from a file, between commas or on lines of their own, once \
-         at the start. Empty and repeated entries are passed over with a warning.",
+         address stands in brackets. @/path/to/file reads them from a file, between commas or on lines of their own, at the \
+         start and with each reload. Empty and repeated entries are passed over with a warning.",
     )
-    .env(&["KAFKA_BROKERS"]),
+    .env(&["KAFKA_BROKERS"])
+    .live(),
     Key::new(
         "kafka-broker-version",
         Kind::Choice(&PINS),
@@ -34,7 +35,8 @@ pub(super) const KEYS: &[Key] = &[
          that is not above any broker's. One above the brokers' makes the client fail, one below costs what they could \
          do, and brokers from 4.0 on take nothing of a client for 0.9. Leave it auto.",
     )
-    .or("auto"),
+    .or("auto")
+    .live(),
     Key::new(
         "kafka-topic-prefix",
         Kind::TopicPrefix,
@@ -42,7 +44,8 @@ pub(super) const KEYS: &[Key] = &[
          look for metrics-.* and stop when nothing matches.",
     )
     .or("metrics-")
-    .env(&["KAFKA_TOPIC_PREFIX"]),
+    .env(&["KAFKA_TOPIC_PREFIX"])
+    .live(),
     Key::new(
         "kafka-single-topic",
         Kind::TopicName,
@@ -64,7 +67,8 @@ pub(super) const KEYS: &[Key] = &[
          kafka-produce-kbytes and kafka-produce-period-ms comes first counts.",
     )
     .or("1024")
-    .env(&["KAFKA_PRODUCE_COUNT"]),
+    .env(&["KAFKA_PRODUCE_COUNT"])
+    .live(),
     Key::new(
         "kafka-produce-kbytes",
         Kind::Integer { min: 1, max: i32::MAX as u64 },
@@ -73,7 +77,8 @@ pub(super) const KEYS: &[Key] = &[
          max.message.bytes.",
     )
     .or("512")
-    .env(&["KAFKA_PRODUCE_KBYTES"]),
+    .env(&["KAFKA_PRODUCE_KBYTES"])
+    .live(),
     Key::new(
         "kafka-produce-period-ms",
         Kind::Milliseconds { min: Duration::from_millis(1), max: DAY },
@@ -81,21 +86,24 @@ pub(super) const KEYS: &[Key] = &[
          accepted too. Lower values bring records earlier to Kafka in more and smaller messages.",
     )
     .or("15000")
-    .env(&["KAFKA_PRODUCE_PERIOD_MS"]),
+    .env(&["KAFKA_PRODUCE_PERIOD_MS"])
+    .live(),
     Key::new(
         "kafka-compression",
         Kind::Choice(&["none", "snappy", "lz4", "zstd", "gzip"]),
         "Compression of messages. The consumers of the Go collector's time cannot read zstd, and with brokers before \
          2.1 snappy takes its place. none costs the least CPU here and the most network.",
     )
-    .or("snappy"),
+    .or("snappy")
+    .live(),
     Key::new(
         "kafka-compress-snappy",
         Kind::Bool,
         "The Go collector's switch between snappy (true) and none (false). Not set: kafka-compression decides. A value \
          that contradicts an explicit kafka-compression is a fault. New set-ups use kafka-compression.",
     )
-    .env(&["KAFKA_COMPRESS_SNAPPY"]),
+    .env(&["KAFKA_COMPRESS_SNAPPY"])
+    .live(),
     Key::new(
         "kafka-require-all-acks",
         Kind::Bool,
@@ -104,14 +112,16 @@ pub(super) const KEYS: &[Key] = &[
          Leave it true.",
     )
     .or("true")
-    .env(&["KAFKA_REQUIRE_ALL_ACKS"]),
+    .env(&["KAFKA_REQUIRE_ALL_ACKS"])
+    .live(),
     Key::new(
         "kafka-key",
         Kind::Choice(&["agent", "none"]),
         "Key of each message. agent is the agent's id, which keeps an agent's messages of a topic in order; none \
          spreads them over all partitions.",
     )
-    .or("agent"),
+    .or("agent")
+    .live(),
     Key::new(
         "kafka-queue-max",
         Kind::Size { min: MIB, max: 1 << 31 },
@@ -127,7 +137,8 @@ pub(super) const KEYS: &[Key] = &[
          the process does not wait for it. Of use where a slow line is shared with others.",
     )
     .or("0")
-    .env(&["GLOBAL_LIMIT_AMOUNT_KBYTES"]),
+    .env(&["GLOBAL_LIMIT_AMOUNT_KBYTES"])
+    .live(),
     Key::new(
         "global-limit-period",
         Kind::Seconds { min: Duration::from_secs(1), max: DAY },
@@ -135,32 +146,37 @@ pub(super) const KEYS: &[Key] = &[
          that is 0.",
     )
     .or("60")
-    .env(&["GLOBAL_LIMIT_PERIOD"]),
+    .env(&["GLOBAL_LIMIT_PERIOD"])
+    .live(),
     Key::new(
         "kafka-create-topics",
         Kind::Bool,
         "Create missing topics through Kafka's admin interface. false leaves it to the brokers' automatic creation, \
          and where that is off, records of the missing topic wait. The user needs the right to create topics.",
     )
-    .or("false"),
+    .or("false")
+    .live(),
     Key::new(
         "kafka-topic-partitions",
         Kind::Integer { min: 1, max: 100_000 },
         "Partitions of topics that the collector creates. Not set: the broker's default (on brokers before 2.4: 1). \
          A fault without kafka-create-topics.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-topic-replication",
         Kind::Integer { min: 1, max: 32_767 },
         "Replicas of topics that the collector creates. Not set: the broker's default (on brokers before 2.4: 1). A \
          fault without kafka-create-topics.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-property",
         Kind::Properties,
         "A property of librdkafka as name=value, for what has no key of its own. The flag can be repeated; in the file \
          it is a list of texts, in the environment a list between commas without secrets; those belong into the file. \
-         Each is checked at the start and wins over what the other keys say. For those who know librdkafka.",
+         Each is checked at the start and wins over what the other keys say; since some have code loaded, none changes while the \
+         collector runs. For those who know librdkafka.",
     ),
     Key::new(
         "kafka-verbose",
@@ -169,7 +185,8 @@ pub(super) const KEYS: &[Key] = &[
          much for production.",
     )
     .or("false")
-    .env(&["KAFKA_VERBOSE"]),
+    .env(&["KAFKA_VERBOSE"])
+    .live(),
     Key::new(
         "kafka-flush-ms",
         Kind::Integer { min: 0, max: i64::MAX as u64 },
@@ -184,7 +201,8 @@ pub(super) const KEYS: &[Key] = &[
          the output to the speed of the log.",
     )
     .or("false")
-    .env(&["RECORD_OUTPUT_LOG"]),
+    .env(&["RECORD_OUTPUT_LOG"])
+    .live(),
     Key::new(
         "record-output-hexdump",
         Kind::Bool,
@@ -192,5 +210,6 @@ pub(super) const KEYS: &[Key] = &[
          the output to the speed of the log.",
     )
     .or("false")
-    .env(&["RECORD_OUTPUT_HEXDUMP"]),
+    .env(&["RECORD_OUTPUT_HEXDUMP"])
+    .live(),
 ];

@@ -10,55 +10,64 @@ pub(super) const KEYS: &[Key] = &[
          faults without ssl in it and the kafka-sasl keys without sasl in it, so that nobody believes in a protection \
          that is not there.",
     )
-    .or("plaintext"),
+    .or("plaintext")
+    .live(),
     Key::new(
         "kafka-ssl-ca",
         Kind::File,
         "PEM file of the authorities that may have signed the brokers' certificates. Not set: those of the system. \
          Brokers' certificates and host names are always checked.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-ssl-certificate",
         Kind::File,
         "PEM file of our certificate and its chain, for brokers that ask for one (mutual TLS). Needs kafka-ssl-key. \
          Not set: no certificate is shown.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-ssl-key",
         Kind::File,
         "PEM file of the key to kafka-ssl-certificate. Set both or neither. The file should be readable by the \
          collector's user alone.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-ssl-key-password",
         Kind::Text,
         "Pass phrase of kafka-ssl-key. Not set: the key is not encrypted. Put it into the file of config, since \
          flags and environment show in the process list.",
     )
-    .hidden(),
+    .hidden()
+    .live(),
     Key::new(
         "kafka-sasl-mechanism",
         Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
         "How the user name and password are proved. Must be set with a sasl protocol. PLAIN sends the password \
          itself, so use it with sasl_ssl only.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-sasl-username",
         Kind::Text,
         "User name towards Kafka. Must be set with a sasl protocol. The user needs the rights to write, describe and, \
          with kafka-create-topics, create the topics.",
-    ),
+    )
+    .live(),
     Key::new(
         "kafka-sasl-password",
         Kind::Text,
         "Password towards Kafka. This or kafka-sasl-password-file must be set with a sasl protocol, not both. Prefer \
          the file, since flags and environment show in the process list.",
     )
-    .hidden(),
+    .hidden()
+    .live(),
     Key::new(
         "kafka-sasl-password-file",
         Kind::File,
-        "File with the password of kafka-sasl-password. White space at its end does not count. Read once, at the \
-         start.",
-    ),
+        "File with the password of kafka-sasl-password. White space at its end does not count. Read at the start \
+         and with each change of the configuration.",
+    )
+    .live(),
 ];

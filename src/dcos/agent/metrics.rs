@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use super::{Outcome, What};
+use super::{NoAddress, Outcome, What};
 use crate::telemetry::unix_seconds;
 
 /// Why something in an answer was passed over. The name is the metric label.
@@ -33,10 +33,16 @@ impl Skipped {
     }
 }
 
+/// Label values of a look-up: there is an address, nothing was printed, or the command failed or printed something else.
+const FOUND: &str = "found";
+const EMPTY: &str = "empty";
+const FAILED: &str = "failed";
+
 /// Counters of what the agent was asked; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     up: IntGauge,
+    lookups: IntCounterVec,
     polls: IntCounterVec,
     last_success: IntGaugeVec,
     containers: IntGauge,
@@ -54,6 +60,13 @@ impl Metrics {
         let opts = |name: &str, help: &str| Opts::new(format!("metrics_collector_agent_{name}"), help);
         let metrics = Metrics {
             up: IntGauge::with_opts(opts("up", "1 while the Mesos agent tells its state."))?,
+            lookups: IntCounterVec::new(
+                opts(
+                    "address_lookups_total",
+                    "Runs of the command that prints the Mesos agent's address, by what came of it.",
+                ),
+                &["result"],
+            )?,
             polls: IntCounterVec::new(
                 opts("polls_total", "Requests to the Mesos agent, by what was asked and what came of it."),
                 &["what", "result"],
@@ -82,6 +95,9 @@ impl Metrics {
                 &["reason"],
             )?,
         };
+        for result in [FOUND, EMPTY, FAILED] {
+            metrics.lookups.with_label_values(&[result]);
+        }
         for what in What::ALL {
             metrics.last_success.with_label_values(&[what.name()]);
             for outcome in Outcome::ALL {
@@ -92,6 +108,7 @@ impl Metrics {
             metrics.skipped.with_label_values(&[reason.name()]);
         }
         registry.register(Box::new(metrics.up.clone()))?;
+        registry.register(Box::new(metrics.lookups.clone()))?;
         registry.register(Box::new(metrics.polls.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
         registry.register(Box::new(metrics.containers.clone()))?;
@@ -99,6 +116,16 @@ impl Metrics {
         registry.register(Box::new(metrics.values.clone()))?;
         registry.register(Box::new(metrics.skipped.clone()))?;
         Ok(metrics)
+    }
+
+    /// The command that prints the address was run.
+    pub(super) fn looked_up(&self, found: &Result<String, NoAddress>) {
+        let result = match found {
+            Ok(_) => FOUND,
+            Err(error) if error.is_empty() => EMPTY,
+            Err(_) => FAILED,
+        };
+        self.lookups.with_label_values(&[result]).inc();
     }
 
     pub(super) fn polled(&self, what: What, outcome: Outcome) {

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
+use tokio::sync::watch;
 
 use super::authority::Authority;
 use super::client::{Body, Client, Limits, NoTls, Problem};
@@ -36,7 +37,7 @@ pub use failure::{Failure, Outcome};
 pub use health::{Attempts, Health, Told};
 pub use metrics::{Metrics, Skipped};
 pub use nested::{Nested, NestedContainers, NestedSink, Usage};
-pub use place::{NoAddress, Place, is_host, printed};
+pub use place::{NoAddress, Place, Unprinted, is_host, printed};
 pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink, TEXTS_BYTES_MAX};
 
 /// Settings of the agent.
@@ -114,6 +115,8 @@ pub struct Agent {
 #[derive(Debug)]
 struct Shared {
     config: Config,
+    /// The same, of which the period may change.
+    settings: watch::Receiver<Config>,
     client: Client,
     /// Hears where the agent is, so that tokens may go there.
     authority: Authority,
@@ -154,14 +157,20 @@ fn limits(period: Duration) -> Limits {
 }
 
 impl Agent {
-    /// The agent that `config` describes.
+    /// The agent that `settings` describe. Of these it follows the period.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
-    pub fn new(config: Config, authority: &Authority, metrics: Metrics) -> Result<Agent, NoTls> {
+    pub fn new(
+        settings: watch::Receiver<Config>,
+        authority: &Authority,
+        metrics: Metrics,
+    ) -> Result<Agent, NoTls> {
+        let config = settings.borrow().clone();
         let client = Client::for_cluster(limits(config.period), authority)?;
         let shared = Shared {
             config,
+            settings,
             client,
             authority: authority.clone(),
             metrics,
@@ -175,7 +184,13 @@ impl Agent {
     /// Between two polls.
     #[must_use]
     pub fn period(&self) -> Duration {
-        self.shared.config.period
+        self.shared.settings.borrow().period
+    }
+
+    /// For those who wait for the next poll: the settings, whose period may change.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Config> {
+        self.shared.settings.clone()
     }
 
     /// Counters.
@@ -187,7 +202,7 @@ impl Agent {
     /// How long one answer may take, from the first byte to the last.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        limits(self.shared.config.period).total
+        limits(self.period()).total
     }
 
     /// Asks.
@@ -207,9 +222,10 @@ impl Agent {
             return Ok(Answer::Bytes(Some(read.into())));
         }
         let url = format!("{}{}", self.base().await?, what.route());
+        let client = self.shared.client.within(self.patience());
         let asked = match what {
-            What::Nested => self.shared.client.post_json(&url, nested::REQUEST.into()).await,
-            _ => self.shared.client.open(&url).await,
+            What::Nested => client.post_json(&url, nested::REQUEST.into()).await,
+            _ => client.open(&url).await,
         };
         Ok(asked.map(Answer::Body).inspect_err(|error| {
             if matches!(error.problem, Problem::Connection(_) | Problem::TimedOut(_)) {
@@ -281,7 +297,11 @@ impl Agent {
         if let Some(host) = known {
             return Ok(self.url_of(&host));
         }
-        let host = self.shared.config.place.find().await?;
+        let found = self.shared.config.place.find().await;
+        if let Place::Command(_) = self.shared.config.place {
+            self.shared.metrics.looked_up(&found);
+        }
+        let host = found?;
         self.shared.authority.name_agent(&host, self.shared.config.port);
         *self.host() = Some(host.clone());
         Ok(self.url_of(&host))

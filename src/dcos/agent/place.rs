@@ -28,7 +28,26 @@ pub enum Place {
 )]
 pub struct NoAddress {
     command: String,
-    problem: String,
+    problem: Unprinted,
+}
+
+/// What is wrong with a command that gave no address, to be put behind its name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unprinted {
+    /// It printed nothing.
+    #[error("printed \"\", which is no address")]
+    Nothing,
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl NoAddress {
+    /// Whether the command ended well and printed nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.problem == Unprinted::Nothing
+    }
 }
 
 /// Whether `text` can be a host: an IP address or a name.
@@ -66,25 +85,28 @@ impl Place {
 /// The address that `command` prints. What it says on standard error goes to `stderr`.
 ///
 /// # Errors
-/// What is wrong with the command, to be put behind its name: it cannot be run, fails, is not done within `patience`, or
-/// prints no address.
-pub async fn printed(command: &[String], patience: Duration, stderr: Stdio) -> Result<String, String> {
-    let (program, args) = command.split_first().ok_or("is empty")?;
+/// [`Unprinted`]: it cannot be run, fails, is not done within `patience`, or prints no address.
+pub async fn printed(command: &[String], patience: Duration, stderr: Stdio) -> Result<String, Unprinted> {
+    let failed = |problem: String| Err(Unprinted::Failed(problem));
+    let Some((program, args)) = command.split_first() else { return failed("is empty".to_owned()) };
     let mut child = Command::new(program);
     child.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).kill_on_drop(true);
     let (status, output) = match tokio::time::timeout(patience, output(child)).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(error)) => return Err(format!("cannot be run ({error})")),
-        Err(_) => return Err(format!("is not done after {}s", patience.as_secs_f64())),
+        Ok(Err(error)) => return failed(format!("cannot be run ({error})")),
+        Err(_) => return failed(format!("is not done after {}s", patience.as_secs_f64())),
     };
     if !status.success() {
-        return Err(format!("failed ({status})"));
+        return failed(format!("failed ({status})"));
     }
     let output = String::from_utf8_lossy(&output);
     let address = output.trim();
+    if address.is_empty() {
+        return Err(Unprinted::Nothing);
+    }
     if !is_host(address) {
         let shown: String = address.chars().take(60).collect();
-        return Err(format!("printed \"{}\", which is no address", shown.escape_debug()));
+        return failed(format!("printed \"{}\", which is no address", shown.escape_debug()));
     }
     Ok(address.to_owned())
 }
@@ -109,7 +131,7 @@ mod tests {
         let found = printed(&command, Duration::from_millis(300), Stdio::null()).await;
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-            (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (found, expected) => panic!("{command:?}: {found:?}, expected {expected:?}"),
         }
     }

@@ -193,17 +193,14 @@ async fn the_agents_token_reaches_it() {
     let port = base.rsplit_once(':').unwrap().1.parse().unwrap();
     let tokens = dcos::Config { agent_token: Some(Secret::new("fixed".into())), ..dcos::Config::default() };
     let authority = Authority::new(&tokens).unwrap();
-    let config = |place| Config {
-        place,
-        port,
-        scheme: "http",
-        period: Duration::from_secs(15),
-        files: Files::default(),
+    let fixed = |place| {
+        let period = Duration::from_secs(15);
+        watch::channel(Config { place, port, scheme: "http", period, files: Files::default() }).1
     };
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    let host = Agent::new(config(Place::Given("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
+    let host = Agent::new(fixed(Place::Given("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
     let command = ["echo".to_owned(), "127.0.0.1".to_owned()].into();
-    let command = Agent::new(config(Place::Command(command)), &authority, metrics).unwrap();
+    let command = Agent::new(fixed(Place::Command(command)), &authority, metrics).unwrap();
     for agent in [host, command] {
         let answer = agent.open(What::State).await.unwrap().chunk().await.unwrap();
         assert_eq!(answer.as_deref(), Some(&b"token=fixed"[..]));

@@ -188,7 +188,9 @@ impl Places {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::WORDS;
     use super::*;
+    use crate::dcos::testing::json;
     use BrokerAddress::{Address, Dns, Vip};
 
     /// What is chosen of `body`: form and brokers, or why nothing is.
@@ -320,43 +322,9 @@ mod tests {
         }
     }
 
-    fn json() -> impl Strategy<Value = Value> {
-        let word = prop_oneof![
-            Just("dns".to_owned()),
-            Just("address".to_owned()),
-            Just("vip".to_owned()),
-            Just("app".to_owned()),
-            Just("tasks".to_owned()),
-            Just("host".to_owned()),
-            Just("ports".to_owned()),
-            Just("ip".to_owned()),
-            Just("port".to_owned()),
-        ];
-        let text = prop_oneof![
-            ".{0,12}",
-            "[a-z0-9:,\\[\\] ./@-]{0,24}",
-            Just("[10.0.0.1, fd01::1]:1025".to_owned()),
-            Just("broker:9092".to_owned()),
-        ];
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            text.prop_map(Value::from),
-        ];
-        leaf.prop_recursive(5, 64, 6, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::btree_map(word.clone(), inner, 0..6)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
-        fn any_json_gives_a_list_with_something_in_it_or_a_reason(answer in json(), wanted in 0..3_usize) {
+        fn any_json_gives_a_list_with_something_in_it_or_a_reason(answer in json(WORDS), wanted in 0..3_usize) {
             let body = answer.to_string();
             let wanted = [Dns, Address, Vip][wanted];
             if let Ok(Ok(chosen)) = Lists::parse(body.as_bytes()).map(|lists| lists.choose(wanted)) {

@@ -31,6 +31,7 @@
 mod answers;
 mod dns;
 mod framework;
+mod metrics;
 mod reasons;
 mod schedule;
 mod scheduler;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use framework::{BadName, FrameworkName};
+pub use metrics::Metrics;
 pub use reasons::{Cause, Miss, NotFound};
 pub use schedule::Timing;
 pub use watch::{Handle, Kept, Status, Watch};

@@ -12,6 +12,8 @@ const SHOWN_CHARS: usize = 300;
 pub enum Cause {
     /// Nobody answered, or not with an answer.
     Failed,
+    /// Whoever was asked wants a login, or one that may do more.
+    Denied,
     /// There is an answer, and it knows no such framework.
     Unknown,
     /// The scheduler is there and does not tell.
@@ -23,11 +25,16 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The word for it, which is also the key of its share of the log.
+    /// Every cause, in the order of how much it tells.
+    pub const ALL: [Cause; 6] =
+        [Cause::Failed, Cause::Denied, Cause::Unknown, Cause::Silent, Cause::Empty, Cause::OtherSecurity];
+
+    /// The word for it, which is also the metric label and the key of its share of the log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Cause::Failed => "failed",
+            Cause::Denied => "denied",
             Cause::Unknown => "unknown",
             Cause::Silent => "silent",
             Cause::Empty => "empty",
@@ -92,6 +99,10 @@ impl NotFound {
                 "nobody tells the brokers of the framework \"{framework}\"; check this host's DNS and network, or name \
                  the brokers with kafka-brokers"
             ),
+            Cause::Denied => format!(
+                "whoever knows the brokers of the framework \"{framework}\" wants a login that may ask; set \
+                 dcos-service-account, or name the brokers with kafka-brokers"
+            ),
             Cause::Unknown => format!(
                 "the cluster knows no framework \"{framework}\"; install Kafka, or set kafka-framework to the name of \
                  its service, or, outside DC/OS, kafka-brokers"
@@ -150,10 +161,12 @@ mod tests {
 
     #[test]
     fn what_tells_the_most_decides_what_is_advised() {
-        use Cause::{Empty, Failed, OtherSecurity, Silent, Unknown};
+        use Cause::{Denied, Empty, Failed, OtherSecurity, Silent, Unknown};
         for (tls, causes, expected) in [
             (false, &[][..], "check this host's DNS"),
             (false, &[Failed, Failed], "check this host's DNS"),
+            (false, &[Failed, Denied], "wants a login that may ask; set dcos-service-account"),
+            (false, &[Unknown, Denied], "knows no framework"),
             (
                 false,
                 &[Unknown, Failed],

@@ -24,6 +24,7 @@ pub(super) async fn ask(client: &Client, base: &str, config: &Config) -> Result<
             known => return known,
         },
         Err(error) if error.is_not_found() => Miss::unknown(text(&error)),
+        Err(error) if error.is_denial() => Miss::new(Cause::Denied, text(&error)),
         Err(error) if answered(&error) => Miss::new(Cause::Silent, text(&error)),
         // Nobody is there, or they are slow: a second question would fare no better.
         Err(error) => return Err(Miss::failed(text(&error))),

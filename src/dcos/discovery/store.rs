@@ -3,13 +3,13 @@
 //! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says for which
 //! settings it is true: a list of another framework, or with the other security, is not used.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use crate::disk;
 use crate::record::parse_broker;
 
 const FILE: &str = "brokers.json";
@@ -63,22 +63,18 @@ impl Store {
     /// The brokers of the last run with these settings; none where there was no such run.
     pub(super) fn read(&self) -> Result<Option<Vec<String>>, NoList> {
         let path = self.folder.join(FILE);
-        let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let bytes = match disk::read(&path, BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
             Err(cause) => return Err(NoList::Unreadable { path, cause }),
-        }
+        };
         let is_good = |content: &Content| {
             !content.brokers.is_empty() && content.brokers.iter().all(|b| parse_broker(b).as_ref() == Ok(b))
         };
         if let Some(content) = serde_json::from_slice::<Content>(&bytes).ok().filter(is_good) {
             return Ok(self.is_ours(&content).then_some(content.brokers));
         }
-        let aside = self.folder.join(format!("{FILE}.damaged"));
-        // Where it cannot be renamed, the next good answer replaces it.
-        _ = fs::rename(&path, &aside);
+        let aside = disk::set_aside(&self.folder, FILE);
         Err(NoList::Damaged { path, aside })
     }
 
@@ -95,18 +91,14 @@ impl Store {
             brokers: brokers.to_owned(),
         };
         let text = serde_json::to_vec(&content)?;
-        fs::create_dir_all(&self.folder)?;
-        let new = self.folder.join(format!("{FILE}.new"));
-        let mut file = File::create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, self.folder.join(FILE))?;
-        File::open(&self.folder)?.sync_all()
+        disk::replace(&self.folder, FILE, &text, 0o644)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

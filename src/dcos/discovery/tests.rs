@@ -10,6 +10,26 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::*;
 use crate::dcos::testing::{DnsServer, closed_port, raw_server, serve};
 
+/// What answers are made of, and some of what stands in them.
+pub(super) const WORDS: &[&str] = &[
+    "dns",
+    "address",
+    "vip",
+    "app",
+    "tasks",
+    "host",
+    "ports",
+    "ip",
+    "port",
+    "broker",
+    "broker:9092",
+    "[10.0.0.1, fd01::1]:1025",
+    "[]:1",
+    "b-0.kafka.mesos:",
+    "http://a:1",
+    "7",
+];
+
 const BROKER: &str = r#"{"address":["10.0.0.1:1025"],"dns":["kafka-0-broker.kafka.autoip.dcos.thisdcos.directory:1025"],"vip":"broker.kafka.l4lb.thisdcos.directory:9092"}"#;
 const CONNECTION: &str = r#"{"address":["10.0.0.211:9843"],"dns":["broker-0.kafka.mesos:9843"],"zookeeper":"master.mesos:2181/dcos-service-kafka"}"#;
 
@@ -86,7 +106,8 @@ async fn schedulers_of_both_generations_and_their_odd_answers() {
         (&[(NEW, 200, "master.mesos:2181/dcos-service-kafka")], "silent: "),
         (&[(NEW, 200, "{}")], "silent: "),
         (&[(NEW, 500, "ZooKeeper is away")], "silent: "),
-        (&[(NEW, 401, "")], "silent: "),
+        (&[(NEW, 401, "")], "denied: "),
+        (&[(NEW, 403, "")], "denied: "),
         (&[(NEW, 302, "")], "silent: "),
         (&[], "unknown: "),
     ] {
@@ -158,7 +179,7 @@ async fn admin_router_has_the_folders_in_its_path() {
     let base = answering(&[("/service/prod/kafka/v1/endpoints/broker", 401, "")]).await;
     let config = Config { admin_router: url(&base), pinned: Some(Way::AdminRouter), ..config };
     let (cause, text) = found(config).await.unwrap_err();
-    assert!(cause == Cause::Failed && text.contains("wants a login"), "{text}");
+    assert!(cause == Cause::Denied && text.contains("; it wants a login or permissions"), "{text}");
 }
 
 /// `host:port` of an address.
@@ -191,6 +212,7 @@ async fn marathons_and_mesos_dnss_places_are_tried_each() {
 #[tokio::test]
 async fn registers_that_know_nothing_or_talk_nonsense_are_named() {
     let unknown = r#"[{"service":"","host":"","ip":"","port":""}]"#;
+    let huge = " ".repeat(2 << 20);
     let names = ["_api._kafka-prod", "_kafka-prod", "_kafka.prod"];
     let paths = names.map(|name| format!("/v1/services/{name}._tcp.marathon.mesos."));
     for (way, status, body, expected) in [
@@ -198,11 +220,17 @@ async fn registers_that_know_nothing_or_talk_nonsense_are_named() {
         (Way::Marathon, 200, r#"{"app":{"tasks":[]}}"#, Cause::Unknown),
         (Way::Marathon, 200, "<html>", Cause::Failed),
         (Way::Marathon, 500, "", Cause::Failed),
+        (Way::Marathon, 307, "", Cause::Failed),
+        (Way::Marathon, 200, &huge, Cause::Failed),
+        (Way::Marathon, 401, "", Cause::Denied),
         (Way::MesosDns, 200, unknown, Cause::Unknown),
         (Way::MesosDns, 200, "[]", Cause::Unknown),
         (Way::MesosDns, 404, "", Cause::Unknown),
         (Way::MesosDns, 200, "{}", Cause::Failed),
         (Way::MesosDns, 500, "", Cause::Failed),
+        (Way::MesosDns, 307, "", Cause::Failed),
+        (Way::MesosDns, 200, &huge, Cause::Failed),
+        (Way::MesosDns, 403, "", Cause::Denied),
     ] {
         let answers: Vec<_> = paths.iter().map(|path| (path.as_str(), status, body)).collect();
         let base = url(&answering(&[&answers[..], &[("/v2/apps/prod/kafka", status, body)]].concat()).await);

@@ -10,7 +10,8 @@ use tracing::{info, warn};
 
 use super::schedule::{Outcome, Schedule};
 use super::store::Store;
-use super::{Discovery, Found, FrameworkName, NotFound, Timing, Way};
+use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
+use crate::disk;
 use crate::telemetry::{LogBudget, chain};
 
 /// Failures of one kind are logged once in this time.
@@ -18,13 +19,11 @@ const LOG_PERIOD: Duration = Duration::from_secs(300);
 /// The kinds, and the data directory's.
 const LOG_KINDS: usize = 8;
 
-/// How long the data directory may take. What is on it is never worth standing still for.
-const DISK_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Keeps asking. The task owns its state; others have a [`Handle`].
 pub struct Watch {
     discovery: Discovery,
     timing: Timing,
+    metrics: Metrics,
     store: Option<Store>,
     alarm: Arc<Notify>,
     brokers: watch::Sender<Option<Arc<[String]>>>,
@@ -74,7 +73,7 @@ pub struct Status {
 impl Watch {
     /// A task for this discovery. `folder` is the data directory, if there is one.
     #[must_use]
-    pub fn new(discovery: Discovery, timing: Timing, folder: Option<&Path>) -> Watch {
+    pub fn new(discovery: Discovery, timing: Timing, folder: Option<&Path>, metrics: Metrics) -> Watch {
         let config = discovery.config();
         let status = Status {
             framework: config.framework.clone(),
@@ -88,6 +87,7 @@ impl Watch {
             store: folder.map(|folder| Store::new(folder, config)),
             discovery,
             timing,
+            metrics,
             alarm: Arc::new(Notify::new()),
             brokers: watch::Sender::new(None),
             status: watch::Sender::new(status),
@@ -141,7 +141,7 @@ impl Watch {
     /// Publishes the list of the last run.
     async fn recall(&mut self) {
         let Some(store) = self.store.clone() else { return };
-        match at_the_disk(move || store.read()).await {
+        match disk::patiently(move || store.read()).await {
             Some(Ok(Some(brokers))) => {
                 info!(brokers = brokers.join(","), "beginning with the Kafka brokers of the last run");
                 self.publish(brokers.into(), Kept::File);
@@ -169,6 +169,7 @@ impl Watch {
     }
 
     fn publish(&mut self, brokers: Arc<[String]>, kept: Kept) {
+        self.metrics.published(&kept, brokers.len());
         let is_news = self.brokers.send_if_modified(|known| {
             let is_news = !is_known(known.as_deref(), &brokers);
             if is_news {
@@ -188,7 +189,7 @@ impl Watch {
     /// Writes the list down for the next run.
     async fn keep(&mut self, brokers: Arc<[String]>) {
         let Some(store) = self.store.clone() else { return };
-        let error = match at_the_disk(move || store.write(&brokers)).await {
+        let error = match disk::patiently(move || store.write(&brokers)).await {
             Some(Ok(())) => return,
             Some(Err(error)) => error.to_string(),
             None => "it does not answer".to_owned(),
@@ -199,6 +200,7 @@ impl Watch {
     }
 
     fn miss(&mut self, not_found: NotFound) -> Outcome {
+        self.metrics.missed(not_found.cause());
         let known = self.brokers.borrow().is_some();
         if let Some(suppressed) = self.log.take(not_found.cause().name(), std::time::Instant::now()) {
             let goes_on = if known { "the known brokers stay in use" } else { "it is asked again" };
@@ -210,11 +212,6 @@ impl Watch {
         });
         if known { Outcome::Kept } else { Outcome::Nothing }
     }
-}
-
-/// Does `work` on a thread that may wait; none where it takes too long.
-async fn at_the_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::time::timeout(DISK_PATIENCE, tokio::task::spawn_blocking(work)).await.ok()?.ok()
 }
 
 /// Whether both lists have the same brokers. Schedulers list them in any order.
@@ -290,11 +287,21 @@ mod tests {
     use axum::Router;
     use axum::http::StatusCode;
 
+    use prometheus::Registry;
+    use proptest::prelude::*;
+
+    use super::super::tests::WORDS;
     use super::super::{Client, LIMITS};
     use super::*;
     use crate::dcos::BaseUrl;
     use crate::dcos::discovery::Config;
-    use crate::dcos::testing::serve;
+    use crate::dcos::testing::{json, serve};
+    use crate::record::parse_broker;
+
+    fn watch(config: Config, timing: Timing, folder: Option<&Path>, registry: &Registry) -> Watch {
+        let metrics = Metrics::register(registry).unwrap().of(&config.framework);
+        Watch::new(Discovery::new(config, Client::new(LIMITS).unwrap()), timing, folder, metrics)
+    }
 
     /// For what never happens.
     const LONG: Duration = Duration::from_secs(60);
@@ -353,8 +360,7 @@ mod tests {
 
         /// A running watch of it.
         fn watched(&self, timing: Timing, folder: Option<&Path>) -> (Handle, watch::Sender<bool>) {
-            let watch =
-                Watch::new(Discovery::new(self.config(), Client::new(LIMITS).unwrap()), timing, folder);
+            let watch = watch(self.config(), timing, folder, &Registry::new());
             let handle = watch.handle();
             let (stop, stopped) = watch::channel(false);
             tokio::spawn(watch.run(stopped));
@@ -410,6 +416,32 @@ mod tests {
         assert!(until(&handle, |status| status.answered).await.last_error.is_some(), "it can be read later");
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_json_in_place_of_the_brokers_leaves_the_known_ones_or_brings_others(answer in json(WORDS)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+                let (handle, _stop) = scheduler.watched(quick(), None);
+                let mut brokers = handle.brokers();
+                next(&mut brokers).await;
+                scheduler.say(200, &answer.to_string());
+                scheduler.asked_again(2).await;
+                let known = handle.known().expect("never taken back");
+                prop_assert!(!known.is_empty());
+                for broker in &*known {
+                    prop_assert_eq!(parse_broker(broker), Ok(broker.clone()));
+                }
+                prop_assert!(handle.status().sentence().0, "{:?}", handle.status());
+                scheduler.say(200, r#"{"dns":["b:1"]}"#);
+                // The other list may be news, too.
+                while next(&mut brokers).await != "b:1" {}
+                Ok(())
+            })?;
+        }
+    }
+
     #[tokio::test]
     async fn nothing_is_published_until_something_is_known() {
         let scheduler = Scheduler::start(404, "").await;
@@ -421,6 +453,40 @@ mod tests {
         let mut brokers = handle.brokers();
         scheduler.say(200, r#"{"dns":["a:1"]}"#);
         assert_eq!(next(&mut brokers).await, "a:1");
+    }
+
+    #[tokio::test]
+    async fn the_page_says_which_way_and_how_often_in_vain() {
+        let registry = Registry::new();
+        let shown = || {
+            let page = crate::telemetry::page::encode(&registry);
+            let nonzero = page.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
+            let plain = |line: &str| line.trim_start_matches("metrics_collector_discovery_").to_owned();
+            nonzero.map(plain).collect::<Vec<_>>()
+        };
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1","b:1"]}"#).await;
+        let timing = Timing { period: LONG, alarm_pause: Duration::ZERO, ..quick() };
+        let watch = watch(scheduler.config(), timing, None, &registry);
+        let handle = watch.handle();
+        let (_stop, stopped) = watch::channel(false);
+        tokio::spawn(watch.run(stopped));
+        assert_eq!(shown(), [""; 0], "nothing yet");
+        until(&handle, |status| status.answered && status.next.is_some()).await;
+        let [brokers, last, asked, up, way] = &shown()[..] else { panic!("{:?}", shown()) };
+        assert_eq!(brokers, "brokers 2");
+        assert_eq!(asked, r#"lookups_total{framework="kafka",result="found"} 1"#);
+        let last: u64 = last.strip_prefix("last_success_timestamp_seconds ").unwrap().parse().unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        assert!((now - 60..=now).contains(&last), "{last} at {now}");
+        assert_eq!((up.as_str(), way.as_str()), ("up 1", r#"way{way="scheduler-vip"} 1"#));
+        scheduler.say(200, r#"{"dns":[],"address":[]}"#);
+        handle.alarm().notify_one();
+        until(&handle, |status| !status.answered && status.next.is_some()).await;
+        let [brokers, _, in_vain, found, way] = &shown()[..] else { panic!("{:?}", shown()) };
+        assert_eq!(brokers, "brokers 2", "the known ones stay in use");
+        assert_eq!(in_vain, r#"lookups_total{framework="kafka",result="empty"} 1"#);
+        assert_eq!(found, r#"lookups_total{framework="kafka",result="found"} 1"#);
+        assert_eq!(way, r#"way{way="scheduler-vip"} 1"#);
     }
 
     #[tokio::test]
@@ -492,7 +558,7 @@ mod tests {
             pinned: Some(Way::SchedulerVip),
             ..Config::of(FrameworkName::parse("kafka").unwrap())
         };
-        let watch = Watch::new(Discovery::new(config, Client::new(LIMITS).unwrap()), quick(), None);
+        let watch = watch(config, quick(), None, &Registry::new());
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(watch.run(stopped));
         stop.send_replace(true);

@@ -107,6 +107,7 @@ impl Discovery {
             Err(error) if error.is_not_found() => {
                 Err(Miss::unknown(format!("GET {url}: it knows no such name")))
             }
+            Err(error) if error.is_denial() => Err(Miss::new(Cause::Denied, text(&error))),
             Err(error) => Err(Miss::failed(text(&error))),
         }
     }
@@ -117,6 +118,7 @@ impl Discovery {
         for place in places {
             match scheduler::ask(&self.client, &format!("http://{place}"), &self.config).await {
                 Ok(told) => return Ok(told),
+                Err(miss) if miss.cause == Cause::Denied => better(&mut best, miss),
                 // A register names it, so it is there, or was.
                 Err(miss) => better(&mut best, Miss { cause: miss.cause.max(Cause::Silent), ..miss }),
             }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +17,8 @@ use tower::ServiceExt;
 use super::super::guard::Peer;
 use super::super::metrics::Metrics;
 use super::super::routes;
+use super::super::settings::Writes;
+use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
     InputStatus, KafkaStatus, Ledger, MemoryStatus, OutputLedger, Part, SpoolStatus, Stages, Status,
@@ -147,35 +149,116 @@ fn agent() -> AgentStatus {
     }
 }
 
+/// A configuration that notes who wants what changed. Changes of `bad` are at fault, of `slow` slow; `gone` is no key, and
+/// `unset` has no runtime value.
+#[derive(Default)]
+pub(super) struct Wheel {
+    pub(super) orders: Mutex<Vec<Order>>,
+}
+
+/// The version of the configuration that everybody sees.
+pub(super) const ETAG: &str = "\"f00-1\"";
+
+impl Steering for Wheel {
+    fn view(&self) -> Arc<ConfigView> {
+        let keys = serde_json::json!({ "kafka-key": { "value": "agent" } });
+        Arc::new(ConfigView {
+            version: 1,
+            etag: ETAG.to_owned(),
+            kept: false,
+            not_kept_because: Some("data-dir is not set".to_owned()),
+            keys: keys.as_object().cloned().unwrap(),
+        })
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "object" })
+    }
+
+    fn change(&self, order: Order) -> Changing<'_> {
+        let names = |name: &str| match &order.change {
+            Change::Set(values) => values.contains_key(name),
+            Change::Remove(key) => key == name,
+            Change::Reload => false,
+        };
+        let fault = |key: &str| Fault {
+            key: key.to_owned(),
+            value: Some("1".to_owned()),
+            place: "runtime".to_owned(),
+            expected: "expected 2".to_owned(),
+            nearest: None,
+        };
+        let result = if !order.expected.admits(ETAG) {
+            Err(NotChanged::Stale)
+        } else if names("bad") {
+            Err(NotChanged::Faults(vec![fault("bad"), fault("worse")]))
+        } else if names("slow") {
+            Err(NotChanged::Slow)
+        } else if names("gone") {
+            Err(NotChanged::NoKey)
+        } else if names("unset") {
+            Err(NotChanged::NotSet)
+        } else {
+            Ok(Outcome {
+                changed: vec!["kafka-key"],
+                pending: Vec::new(),
+                dropped: Vec::new(),
+                view: ConfigView::clone(&self.view()),
+            })
+        };
+        self.orders.lock().unwrap().push(order);
+        Box::pin(std::future::ready(result))
+    }
+}
+
 /// A server without sockets.
 pub(super) struct Server {
     pub(super) router: Router,
     pub(super) metrics: Metrics,
     pub(super) stages: Arc<Fake>,
+    pub(super) wheel: Arc<Wheel>,
 }
 
 impl Server {
     pub(super) fn new(token: Option<&str>) -> Server {
-        let (control, metrics, stages) = stages();
+        Server::with(token, Writes::Loopback)
+    }
+
+    pub(super) fn with(token: Option<&str>, writes: Writes) -> Server {
+        let (stages, wheel, metrics) = Fake::new();
+        let control = Control::new(stages.clone(), wheel.clone());
         let token = token.map(|text| Secret::new(text.to_owned()));
-        Server { router: routes::router(control, token, metrics.clone()), metrics, stages }
+        let router = routes::router(control, token, writes, metrics.clone());
+        Server { router, metrics, stages, wheel }
     }
 
     /// The answer to `request` from `peer`.
     pub(super) async fn ask(&self, peer: &str, request: Builder) -> Answer {
-        let mut request = request.body(Body::empty()).unwrap();
+        self.send(peer, request, Body::empty()).await
+    }
+
+    /// The answer to `request` with `body` from `peer`.
+    pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
+        let mut request = request.body(body).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(Peer(peer));
         Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
     }
 }
 
-/// Stages, and the counters on their page.
-pub(super) fn stages() -> (Control, Metrics, Arc<Fake>) {
-    let registry = Registry::new();
-    let metrics = Metrics::register(&registry).unwrap();
-    let stages = Arc::new(Fake { ready: AtomicBool::new(true), registry });
-    (Control::new(Arc::clone(&stages) as Arc<dyn Stages>), metrics, stages)
+impl Fake {
+    /// Stages, a configuration, and the counters on the stages' page.
+    fn new() -> (Arc<Fake>, Arc<Wheel>, Metrics) {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        (Arc::new(Fake { ready: AtomicBool::new(true), registry }), Arc::default(), metrics)
+    }
+}
+
+/// Somebody to ask, and the counters on their page.
+pub(super) fn stages() -> (Control, Metrics) {
+    let (stages, wheel, metrics) = Fake::new();
+    (Control::new(stages, wheel), metrics)
 }
 
 /// A request for `path` as curl on this machine would send it.

@@ -9,7 +9,8 @@ use super::super::reason::Reason;
 use super::fixture::{ELSEWHERE, HERE, HOSTILE, Server, TOKEN, get};
 
 const OPEN: [&str; 3] = ["/-/healthy", "/-/ready", "/metrics"];
-const CLOSED: [&str; 4] = ["/", "/v1/endpoints", "/v1/ledger", "/v1/status"];
+const CLOSED: [&str; 6] =
+    ["/", "/v1/config", "/v1/config/schema", "/v1/endpoints", "/v1/ledger", "/v1/status"];
 
 fn every_route() -> impl Iterator<Item = &'static str> {
     OPEN.into_iter().chain(CLOSED)
@@ -23,6 +24,8 @@ async fn every_route_answers_with_its_content_type() {
         ("/-/healthy", "text/plain; charset=utf-8"),
         ("/-/ready", "application/json"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/v1/config", "application/json"),
+        ("/v1/config/schema", "application/schema+json"),
         ("/v1/endpoints", "application/json"),
         ("/v1/ledger", "application/json"),
         ("/v1/status", "application/json"),
@@ -173,7 +176,7 @@ async fn from_elsewhere_only_health_and_metrics_answer_without_the_token() {
     for path in CLOSED {
         assert_eq!(server.ask(ELSEWHERE, with(path, TOKEN)).await.status, 200, "{path}");
     }
-    assert_eq!(server.metrics.refusals(Reason::Unauthorized), 15);
+    assert_eq!(server.metrics.refusals(Reason::Unauthorized), 21);
 }
 
 #[tokio::test]
@@ -231,11 +234,20 @@ async fn an_unknown_path_is_404_and_one_label() {
 async fn a_wrong_method_is_405_and_says_which_are_right() {
     let server = Server::new(None);
     for path in every_route() {
+        let allowed = if path == "/v1/config" { "GET,HEAD,PATCH" } else { "GET,HEAD" };
         for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            if allowed.contains(method) {
+                continue;
+            }
             let answer = server.ask(HERE, get(path).method(method)).await;
             assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()), "{method} {path}");
-            assert_eq!(answer.header("allow"), "GET,HEAD", "{method} {path}");
+            assert_eq!(answer.header("allow"), allowed, "{method} {path}");
         }
+    }
+    for (path, allowed) in [("/-/reload", "POST"), ("/v1/config/kafka-key", "DELETE")] {
+        let answer = server.ask(HERE, get(path)).await;
+        assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()), "{path}");
+        assert_eq!(answer.header("allow"), allowed, "{path}");
     }
 }
 

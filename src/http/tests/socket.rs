@@ -14,7 +14,7 @@ use super::super::metrics::Metrics;
 use super::super::reason::Reason;
 use super::super::serve;
 use super::super::server::refuse;
-use super::super::settings::Config;
+use super::super::settings::{Config, Writes};
 use super::fixture::stages;
 
 /// A server on a port of its own.
@@ -29,9 +29,9 @@ impl Running {
     async fn start(listen: &str, connections_max: usize) -> Running {
         let listener = TcpListener::bind(listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (control, metrics, _) = stages();
+        let (control, metrics) = stages();
         let connections_max = NonZeroUsize::new(connections_max).unwrap();
-        let config = Config { listen: address, connections_max, token: None };
+        let config = Config { listen: address, connections_max, writes: Writes::Loopback, token: None };
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             let _ = stopped.await;
@@ -191,7 +191,7 @@ async fn a_large_body_is_refused_before_it_is_read() {
 /// What the server says of a connection for which there is no seat.
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_and_does_not_wait() {
-    let (_, metrics, _) = stages();
+    let (_, metrics) = stages();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, peer) = listener.accept().await.unwrap();

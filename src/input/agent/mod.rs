@@ -25,7 +25,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use super::listener::{Shared, drained};
 use crate::control::{AgentStatus, AskedStatus, Part};
@@ -67,12 +67,17 @@ impl Poller {
     /// Polls until the drain signal.
     pub async fn run(self) {
         let mut drain = self.shared.drain.clone();
-        let mut ticks = tokio::time::interval(self.agent.period());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut settings = self.agent.settings();
         let polls = async {
             loop {
-                ticks.tick().await;
+                let began = Instant::now();
                 self.poll().await;
+                loop {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(began + self.agent.period()) => break,
+                        Ok(()) = settings.changed() => {}
+                    }
+                }
             }
         };
         tokio::select! {

@@ -20,12 +20,12 @@ const ADDED: usize = 1 + 8 + 1 + 7;
 fn rules(limits: Limits, memory_bytes: usize) -> Arc<Rules> {
     let known = enrich::Config { agent_id: Some("agent-1".into()), ..enrich::Config::default() };
     let config = spool::Config { memory_bytes, when_full: WhenFull::Hold, topics_max: 1000 };
+    let settings = crate::input::Config { limits, ..crate::input::Config::for_tests() };
     Arc::new(Rules {
-        limits,
+        settings: tokio::sync::watch::channel(settings).1,
         plans: PlanCache::new(),
         enricher: Enricher::fixed(&known),
         spool: Spool::in_memory(config, spool::Framing::default()),
-        record_log: None,
         apart: Apart::new(known.wait, 1 << 20),
     })
 }

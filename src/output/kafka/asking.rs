@@ -19,9 +19,9 @@ use super::lend::Wired;
 use super::probe::{self, Found, NoAnswer, Patience};
 use super::producer::Context;
 use super::queue::{Flow, HoldReason};
-use super::settings::Tls;
 use super::state::Link;
 use super::task::{Replacing, Task};
+use super::tls::TlsProperties;
 
 /// While the cluster is not reached, how often it is asked for, and how long an answer may take.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
@@ -67,7 +67,12 @@ pub(super) enum Probed {
 
 impl Probed {
     /// Asks. Blocks.
-    fn ask(link: &Wired<Context>, of_topics: bool, brokers: &[String], tls: Option<&Tls>) -> Probed {
+    fn ask(
+        link: &Wired<Context>,
+        of_topics: bool,
+        brokers: &[String],
+        tls: Option<&TlsProperties>,
+    ) -> Probed {
         if link.probe(of_topics, PROBE_TIME_OUT).is_ok() {
             return Probed::Answered;
         }
@@ -120,7 +125,7 @@ impl Task {
         }
         let generation = self.generation;
         let of_topics = !self.fit.abilities.cluster_id || self.queues.iter().any(|queue| queue.sent_before);
-        let (brokers, tls) = (self.config.brokers.clone(), self.config.security.tls.clone());
+        let (brokers, tls) = (self.config.brokers.clone(), TlsProperties::of(&self.config));
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
             let probed = Probed::ask(&link, of_topics, &brokers, tls.as_ref());

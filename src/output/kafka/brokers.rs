@@ -12,22 +12,13 @@ pub type List = Option<Arc<[String]>>;
 pub struct Brokers {
     known: watch::Receiver<List>,
     lost: Arc<Notify>,
-    /// Nobody will ever change it.
-    fixed: bool,
 }
 
 impl Brokers {
-    /// A list that stays.
-    #[must_use]
-    pub fn fixed(list: &[String]) -> Brokers {
-        let (_, known) = watch::channel(Some(list.into()));
-        Brokers { known, lost: Arc::default(), fixed: true }
-    }
-
     /// A list that somebody looks for: `known` has it, and `lost` is rung when no broker of it can be reached.
     #[must_use]
     pub fn found(known: watch::Receiver<List>, lost: Arc<Notify>) -> Brokers {
-        Brokers { known, lost, fixed: false }
+        Brokers { known, lost }
     }
 
     /// The list as it is now.
@@ -35,10 +26,15 @@ impl Brokers {
         self.known.borrow_and_update().clone().filter(|list| !list.is_empty())
     }
 
+    /// The same; empty where none are known.
+    pub(super) fn list(&mut self) -> Vec<String> {
+        self.now().map_or_else(Vec::new, |list| list.to_vec())
+    }
+
     /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
     pub(super) async fn changed(&mut self) {
         // Whoever looked for brokers has ended, or never was: the list stays.
-        if self.fixed || self.known.changed().await.is_err() {
+        if self.known.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -49,12 +49,13 @@ pub(super) fn answer(code: Code) -> Answer {
         Code::UnknownTopicOrPartition
         | Code::UnknownTopic
         | Code::UnknownPartition
-        | Code::UnknownTopicId => Answer::HoldTopic,
+        | Code::UnknownTopicId
+        // Names that no topic may have do not come here: it has been made by then, or another's name differs from it only
+        // in `.` and `_`, and may go.
+        | Code::InvalidTopic => Answer::HoldTopic,
         Code::TopicAuthorizationFailed => Answer::BlockTopic,
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => Answer::Smaller,
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation | Code::InvalidTopic => {
-            Answer::Refused
-        }
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => Answer::Refused,
         Code::Fatal
         | Code::Fenced
         | Code::ProducerFenced
@@ -121,10 +122,18 @@ mod tests {
                     Code::Unknown,
                 ],
             ),
-            (Answer::HoldTopic, &[Code::UnknownTopicOrPartition, Code::UnknownTopic, Code::UnknownPartition]),
+            (
+                Answer::HoldTopic,
+                &[
+                    Code::UnknownTopicOrPartition,
+                    Code::UnknownTopic,
+                    Code::UnknownPartition,
+                    Code::InvalidTopic,
+                ],
+            ),
             (Answer::BlockTopic, &[Code::TopicAuthorizationFailed]),
             (Answer::Smaller, &[Code::MessageSizeTooLarge, Code::MessageBatchTooLarge]),
-            (Answer::Refused, &[Code::InvalidRecord, Code::PolicyViolation, Code::InvalidTopic]),
+            (Answer::Refused, &[Code::InvalidRecord, Code::PolicyViolation]),
             (
                 Answer::NewProducer,
                 &[

@@ -10,6 +10,7 @@ use super::abilities::{Abilities, Lack};
 use super::asking::Told;
 use super::probe::{self, Found, NoAnswer, Patience};
 use super::task::{Replacing, Task};
+use super::tls::TlsProperties;
 use crate::control::BrokerStatus;
 
 /// Pause before brokers that did not answer are asked again; twice as long each time, up to the second.
@@ -58,6 +59,7 @@ impl Default for Fit {
 impl Task {
     /// Makes a producer, at once where the operator has said what the brokers are, else when one has answered.
     pub(super) fn connect(&mut self, now: Instant) {
+        self.settle_settings(now);
         if let Some(abilities) = self.config.broker_version {
             self.fit_to(abilities, Source::Pinned);
             self.make(now);
@@ -66,7 +68,7 @@ impl Task {
         self.replacing = Replacing::Asking;
         self.fit.questions += 1;
         let question = self.fit.questions;
-        let (brokers, tls) = (self.config.brokers.clone(), self.config.security.tls.clone());
+        let (brokers, tls) = (self.config.brokers.clone(), TlsProperties::of(&self.config));
         let tell = self.tell.clone();
         tokio::task::spawn_blocking(move || {
             let answer = probe::ask(&brokers, tls.as_ref(), Patience::default());

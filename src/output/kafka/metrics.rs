@@ -72,7 +72,7 @@ impl Metrics {
             )?,
             producers: counter(
                 "producers_total",
-                "Producers made; more than one after errors that end a producer.",
+                "Producers made; more than one after errors that end a producer, and after changes of brokers or settings.",
             )?,
             producers_ended: counter("producers_ended_total", "Producers that were given up or ended.")?,
             connection_failures: counter(

@@ -12,6 +12,8 @@
 //!   way, and what is stuck of it does not count against the others.
 //! * Whatever version the brokers have, from 0.9 on, needs no setting: they are asked what they can do before a producer
 //!   is made ([`ask`]), and what they lack is switched off and said.
+//! * Settings change while it runs ([`changes`](self)). No record is lost by that, and none comes twice but what was not
+//!   acknowledged when brokers or credentials changed.
 //! * It starts without Kafka and stays up without it. When a broker comes back it is found within a second; when the
 //!   brokers are others than before, a new producer takes over what the old one still held.
 //!
@@ -36,10 +38,12 @@ mod admin;
 mod asking;
 mod batch;
 mod brokers;
+mod changes;
 mod errors;
 mod fit;
 mod lend;
 mod metrics;
+mod naming;
 mod notes;
 mod probe;
 mod producer;
@@ -50,6 +54,7 @@ mod sending;
 mod settings;
 mod state;
 mod task;
+mod tls;
 
 use std::sync::Arc;
 
@@ -64,6 +69,7 @@ pub use settings::{
     BatchLimits, Compression, Config, Key, MESSAGE_BYTES_MAX, Naming, NewTopic, Sasl, SaslMechanism,
     Security, Tls,
 };
+pub use tls::TlsProperties;
 
 use crate::control::{KafkaStatus, Part};
 use crate::output::message::Envelope;
@@ -87,21 +93,23 @@ pub struct Handle {
 }
 
 impl Kafka {
-    /// An output that reads from `reader` and delivers to `brokers`. `envelope` and `incarnation` are the process's.
+    /// An output that reads from `reader` and delivers to `brokers`. `envelope` and `incarnation` are the process's. It
+    /// follows `settings`, but for `agent_id`, `queue_bytes`, `topics_max` and `properties`. Brokers that are named are in
+    /// both, and the same.
     #[must_use]
     pub fn new(
-        mut config: Config,
+        settings: watch::Receiver<Config>,
         mut brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
         metrics: Metrics,
     ) -> Kafka {
-        config.brokers = brokers.now().map_or_else(Vec::new, |list| list.to_vec());
-        let board = Arc::new(Board::new(config.brokers.clone(), config.queue_bytes.get()));
+        let queue_bytes = settings.borrow().queue_bytes.get();
+        let board = Arc::new(Board::new(brokers.list(), queue_bytes));
         let handle = Handle { board: board.clone() };
         Kafka {
-            task: task::Task::new(config, brokers, reader, envelope, incarnation, board, metrics),
+            task: task::Task::new(settings, brokers, reader, envelope, incarnation, board, metrics),
             handle,
         }
     }

@@ -38,7 +38,7 @@ impl Task {
         for queue in &mut self.queues {
             let stuck = !queue.is_empty() && now.duration_since(queue.last_ack) > STALLED_AFTER;
             let stalled = stuck && (queue.flow != Flow::Flowing || queue.in_flight_messages > 0);
-            held += i64::from(queue.flow != Flow::Flowing);
+            held += i64::from(queue.is_held());
             waits |= !queue.is_empty();
             self.stalled += usize::from(stalled);
             if stalled != queue.stalled {

@@ -12,22 +12,17 @@
 //! its headers until the next producer is made.
 //!
 //! # Doubt
-//! The probe must never stop what would work without it. Where TLS fails or an answer cannot be read, the broker is taken
-//! for one of this year, and what is wrong, if anything, comes out when the producer connects.
+//! The probe must never stop what would work without it. Where TLS fails, or is set to something that only the producer
+//! can do (`tls`), or an answer cannot be read, the broker is taken for one of this year, and what is wrong, if anything,
+//! comes out when the producer connects.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::Path;
 use std::time::Duration;
 
-use openssl::error::ErrorStack;
-use openssl::pkey::PKey;
-use openssl::ssl::{ErrorCode, HandshakeError, SslConnector, SslMethod, SslStream};
-use openssl::x509::X509;
-
 use super::abilities::{ANSWER_MAX, API_VERSIONS, Abilities, METADATA, Unreadable, parse};
-use super::settings::Tls;
+use super::tls::{TlsProperties, handshake, is_tls};
 
 /// Marks our questions.
 const CORRELATION: i32 = 7;
@@ -99,7 +94,7 @@ impl fmt::Display for Trouble {
 ///
 /// # Errors
 /// No broker of the list answers.
-pub fn ask(brokers: &[String], tls: Option<&Tls>, patience: Patience) -> Result<Found, NoAnswer> {
+pub fn ask(brokers: &[String], tls: Option<&TlsProperties>, patience: Patience) -> Result<Found, NoAnswer> {
     let mut silent = Vec::new();
     let mut doubtful = None;
     for broker in brokers {
@@ -115,7 +110,7 @@ pub fn ask(brokers: &[String], tls: Option<&Tls>, patience: Patience) -> Result<
     Ok(Found { broker, abilities: Abilities::CURRENT, doubt: Some(doubt) })
 }
 
-fn ask_broker(broker: &str, tls: Option<&Tls>, patience: Patience) -> Result<Abilities, Trouble> {
+fn ask_broker(broker: &str, tls: Option<&TlsProperties>, patience: Patience) -> Result<Abilities, Trouble> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
     for address in broker.to_socket_addrs().map_err(Trouble::Unreachable)? {
         let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
@@ -132,7 +127,7 @@ fn ask_broker(broker: &str, tls: Option<&Tls>, patience: Patience) -> Result<Abi
 struct Line<'a> {
     address: SocketAddr,
     host: &'a str,
-    tls: Option<&'a Tls>,
+    tls: Option<&'a TlsProperties>,
     patience: Patience,
 }
 
@@ -163,7 +158,7 @@ impl Line<'_> {
             .map_err(Trouble::Unreachable)?;
         match self.tls {
             None => exchange(stream, number, most),
-            Some(tls) => match handshake(stream, self.host, tls)? {
+            Some(tls) => match handshake(stream, self.host, tls).map_err(Trouble::Tls)? {
                 Some(stream) => exchange(stream, number, most),
                 None => Ok(None),
             },
@@ -196,58 +191,9 @@ fn exchange(mut stream: impl Read + Write, number: i16, most: usize) -> Result<O
     };
     match answer() {
         Ok(answer) => Ok(Some(answer)),
-        // How OpenSSL says what is wrong between the two, after the handshake.
         Err(error) if is_tls(&error) => Err(Trouble::Tls(error.to_string())),
         Err(_) => Ok(None),
     }
-}
-
-fn is_tls(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
-    inner.is_some_and(|error| error.code() == ErrorCode::SSL)
-}
-
-/// A connection with TLS. None: the peer hung up or was silent.
-fn handshake(stream: TcpStream, host: &str, tls: &Tls) -> Result<Option<SslStream<TcpStream>>, Trouble> {
-    let connector = connector(tls).map_err(Trouble::Tls)?;
-    match connector.connect(host, stream) {
-        Ok(stream) => Ok(Some(stream)),
-        Err(HandshakeError::Failure(failure)) if failure.error().code() == ErrorCode::SSL => {
-            Err(Trouble::Tls(failure.error().to_string()))
-        }
-        Err(HandshakeError::Failure(_) | HandshakeError::WouldBlock(_)) => Ok(None),
-        Err(HandshakeError::SetupFailure(error)) => Err(Trouble::Tls(error.to_string())),
-    }
-}
-
-/// With the producer's authorities and certificate. Files are read here: OpenSSL's own way panics at paths that are no
-/// text.
-fn connector(tls: &Tls) -> Result<SslConnector, String> {
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
-    let refused = |error: ErrorStack| error.to_string();
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(refused)?;
-    let systems = || openssl_probe::probe().cert_file.ok_or("the system has no file of authorities");
-    let ca = tls.ca.clone().map_or_else(systems, Ok)?;
-    for authority in X509::stack_from_pem(&read(&ca)?).map_err(refused)? {
-        builder.cert_store_mut().add_cert(authority).map_err(refused)?;
-    }
-    if let Some(certificate) = &tls.certificate {
-        let mut chain = X509::stack_from_pem(&read(certificate)?).map_err(refused)?.into_iter();
-        if let Some(own) = chain.next() {
-            builder.set_certificate(&own).map_err(refused)?;
-        }
-        for other in chain {
-            builder.add_extra_chain_cert(other).map_err(refused)?;
-        }
-    }
-    if let Some(key) = &tls.key {
-        // A pass phrase is always given, if an empty one: or OpenSSL would ask for it at the terminal.
-        let password = tls.key_password.as_ref().map_or("", |password| password.expose());
-        let key = PKey::private_key_from_pem_passphrase(&read(key)?, password.as_bytes()).map_err(refused)?;
-        builder.set_private_key(&key).map_err(refused)?;
-    }
-    Ok(builder.build())
 }
 
 #[cfg(test)]
@@ -257,9 +203,13 @@ mod tests {
 
     use openssl::asn1::Asn1Time;
     use openssl::hash::MessageDigest;
+    use openssl::pkcs12::Pkcs12;
+    use openssl::pkey::{PKey, Private};
     use openssl::rsa::Rsa;
-    use openssl::ssl::SslAcceptor;
+    use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
+    use openssl::symm::Cipher;
     use openssl::x509::extension::SubjectAlternativeName;
+    use openssl::x509::{X509, X509Name};
     use proptest::prelude::*;
 
     use super::*;
@@ -408,24 +358,77 @@ mod tests {
         }
     }
 
-    /// A broker with TLS, and the file of its certificate, which is its own authority.
-    fn with_tls(answers: Answers, folder: &Path) -> (String, Tls) {
-        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-        let mut certificate = X509::builder().unwrap();
-        certificate.set_version(2).unwrap();
-        certificate.set_pubkey(&key).unwrap();
-        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-        let name =
-            SubjectAlternativeName::new().ip("127.0.0.1").build(&certificate.x509v3_context(None, None));
-        certificate.append_extension(name.unwrap()).unwrap();
-        certificate.sign(&key, MessageDigest::sha256()).unwrap();
-        let certificate = certificate.build();
-        let ca = folder.join("ca.pem");
-        std::fs::write(&ca, certificate.to_pem().unwrap()).unwrap();
+    /// A certificate that is its own authority, and its key.
+    struct Papers {
+        certificate: X509,
+        key: PKey<Private>,
+        _folder: tempfile::TempDir,
+        /// Files of the two, and the folder of authorities as OpenSSL's tools make it.
+        pem: String,
+        key_pem: String,
+        authorities: String,
+    }
+
+    impl Papers {
+        /// Those of a host; an address if it is one.
+        fn of(host: &str) -> Papers {
+            let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+            let mut name = X509Name::builder().unwrap();
+            name.append_entry_by_text("CN", host).unwrap();
+            let name = name.build();
+            let mut certificate = X509::builder().unwrap();
+            certificate.set_version(2).unwrap();
+            certificate.set_subject_name(&name).unwrap();
+            certificate.set_issuer_name(&name).unwrap();
+            certificate.set_pubkey(&key).unwrap();
+            certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+            certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+            let mut alternative = SubjectAlternativeName::new();
+            let is_address = host.parse::<std::net::IpAddr>().is_ok();
+            if is_address {
+                alternative.ip(host)
+            } else {
+                alternative.dns(host)
+            };
+            let alternative = alternative.build(&certificate.x509v3_context(None, None)).unwrap();
+            certificate.append_extension(alternative).unwrap();
+            certificate.sign(&key, MessageDigest::sha256()).unwrap();
+            let certificate = certificate.build();
+            let folder = tempfile::tempdir().unwrap();
+            let write = |name: &str, bytes: &[u8]| {
+                let path = folder.path().join(name);
+                std::fs::write(&path, bytes).unwrap();
+                path.to_str().unwrap().to_owned()
+            };
+            write(&format!("{:08x}.0", certificate.subject_name_hash()), &certificate.to_pem().unwrap());
+            Papers {
+                pem: write("certificate.pem", &certificate.to_pem().unwrap()),
+                key_pem: write("key.pem", &key.private_key_to_pem_pkcs8().unwrap()),
+                authorities: folder.path().to_str().unwrap().to_owned(),
+                certificate,
+                key,
+                _folder: folder,
+            }
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.certificate.to_pem().unwrap()).unwrap()
+        }
+
+        fn key_text(&self) -> String {
+            String::from_utf8(self.key.private_key_to_pem_pkcs8().unwrap()).unwrap()
+        }
+    }
+
+    /// A broker with TLS. Whoever comes has to have the papers of `client`, if there is one.
+    fn with_tls(answers: Answers, papers: &Papers, client: Option<&Papers>) -> String {
         let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
-        acceptor.set_private_key(&key).unwrap();
-        acceptor.set_certificate(&certificate).unwrap();
+        acceptor.set_private_key(&papers.key).unwrap();
+        acceptor.set_certificate(&papers.certificate).unwrap();
+        if let Some(client) = client {
+            acceptor.cert_store_mut().add_cert(client.certificate.clone()).unwrap();
+            acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        }
         let acceptor = acceptor.build();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -437,31 +440,97 @@ mod tests {
                 }
             }
         });
-        (address, Tls { ca: Some(ca), ..Tls::default() })
+        address
+    }
+
+    /// Why what the broker can do is only taken for granted; none: it was asked over TLS with these properties.
+    fn doubt(broker: &str, properties: &[(&str, &str)]) -> Option<String> {
+        let found = ask(&[broker.to_owned()], Some(&TlsProperties::only(properties)), LONG).unwrap();
+        assert_eq!(found.abilities.version, if found.doubt.is_some() { "unknown" } else { "0.11" });
+        found.doubt
     }
 
     #[test]
     fn a_broker_is_asked_over_tls() {
-        let folder = tempfile::tempdir().unwrap();
-        let (broker, tls) = with_tls(|_| Some(captured("0.11.0.3")), folder.path());
-        let found = ask(std::slice::from_ref(&broker), Some(&tls), LONG).unwrap();
-        assert_eq!((found.abilities.version, found.doubt), ("0.11", None));
-        let (old, old_tls) = with_tls(|number| (number == METADATA).then(metadata), folder.path());
-        assert_eq!(ask(&[old], Some(&old_tls), LONG).unwrap().abilities, Abilities::old());
+        let papers = Papers::of("127.0.0.1");
+        let broker = with_tls(|_| Some(captured("0.11.0.3")), &papers, None);
+        let trusting = [("ssl.ca.location", papers.pem.as_str())];
+        assert_eq!(doubt(&broker, &trusting), None);
+        let old = with_tls(|number| (number == METADATA).then(metadata), &papers, None);
+        let found = ask(&[old], Some(&TlsProperties::only(&trusting)), LONG).unwrap();
+        assert_eq!(found.abilities, Abilities::old());
         // Without TLS it answers nothing.
         assert!(ask_one(broker, SHORT).is_err());
     }
 
     #[test]
-    fn tls_that_fails_stops_nothing() {
-        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (broker, _) = with_tls(|_| None, folder.path());
-        let (_, stranger) = with_tls(|_| None, other.path());
-        let missing = Tls { ca: Some(folder.path().join("nothing")), ..Tls::default() };
-        for (tls, reason) in [(stranger, "certificate verify failed"), (missing, "cannot read")] {
-            let found = ask(std::slice::from_ref(&broker), Some(&tls), LONG).unwrap();
-            let doubt = found.doubt.unwrap();
-            assert!(found.abilities == Abilities::CURRENT && doubt.contains(reason), "{doubt}");
+    fn every_form_of_an_authority_is_the_producers() {
+        let (papers, elsewhere) = (Papers::of("127.0.0.1"), Papers::of("elsewhere.example"));
+        let broker = with_tls(|_| Some(captured("0.11.0.3")), &papers, None);
+        let (text, stranger) = (papers.text(), elsewhere.text());
+        for properties in [
+            &[("ssl.ca.location", papers.pem.as_str())][..],
+            &[("ssl.ca.location", &papers.authorities)],
+            &[("ssl.ca.pem", &text)],
+            &[("ssl.ca.location", &elsewhere.pem), ("ssl.ca.pem", &text)],
+            &[("enable.ssl.certificate.verification", "false")],
+            &[("ssl.ca.pem", &stranger), ("enable.ssl.certificate.verification", "false")],
+        ] {
+            assert_eq!(doubt(&broker, properties), None, "{properties:?}");
+        }
+        let other = with_tls(|_| Some(captured("0.11.0.3")), &elsewhere, None);
+        let trusting = ("ssl.ca.location", elsewhere.pem.as_str());
+        assert!(doubt(&other, &[trusting]).unwrap().contains("certificate verify failed"));
+        assert_eq!(doubt(&other, &[trusting, ("ssl.endpoint.identification.algorithm", "none")]), None);
+    }
+
+    #[test]
+    fn every_form_of_our_own_papers_is_the_producers() {
+        let (papers, client) = (Papers::of("127.0.0.1"), Papers::of("collector"));
+        let broker = with_tls(|_| Some(captured("0.11.0.3")), &papers, Some(&client));
+        let trusting = ("ssl.ca.location", papers.pem.as_str());
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let locked = client.key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"open").unwrap();
+        let locked = write("locked.pem", &locked);
+        let mut store = Pkcs12::builder();
+        store.pkey(&client.key).cert(&client.certificate);
+        let store = write("store.p12", &store.build2("sesame").unwrap().to_der().unwrap());
+        let (text, key_text) = (client.text(), client.key_text());
+        let file = ("ssl.certificate.location", client.pem.as_str());
+        for ours in [
+            &[file, ("ssl.key.location", &client.key_pem)][..],
+            &[file, ("ssl.key.location", &locked), ("ssl.key.password", "open")],
+            &[("ssl.certificate.pem", &text), ("ssl.key.pem", &key_text)],
+            &[("ssl.keystore.location", &store), ("ssl.keystore.password", "sesame")],
+        ] {
+            assert_eq!(doubt(&broker, &[&[trusting], ours].concat()), None, "{ours:?}");
+        }
+        assert!(doubt(&broker, &[trusting]).unwrap().contains("TLS failed"), "nobody comes in without");
+    }
+
+    #[test]
+    fn tls_that_fails_or_that_only_the_producer_can_do_stops_nothing() {
+        let (papers, other) = (Papers::of("127.0.0.1"), Papers::of("127.0.0.1"));
+        let broker = with_tls(|_| Some(captured("0.11.0.3")), &papers, None);
+        let trusting = ("ssl.ca.location", papers.pem.as_str());
+        for (properties, reason) in [
+            (&[("ssl.ca.location", other.pem.as_str())][..], "certificate verify failed"),
+            (&[("ssl.ca.location", "/nowhere/ca.pem")], "cannot read"),
+            (&[trusting, ("ssl.key.location", "/nowhere/key.pem")], "cannot read"),
+            (&[trusting, ("ssl.key.pem", "nothing")], "TLS failed"),
+            (&[trusting, ("ssl.cipher.suites", "none-such")], "no cipher match"),
+            (&[trusting, ("ssl.curves.list", "none-such")], "TLS failed"),
+            (&[trusting, ("ssl.sigalgs.list", "none-such")], "TLS failed"),
+            (&[trusting, ("ssl.crl.location", "crl.pem")], "with kafka-property ssl.crl.location"),
+            (&[trusting, ("ssl.engine.id", "dynamic")], "with kafka-property ssl.engine.id"),
+        ] {
+            let doubt = doubt(&broker, properties).unwrap_or_default();
+            assert!(doubt.contains(reason), "{reason}: {doubt}");
         }
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, NoCustomPartitioner, ProducerContext};
 use tokio::sync::Notify;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::abilities::{Abilities, FOR_OLD};
 use super::batch::Batch;
@@ -32,6 +32,8 @@ pub(super) struct Delivery {
 /// Takes librdkafka's events down.
 #[derive(Default)]
 pub(super) struct Context {
+    /// Whatever librdkafka logs is told, and not only to those who look for mistakes of the collector itself.
+    verbose: bool,
     deliveries: Mutex<Vec<Delivery>>,
     errors: Mutex<Vec<(RDKafkaErrorCode, String)>>,
 }
@@ -54,6 +56,8 @@ impl ClientContext for Context {
             error!(facility, "librdkafka: {message}");
         } else if facility.contains("CONFWARN") && !FOR_OLD.iter().any(|(name, _)| message.contains(name)) {
             warn!(facility, "librdkafka: {message}");
+        } else if self.verbose {
+            info!(facility, "librdkafka: {message}");
         } else {
             debug!(facility, "librdkafka: {message}");
         }
@@ -93,7 +97,8 @@ pub(super) fn connect(
     wake: Arc<Notify>,
 ) -> Result<Wired<Context>, KafkaError> {
     let client = client_config(config, abilities);
-    let producer = BaseProducer::from_config_and_context(&client, Context::default())?;
+    let context = Context { verbose: config.verbose, ..Context::default() };
+    let producer = BaseProducer::from_config_and_context(&client, context)?;
     Ok(Wired::new(producer, wake))
 }
 
@@ -322,6 +327,14 @@ mod tests {
         }
         let old = client_config(&with(&[("enable.idempotence", "true")]), &Abilities::old());
         assert_eq!(old.get("enable.idempotence"), Some("true"), "the operator wins");
+    }
+
+    #[test]
+    fn one_acknowledgement_is_no_idempotence_and_one_request_at_a_time() {
+        let config = Config { require_all_acks: false, ..with(&[]) };
+        let client = client_config(&config, &Abilities::CURRENT);
+        let names = ["acks", "enable.idempotence", "max.in.flight.requests.per.connection"];
+        assert_eq!(names.map(|name| client.get(name)), [Some("1"), None, Some("1")]);
     }
 
     #[test]

@@ -146,6 +146,16 @@ impl Queue {
         }
     }
 
+    /// It goes to another Kafka topic, of which nothing is known. Nothing is under way.
+    pub(super) fn rename(&mut self, name: TopicName) {
+        self.c_name = CString::new(name.as_str()).expect("a topic name has no NUL");
+        self.name = name;
+        (self.flow, self.told) = (Flow::Flowing, None);
+        (self.bytes_max, self.one_at_a_time, self.in_a_row) = (None, false, 0);
+        // Its next message is a first one again, and due sooner than its timer says.
+        (self.sent_before, self.timer) = (false, None);
+    }
+
     /// A frame of this topic began to grow.
     pub(super) fn opened(&mut self, now: Instant) {
         self.open += 1;
@@ -357,11 +367,23 @@ impl Queue {
 
     /// What the status says.
     pub(super) fn state(&self) -> &'static str {
-        match self.flow {
-            Flow::Flowing if self.bytes_max.is_some() => "message_too_large",
-            Flow::Flowing => "flowing",
-            Flow::Asking(reason) | Flow::Held(reason, _) => reason.name(),
+        match (self.flow, self.tried()) {
+            (Flow::Asking(reason) | Flow::Held(reason, _), _) | (Flow::Flowing, Some(reason)) => {
+                reason.name()
+            }
+            (Flow::Flowing, None) if self.bytes_max.is_some() => "message_too_large",
+            (Flow::Flowing, None) => "flowing",
         }
+    }
+
+    /// Whether it takes no messages, as far as is known.
+    pub(super) fn is_held(&self) -> bool {
+        self.flow != Flow::Flowing || self.tried().is_some()
+    }
+
+    /// Why it was held, where it has something, is tried again, and nothing has been acknowledged since.
+    fn tried(&self) -> Option<HoldReason> {
+        self.told.filter(|_| !self.is_empty())
     }
 }
 
@@ -553,6 +575,18 @@ mod tests {
         assert_eq!(queue.due(&limits(), OVERHEAD, true, now), Due::At(until));
         queue.acknowledged(now);
         assert_eq!(queue.due(&limits(), OVERHEAD, false, now), Due::Now);
+    }
+
+    #[test]
+    fn a_topic_that_is_tried_again_is_held_until_something_is_acknowledged() {
+        let now = Instant::now();
+        let mut queue = filled(&[(1, 10)], now);
+        assert_eq!((queue.state(), queue.is_held()), ("flowing", false));
+        assert!(queue.hold(HoldReason::UnknownTopic, now));
+        queue.flow = Flow::Flowing;
+        assert_eq!((queue.state(), queue.is_held()), ("unknown_topic", true));
+        queue.acknowledged(now);
+        assert_eq!((queue.state(), queue.is_held()), ("flowing", false));
     }
 
     #[test]

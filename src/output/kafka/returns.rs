@@ -27,7 +27,7 @@ const NOT_AUTHORIZED_PAUSE: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a producer that gives way to another may take to have acknowledged what is under way.
-const FLUSH_TIME: Duration = Duration::from_secs(2);
+pub(super) const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// How long a purged producer may take to give everything back, at the end of the process.
 const PURGE_TIME: Duration = Duration::from_secs(2);
@@ -196,7 +196,7 @@ impl Task {
                 HoldReason::UnknownTopic => warn!(
                     %topic,
                     "Kafka does not have the topic (yet); its records wait, others flow; if it stays away create it, \
-                     or see kafka-create-topics"
+                     or see kafka-create-topics; Kafka takes no two names that differ only in . and _"
                 ),
                 HoldReason::NotAuthorized => {
                     warn!(%topic, "we may not write to the topic; its records wait, others flow; asking each minute");
@@ -283,24 +283,22 @@ impl Task {
     /// Other brokers are known: the producer is given up for one that begins with them. Where it is reached, what is
     /// under way has a moment to be acknowledged, so that nothing is sent twice.
     pub(super) fn take_brokers(&mut self, now: Instant) {
-        let Some(list) = self.brokers.now() else { return };
-        if are_same(&list, &self.config.brokers) {
-            return;
+        if let Some(list) = self.brokers.now()
+            && self.are_others(&list)
+        {
+            self.give_way(true, now);
+        }
+    }
+
+    /// Notes which brokers the next producer begins with. Says whether they are others than before.
+    pub(super) fn are_others(&mut self, list: &[String]) -> bool {
+        if are_same(list, &self.config.brokers) {
+            return false;
         }
         info!(brokers = list.join(","), before = self.config.brokers.join(","), "taking other Kafka brokers");
         self.config.brokers = list.to_vec();
         self.board.set_brokers(self.config.brokers.clone());
-        if self.replacing != Replacing::No {
-            // The next producer begins with them, at once.
-            if let Replacing::At(_) | Replacing::Asking = self.replacing {
-                self.replacing = Replacing::At(now);
-            }
-            return;
-        }
-        let patience = if self.board.link() == Link::Up { FLUSH_TIME } else { Duration::ZERO };
-        self.replacing = Replacing::Flushing(now + patience);
-        self.board.set_link(Link::Connecting);
-        self.wake.notify_one();
+        true
     }
 
     /// The end: what is left is given up and named.

@@ -10,7 +10,7 @@ use crate::record::{Rate, Secret, TopicName};
 use crate::spool::Framing;
 
 /// Settings of the Kafka output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Config {
     /// Bootstrap brokers, `host:port` each (`kafka-brokers`); where they are not fixed, the last that were found.
@@ -139,7 +139,7 @@ pub struct NewTopic {
 }
 
 /// How brokers are spoken to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Security {
     /// TLS, where it is used.
     pub tls: Option<Tls>,
@@ -148,7 +148,7 @@ pub struct Security {
 }
 
 /// TLS, and mutual TLS with a certificate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// PEM file of trusted authorities (`kafka-ssl-ca`); none: the system's.
     pub ca: Option<PathBuf>,
@@ -161,7 +161,7 @@ pub struct Tls {
 }
 
 /// SASL with a name and a password.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sasl {
     /// `kafka-sasl-mechanism`.
     pub mechanism: SaslMechanism,

@@ -22,10 +22,10 @@ use super::metrics::Metrics;
 use super::notes::NOTES_PAUSE_QUIET;
 use super::producer::Context;
 use super::queue::{Due, Flow, HoldReason, Queue};
-use super::settings::{Config, Naming};
+use super::settings::Config;
 use super::state::Board;
 use crate::output::message::Envelope;
-use crate::record::{Budget, RecordTopic, TopicName};
+use crate::record::{Budget, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
 
@@ -44,9 +44,13 @@ const LOG_KINDS: usize = 256;
 const TOLD_MAX: usize = 64;
 
 /// The task's state.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Task {
     /// `brokers` in it are those of the producer, or of the next one.
     pub(super) config: Config,
+    /// Where it is told what else is set, and what of that waits for the next producer.
+    pub(super) settings: watch::Receiver<Config>,
+    pub(super) next: Option<Config>,
     pub(super) brokers: Brokers,
     pub(super) reader: Reader,
     pub(super) board: Arc<Board>,
@@ -56,6 +60,8 @@ pub(super) struct Task {
     /// None while a producer is replaced.
     pub(super) link: Option<Arc<Wired<Context>>>,
     pub(super) replacing: Replacing,
+    /// A producer that gives way may take as long as it takes brokers to answer.
+    pub(super) gives_time: bool,
     pub(super) fit: Fit,
     pub(super) press: Press,
     pub(super) queues: Vec<Queue>,
@@ -121,14 +127,16 @@ pub(super) enum Route {
 
 impl Task {
     pub(super) fn new(
-        config: Config,
-        brokers: Brokers,
+        mut settings: watch::Receiver<Config>,
+        mut brokers: Brokers,
         reader: Reader,
         envelope: Envelope,
         incarnation: String,
         board: Arc<Board>,
         metrics: Metrics,
     ) -> Task {
+        let mut config = settings.borrow_and_update().clone();
+        config.brokers = brokers.list();
         let press = Press::new(envelope);
         let (tell, told) = mpsc::channel(TOLD_MAX);
         let now = Instant::now();
@@ -136,6 +144,8 @@ impl Task {
             budget: config.limit.map(|rate| Budget::new(rate, now)),
             paused_until: None,
             config,
+            settings,
+            next: None,
             brokers,
             reader,
             board,
@@ -143,6 +153,7 @@ impl Task {
             wake: Arc::new(Notify::new()),
             link: None,
             replacing: Replacing::At(now),
+            gives_time: false,
             fit: Fit::default(),
             press,
             queues: Vec::new(),
@@ -186,6 +197,7 @@ impl Task {
                 () = wake.notified() => {}
                 Some(told) = self.told.recv() => self.hear(told),
                 () = self.brokers.changed() => self.take_brokers(Instant::now()),
+                Ok(()) = self.settings.changed() => self.take_settings(Instant::now()),
                 () = sleep_until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
@@ -275,36 +287,6 @@ impl Task {
         route
     }
 
-    fn topic_for(&mut self, topic: Option<&RecordTopic>, now: Instant) -> Result<TopicName, AsideReason> {
-        let prefix = match &self.config.naming {
-            Naming::Single(name) => return Ok(name.clone()),
-            Naming::Prefix(prefix) => prefix,
-        };
-        let Some(topic) = topic else {
-            // Once: all of them are one.
-            warn!("records set aside: they have more topics than kafka-topics-max");
-            return Err(AsideReason::TopicLimit);
-        };
-        TopicName::with_prefix(prefix, topic).map_err(|error| {
-            // Each is another topic, and a sender can make up as many as it likes.
-            if let Some(suppressed) = self.log_budget.take("illegal topic", now) {
-                let what = "records set aside: no Kafka topic can be called so";
-                warn!(prefix, %topic, suppressed, "{what}: {error}");
-            }
-            AsideReason::IllegalTopic
-        })
-    }
-
-    fn add_queue(&mut self, name: TopicName, source: &Arc<Topic>, now: Instant) -> usize {
-        let topic = self.queues.len();
-        self.queues.push(Queue::new(name, source.clone(), now));
-        self.metrics.topics.inc();
-        if self.config.create_topics.is_some() {
-            self.ask(topic, HoldReason::Creating);
-        }
-        topic
-    }
-
     // --- when ---
 
     pub(super) fn look_soon(&mut self, topic: usize) {
@@ -360,7 +342,7 @@ impl Task {
         }
         match self.replacing {
             Replacing::At(at) if at <= now && !self.config.brokers.is_empty() => self.connect(now),
-            Replacing::Flushing(until) if until <= now => self.purge(),
+            Replacing::Flushing(until) if until <= now => self.end_flush(now),
             _ => {}
         }
         if self.paused_until.is_some_and(|at| at <= now) {

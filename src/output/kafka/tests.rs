@@ -30,7 +30,9 @@ struct Rig {
     handle: Handle,
     task: JoinHandle<Vec<(TopicName, u64)>>,
     deadline: watch::Sender<bool>,
+    settings: watch::Sender<Config>,
     producers: prometheus::IntCounter,
+    in_flight: prometheus::IntGauge,
     next: u32,
 }
 
@@ -89,7 +91,8 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
-    let brokers = Brokers::fixed(&config.brokers);
+    let (_, known) = watch::channel(Some(config.brokers.clone().into()));
+    let brokers = Brokers::found(known, Arc::default());
     rig_of(cluster, config, brokers, framing)
 }
 
@@ -105,14 +108,15 @@ fn rig_of(
         framing,
     );
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    let producers = metrics.producers.clone();
+    let (producers, in_flight) = (metrics.producers.clone(), metrics.in_flight_messages.clone());
     let envelope = Envelope::new([7; 16]);
+    let (settings, told) = watch::channel(config);
     let kafka =
-        Kafka::new(config, brokers, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
+        Kafka::new(told, brokers, spool.reader("kafka", true), envelope, "incarnation-1".into(), metrics);
     let (deadline, over) = watch::channel(false);
     let handle = kafka.handle();
     let task = tokio::spawn(kafka.run(over));
-    Rig { cluster, spool, handle, task, deadline, producers, next: 0 }
+    Rig { cluster, spool, handle, task, deadline, settings, producers, in_flight, next: 0 }
 }
 
 impl Rig {
@@ -700,6 +704,169 @@ async fn brokers_that_do_not_answer_yet_are_named() {
     })
     .await;
     assert_eq!((rig.books().waiting, rig.producers.get()), (5, 0));
+}
+
+/// Changes the settings while the output runs.
+fn set(rig: &Rig, change: impl FnOnce(&mut Config)) {
+    rig.settings.send_modify(change);
+}
+
+/// What of `topics` a consumer read, in their order; each in the order of offsets.
+fn read_all(rig: &Rig, topics: &[&str]) -> Vec<u32> {
+    topics.iter().flat_map(|topic| rig.read(topic).values).collect()
+}
+
+#[tokio::test]
+async fn another_prefix_counts_for_what_is_not_taken_and_nothing_comes_twice() {
+    let mut rig = rig(|config| config.batch.age = Duration::from_secs(3600));
+    for topic in ["other-a", "other-b"] {
+        rig.cluster.create_topic(topic, 1, 1).unwrap();
+    }
+    // The first message closes after a second; of the second nothing is sent before the prefix is another.
+    rig.accept("a", 7);
+    rig.delivered(7).await;
+    rig.accept("a", 8);
+    rig.accept("b", 5);
+    set(&rig, |config| config.naming = Naming::Prefix("other-".into()));
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    set(&rig, |config| config.batch.age = Duration::from_millis(20));
+    rig.delivered(20).await;
+    let (before, a, b) =
+        (rig.read("metrics-a").values, rig.read("other-a").values, rig.read("other-b").values);
+    assert_eq!((before, a, b), ((0..7).collect(), (7..15).collect(), (15..20).collect()));
+    let headers: Vec<_> = rig.read("other-a").messages.into_iter().map(|(_, headers, _)| headers).collect();
+    assert_eq!(headers[0]["first"], "7", "the records' numbers go on");
+    let (books, undelivered) = rig.close().await;
+    assert_eq!((books.delivered, books.waiting, undelivered), (20, 0, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_topic_that_cannot_be_called_so_keeps_its_name_for_what_waits() {
+    let mut rig = rig(|config| config.batch.age = Duration::from_secs(3600));
+    let long = "x".repeat(200);
+    for prefix in ["metrics-", "z-"] {
+        rig.cluster.create_topic(&format!("{prefix}{long}"), 1, 1).unwrap();
+    }
+    rig.accept(&long, 3);
+    rig.delivered(3).await;
+    rig.accept(&long, 4);
+    set(&rig, |config| config.naming = Naming::Prefix("y".repeat(100)));
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    set(&rig, |config| config.batch.age = Duration::from_millis(20));
+    rig.delivered(7).await;
+    rig.accept(&long, 2);
+    rig.until("the rest is set aside", |rig| rig.books().set_aside.values().sum::<u64>() == 2).await;
+    set(&rig, |config| config.naming = Naming::Prefix("z-".into()));
+    rig.accept(&long, 5);
+    rig.until("it is told of the prefix", |rig| rig.producers.get() == 3).await;
+    rig.accept(&long, 1);
+    rig.until("nothing waits", |rig| rig.books().waiting == 0).await;
+    assert_eq!(rig.read(&format!("metrics-{long}")).values, (0..7).collect::<Vec<_>>());
+    let last = rig.read(&format!("z-{long}")).values;
+    assert_eq!(last.last(), Some(&14), "{last:?}");
+    let (books, undelivered) = rig.close().await;
+    assert_eq!((books.imbalance(), undelivered), (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn batching_changes_at_once_and_without_another_producer() {
+    let mut rig = rig(|config| config.batch.age = Duration::from_secs(3600));
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    rig.accept("a", 5);
+    rig.until("it waits", |rig| rig.books().waiting == 5).await;
+    set(&rig, |config| config.batch.age = Duration::from_millis(20));
+    rig.delivered(10).await;
+    set(&rig, |config| {
+        config.batch = BatchLimits { records: NonZeroU32::new(4).unwrap(), ..config.batch.clone() };
+    });
+    tokio::task::yield_now().await;
+    rig.accept("a", 20);
+    rig.delivered(30).await;
+    let read = rig.read("metrics-a");
+    assert_eq!(read.values, (0..30).collect::<Vec<_>>());
+    let sizes: Vec<&str> = read.messages.iter().map(|(_, headers, _)| headers["records"].as_str()).collect();
+    assert!(sizes[2..].iter().all(|records| records.parse::<u32>().unwrap() <= 4), "{sizes:?}");
+    assert_eq!(rig.producers.get(), 1);
+}
+
+#[tokio::test]
+async fn a_shorter_age_counts_for_what_comes_behind_a_longer_wait() {
+    let mut rig = rig(|config| config.batch.age = Duration::from_secs(3600));
+    rig.accept("a", 1);
+    rig.delivered(1).await;
+    // It waits for an hour, and is older than the next age when that comes.
+    rig.accept("a", 1);
+    let begun = Instant::now();
+    let age = Duration::from_millis(1);
+    rig.until("it has waited", |rig| rig.books().waiting == 1 && begun.elapsed() > 10 * age).await;
+    set(&rig, |config| config.batch.age = age);
+    rig.delivered(2).await;
+    rig.accept("a", 3);
+    rig.delivered(5).await;
+}
+
+#[tokio::test]
+async fn what_a_producer_is_made_of_changes_while_records_flow_and_nothing_comes_twice() {
+    let mut rig = rig(|_| {});
+    rig.accept("a", 10);
+    rig.delivered(10).await;
+    let mut all = 10;
+    // Long enough for something to be under way when the settings change.
+    rig.cluster.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
+    let compressions = [Compression::Lz4, Compression::Gzip, Compression::Zstd, Compression::Snappy];
+    for (n, compression) in compressions.into_iter().enumerate() {
+        rig.accept("a", 40);
+        rig.accept("b", 40);
+        rig.until("some is under way", |rig| rig.in_flight.get() > 0).await;
+        set(&rig, |config| config.compression = compression);
+        rig.accept("a", 40);
+        all += 120;
+        rig.delivered(all).await;
+        rig.until("it is made of them", |rig| rig.producers.get() == n as u64 + 2).await;
+    }
+    let mut values = read_all(&rig, &["metrics-a", "metrics-b"]);
+    assert_eq!(values.len(), 490);
+    values.sort_unstable();
+    assert_eq!(values, (0..490).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_change_waits_for_brokers_that_do_not_answer_and_other_brokers_do_not() {
+    let (first, config) = cluster_and_config(|_| {});
+    let list_of =
+        |cluster: &MockCluster<'_, DefaultProducerContext>| Some(Arc::from([cluster.bootstrap_servers()]));
+    let (found, known) = watch::channel(list_of(&first));
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_of(first, config, Brokers::found(known, Arc::default()), framing);
+    rig.accept("a", 10);
+    rig.delivered(10).await;
+    rig.cluster.broker_down(1).unwrap();
+    rig.accept("a", 10);
+    rig.until("it is down", |rig| rig.handle.status().state == "down").await;
+    rig.until("something is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
+    set(&rig, |config| config.compression = Compression::Lz4);
+    tokio::task::yield_now().await;
+    assert_eq!(rig.producers.get(), 1);
+    let (second, _) = cluster_and_config(|_| {});
+    found.send(list_of(&second)).unwrap();
+    rig.delivered(20).await;
+    assert_eq!(read(&second.bootstrap_servers(), "metrics-a").values, (10..20).collect::<Vec<_>>());
+    assert_eq!(rig.producers.get(), 2);
+}
+
+#[tokio::test]
+async fn another_limit_counts_for_those_who_wait() {
+    let mut rig = rig(|config| {
+        let bytes = std::num::NonZeroU64::new(1).unwrap();
+        config.limit = Some(crate::record::Rate { bytes, period: Duration::from_secs(3600) });
+    });
+    rig.accept("a", 10);
+    rig.delivered(10).await;
+    rig.accept("a", 10);
+    rig.until("it waits", |rig| rig.books().waiting == 10).await;
+    set(&rig, |config| config.limit = None);
+    rig.delivered(20).await;
 }
 
 #[test]

@@ -126,16 +126,15 @@ async fn look_up(config: &StatsdConfig) -> io::Result<Target> {
     Ok(Target { socket, since: Instant::now() })
 }
 
-/// The sums of all rows: 0 where nothing was counted, and one more for each topic.
+/// The sums of all rows: 0 where nothing was counted, and one more for each value of a row's label.
 fn sums(families: &[MetricFamily]) -> Sums {
     let mut sums = Sums::new();
     for row in ROWS {
         let total: u64 = row.sources.iter().map(|source| source.sum(families)).sum();
         sums.insert(row.name.to_owned(), total);
-        for source in row.sources.iter().filter(|_| row.by_topic) {
-            for (topic, value) in source.by_topic(families) {
-                *sums.entry(format!("{}.{topic}", row.name)).or_default() += value;
-            }
+        let Some(label) = row.by else { continue };
+        for (value, count) in row.sources.iter().flat_map(|source| source.by(label, families)) {
+            *sums.entry(format!("{}.{value}", row.name)).or_default() += count;
         }
     }
     sums

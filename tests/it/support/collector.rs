@@ -115,6 +115,16 @@ impl Collector {
         http::get(self.http, path)
     }
 
+    /// `PATCH /v1/config`.
+    pub(crate) fn patch(&self, change: &Value) -> Answer {
+        http::send(self.http, "PATCH", "/v1/config", &[], change)
+    }
+
+    /// The entry of a key in `/v1/config`.
+    pub(crate) fn key(&self, name: &str) -> Value {
+        self.get("/v1/config").json()["keys"][name].clone()
+    }
+
     /// `GET /v1/status`.
     pub(crate) fn status(&self) -> Value {
         self.get("/v1/status").json()
@@ -188,6 +198,11 @@ impl Collector {
     pub(crate) fn terminate(mut self) -> Ended {
         self.signal(libc::SIGTERM);
         self.wait()
+    }
+
+    /// Has it read its configuration again, with SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(libc::SIGHUP);
     }
 
     /// Ends it with SIGKILL.

@@ -16,6 +16,8 @@ use super::{eventually, once};
 pub(crate) struct Message {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// Unix time in milliseconds: when it was made, or where the topic says so, when it was written down.
+    pub(crate) timestamp_ms: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) value: Vec<u8>,
@@ -139,6 +141,7 @@ fn read_to_end(consumer: &BaseConsumer, topic: &str, messages: &mut Vec<Message>
         messages.push(Message {
             partition: message.partition(),
             offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
             key: message.key().map(<[u8]>::to_vec),
             headers,
             value: message.payload().unwrap_or_default().to_vec(),

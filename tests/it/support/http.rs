@@ -51,6 +51,37 @@ pub(crate) fn get_over(socket: TcpStream, path: &str) -> Result<Answer, String> 
     exchange_over(socket, &format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n\r\n"))
 }
 
+/// A request with this JSON. `Host` names the server.
+pub(crate) fn send(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    let socket = TcpStream::connect(server).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"));
+    send_over(socket, method, path, headers, body)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn send_over(
+    socket: TcpStream,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    let server = socket.peer_addr().expect("the connection is there");
+    let body = body.to_string();
+    let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n");
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    let length = body.len().to_string();
+    text.extend(["Content-Type: application/json\r\nContent-Length: ", &length, "\r\n\r\n", &body]);
+    exchange_over(socket, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
+}
+
 fn exchange(server: SocketAddr, request: &str) -> Result<Answer, String> {
     exchange_over(TcpStream::connect(server).map_err(|e| e.to_string())?, request)
 }

@@ -1,4 +1,4 @@
-//! A stand-in for DC/OS's identity service, and things behind it that ask for its tokens.
+//! A stand-in for DC/OS's identity service, and things that ask for its tokens: an Admin Router is among them.
 //!
 //! It listens on all of loopback, so that `127.0.0.1` and `127.0.0.2` are two hosts with the same answers.
 
@@ -22,6 +22,8 @@ use openssl::rsa::Rsa;
 use openssl::sign::Verifier;
 use serde_json::{Value, json};
 
+use super::http;
+
 /// The name of its one account.
 pub(crate) const UID: &str = "metrics-collector-sa";
 
@@ -41,6 +43,8 @@ struct Shared {
     logins: AtomicU64,
     /// Tokens and when they end.
     issued: Mutex<Vec<(String, u64)>>,
+    /// Where the service `kafka` is, for Admin Router.
+    kafka: Mutex<Option<SocketAddr>>,
     /// Paths that were asked for and what stood in `Authorization`.
     seen: Mutex<Vec<(String, Option<String>)>>,
 }
@@ -53,6 +57,7 @@ impl Iam {
             refuses: AtomicBool::new(false),
             logins: AtomicU64::new(0),
             issued: Mutex::default(),
+            kafka: Mutex::default(),
             seen: Mutex::default(),
         });
         let router = Router::new()
@@ -61,6 +66,7 @@ impl Iam {
             .route("/permissive", get(permissive))
             .route("/never", any(never))
             .route("/away", get(away))
+            .route("/service/kafka/{*path}", get(admin_router))
             .with_state(shared.clone());
         let (told, port) = mpsc::channel();
         thread::spawn(move || {
@@ -120,6 +126,11 @@ impl Iam {
     /// No token that was given is good any more.
     pub(crate) fn revoke(&self) {
         self.shared.issued.lock().unwrap().clear();
+    }
+
+    /// From now on Admin Router leads to this service `kafka`, with a token that is good.
+    pub(crate) fn stand_before(&self, kafka: SocketAddr) {
+        *self.shared.kafka.lock().unwrap() = Some(kafka);
     }
 
     /// How many logins were good.
@@ -203,6 +214,21 @@ async fn strict(State(iam): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, bo
         return format!("strict {body}").into_response();
     }
     (StatusCode::UNAUTHORIZED, shown(&headers)).into_response()
+}
+
+/// Hands on to the service what comes with a token.
+async fn admin_router(State(iam): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
+    let header = iam.note(&uri, &headers);
+    if !iam.is_good(header.as_ref()) {
+        return (StatusCode::UNAUTHORIZED, shown(&headers)).into_response();
+    }
+    let path = uri.path().strip_prefix("/service/kafka").unwrap().to_owned();
+    let Some(kafka) = *iam.kafka.lock().unwrap() else { return StatusCode::NOT_FOUND.into_response() };
+    // It blocks, and whoever else asks waits for it.
+    match http::try_get(kafka, &path) {
+        Ok(answer) => (StatusCode::from_u16(answer.status).unwrap(), answer.body).into_response(),
+        Err(error) => (StatusCode::BAD_GATEWAY, error).into_response(),
+    }
 }
 
 async fn permissive(State(iam): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> &'static str {

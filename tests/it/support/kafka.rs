@@ -106,6 +106,11 @@ impl Broker {
         PathBuf::from(&self.line.named["dir"])
     }
 
+    /// The folder of one partition, such as `topic-0`.
+    pub(crate) fn data(&self, partition: &str) -> PathBuf {
+        self.dir().join("data").join(partition)
+    }
+
     /// Makes a topic. `settings` are Kafka's topic properties.
     pub(crate) fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
@@ -142,33 +147,53 @@ impl Broker {
     }
 }
 
-/// A broker of one test: it may be stopped, killed and started again at the same address with its data. Only one
-/// test at a time has one, so that a small machine is not full of brokers.
+/// A broker of one test: it may be stopped, killed and started again with its data, at the same address or another. Only
+/// one test at a time has one, or two of one cluster, so that a small machine is not full of brokers.
 pub(crate) struct OwnBroker {
     running: Option<Broker>,
     bootstrap: String,
     dir: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    /// None: it is the second of a cluster.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl OwnBroker {
     /// A place for a broker: its address is fixed, but nothing runs yet.
     pub(crate) fn prepared() -> OwnBroker {
-        OwnBroker::prepared_of(None)
+        OwnBroker::prepared_with(&[])
     }
 
     /// The same for another release of Kafka than that of the tests.
     pub(crate) fn prepared_of(version: Option<&str>) -> OwnBroker {
+        let options: Vec<&str> = version.iter().flat_map(|version| ["--version", *version]).collect();
+        OwnBroker::prepared_with(&options)
+    }
+
+    /// The same with options of `ci/kafka-up`.
+    pub(crate) fn prepared_with(options: &[&str]) -> OwnBroker {
         static TURN: Mutex<()> = Mutex::new(());
         // Another test's failure is no reason to fail this one.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        OwnBroker { _turn: Some(turn), ..OwnBroker::at_a_new_place(options) }
+    }
+
+    /// A place for a second broker of this one's cluster. This one has to run when the other is started for the first
+    /// time, and is the cluster's controller.
+    pub(crate) fn second(&self, options: &[&str]) -> OwnBroker {
+        let cluster = self.dir.path().to_str().expect("temporary paths are text");
+        OwnBroker::at_a_new_place(&[&["--join", cluster], options].concat())
+    }
+
+    fn at_a_new_place(options: &[&str]) -> OwnBroker {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let mut options = vec!["--prepare"];
-        options.extend(version.iter().flat_map(|version| ["--version", *version]));
-        let said = kafka_up(Some(dir.path()), &options).output().expect("ci/kafka-up runs");
-        let line = Bootstrap::parse(&String::from_utf8_lossy(&said.stdout));
-        let bootstrap = line.unwrap_or_else(|| panic!("ci/kafka-up --prepare: {said:#?}")).plain;
-        OwnBroker { running: None, bootstrap, dir, _turn: turn }
+        let bootstrap = prepare(dir.path(), options);
+        OwnBroker { running: None, bootstrap, dir, _turn: None }
+    }
+
+    /// Gives it another address, at which it starts from now on. Nobody will be at the old one.
+    pub(crate) fn relocate(&mut self) {
+        assert!(self.running.is_none(), "it is stopped first");
+        self.bootstrap = prepare(self.dir.path(), &["--move"]);
     }
 
     /// One that runs.
@@ -181,11 +206,6 @@ impl OwnBroker {
     /// `host:port`, also while it does not run.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
-    }
-
-    /// The folder of one partition, such as `topic-0`.
-    pub(crate) fn data(&self, partition: &str) -> PathBuf {
-        self.dir.path().join("data").join(partition)
     }
 
     /// Starts it, for the first time or again.
@@ -244,6 +264,14 @@ pub(crate) fn unique(name: &str) -> String {
 /// Runs a future of a client that has threads of its own.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// Makes a folder for a broker, or changes it, and gives the broker's `host:port`.
+fn prepare(dir: &Path, options: &[&str]) -> String {
+    let options = [&["--prepare"], options].concat();
+    let said = kafka_up(Some(dir), &options).output().expect("ci/kafka-up runs");
+    let line = Bootstrap::parse(&String::from_utf8_lossy(&said.stdout));
+    line.unwrap_or_else(|| panic!("ci/kafka-up {options:?}: {said:#?}")).plain
 }
 
 fn kafka_up(dir: Option<&Path>, options: &[&str]) -> Command {

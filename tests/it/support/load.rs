@@ -1,7 +1,10 @@
 //! A sender that goes on until it is told to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use super::collector::Collector;
 use super::sender::Sender;
 use super::{ocf, record};
 
@@ -28,6 +31,24 @@ pub(crate) fn load(
         next += BLOCK;
         sent.store(next, Ordering::SeqCst);
     }
+}
+
+/// Runs `during` while records of `topic` from the number `first` on come in, some thousand a second at most. Gives the
+/// number behind the last one.
+pub(crate) fn under_load(collector: &Collector, topic: &str, first: u32, during: impl FnOnce()) -> u32 {
+    let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        // Also when the test fails, or its load would go on for ever.
+        let _stop = Finally(&enough);
+        scope.spawn(|| {
+            load(collector.sender(), topic, first, &sent, |_| {
+                thread::park_timeout(Duration::from_millis(5));
+                !enough.load(Ordering::SeqCst)
+            });
+        });
+        during();
+    });
+    sent.load(Ordering::SeqCst)
 }
 
 /// Sets its flag when it is dropped.

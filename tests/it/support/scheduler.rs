@@ -92,6 +92,10 @@ impl Scheduler {
         self.server.url()
     }
 
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.server.address()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.server.address().port()
     }

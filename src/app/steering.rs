@@ -1,0 +1,306 @@
+//! The configuration, changed while the program runs: by whoever may write over HTTP, and by SIGHUP.
+//!
+//! # What it promises
+//! * One change at a time, in the order in which they came; a version (`ETag`) tells them apart.
+//! * A change is worked out and held against the rules before any stage hears of it; then all of them hear of it at once.
+//!   It is made to its end also when whoever asked for it is gone.
+//! * There is one log line for each key that was changed: by whom, from what, to what.
+//! * What was set at runtime is in `runtime.json` of the data directory, readable by nobody else, before the answer goes
+//!   out; or the answer says why it is not. It counts all the same then: whoever steers in need must not fail for a full
+//!   disk.
+//!
+//! # When something is full, slow, gone or lying
+//! * Files that keys name and do not answer cost a change five seconds, and then the change. A data directory that does not
+//!   answer costs it five seconds.
+//! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+use tracing::{Level, info, warn};
+
+use super::looking::Wanted;
+use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
+use crate::control::steering::{
+    Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
+};
+use crate::dcos::agent;
+use crate::output::kafka;
+use crate::output::message::Envelope;
+use crate::spool::Spool;
+use crate::telemetry::Log;
+use crate::{disk, input};
+
+const FILE: &str = "runtime.json";
+
+/// Far more than all keys with long values need.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// It may have secrets in it.
+const MODE: u32 = 0o600;
+
+/// Where the stages hear of what they follow.
+pub(super) struct Wires {
+    pub(super) log: Log,
+    pub(super) input: watch::Sender<input::Config>,
+    pub(super) spool: Spool,
+    pub(super) envelope: Envelope,
+    pub(super) kafka: Option<watch::Sender<kafka::Config>>,
+    pub(super) brokers: Option<watch::Sender<Wanted>>,
+    pub(super) agent: Option<watch::Sender<agent::Config>>,
+}
+
+/// Shows and changes the configuration. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Steering(Arc<Shared>);
+
+struct Shared {
+    wires: Wires,
+    folder: Option<PathBuf>,
+    incarnation: String,
+    /// Whoever has it makes a change.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+struct State {
+    live: Live,
+    warnings: Vec<String>,
+    /// Counts the versions.
+    version: u64,
+    view: Arc<ConfigView>,
+}
+
+impl Steering {
+    pub(super) fn new(live: Live, config: &Config, incarnation: String, wires: Wires) -> Steering {
+        let why = config.data_dir.is_none().then(|| "data-dir is not set".to_owned());
+        let view = ConfigView {
+            version: 1,
+            etag: etag(&incarnation, 0),
+            kept: why.is_none(),
+            not_kept_because: why,
+            keys: live.view(),
+        };
+        let state = State { live, warnings: config.warnings.clone(), version: 0, view: Arc::new(view) };
+        Steering(Arc::new(Shared {
+            wires,
+            folder: config.data_dir.clone(),
+            incarnation,
+            turn: tokio::sync::Mutex::default(),
+            state: Mutex::new(state),
+        }))
+    }
+}
+
+impl Steers for Steering {
+    fn view(&self) -> Arc<ConfigView> {
+        self.0.state().view.clone()
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        config::schema()
+    }
+
+    fn change(&self, order: Order) -> Changing<'_> {
+        let shared = self.0.clone();
+        // A task of its own: it ends what it has begun.
+        let making = tokio::spawn(async move { shared.make(order).await });
+        Box::pin(
+            async move { making.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) },
+        )
+    }
+}
+
+impl Shared {
+    async fn make(&self, order: Order) -> Result<Outcome, NotChanged> {
+        let _turn = self.turn.lock().await;
+        let live = {
+            let state = self.state();
+            if !order.expected.admits(&state.view.etag) {
+                return Err(NotChanged::Stale);
+            }
+            state.live.clone()
+        };
+        let Order { change, by, .. } = order;
+        let next = disk::patiently(move || work_out(&live, &change)).await.ok_or(NotChanged::Slow)??;
+        let Next { config, live, changed, pending, dropped } = next;
+        // Whichever filter lets more through is to let the lines through.
+        let is_early = tracing::enabled!(Level::INFO);
+        if is_early {
+            tell(&changed, &pending, &dropped, &by);
+        }
+        self.wires.apply(&config);
+        if !is_early {
+            tell(&changed, &pending, &dropped, &by);
+        }
+        self.note(live, config.warnings);
+        let view = self.publish(self.keep().await.err());
+        Ok(Outcome {
+            changed: changed.into_iter().map(|changed| changed.key).collect(),
+            pending,
+            dropped,
+            view,
+        })
+    }
+
+    fn note(&self, live: Live, warnings: Vec<String>) {
+        let mut state = self.state();
+        for warning in warnings.iter().filter(|warning| !state.warnings.contains(warning)) {
+            warn!("{warning}");
+        }
+        (state.live, state.warnings) = (live, warnings);
+    }
+
+    /// Writes down what was set at runtime.
+    async fn keep(&self) -> Result<(), String> {
+        let Some(folder) = self.folder.clone() else { return Err("data-dir is not set".to_owned()) };
+        let live = self.state().live.clone();
+        let error = match disk::patiently(move || write(&folder, &live)).await {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => "it does not answer".to_owned(),
+        };
+        warn!("cannot keep the runtime values for the next start in data-dir: {error}");
+        Err(format!("data-dir cannot be written to: {error}"))
+    }
+
+    /// Shows the configuration as it is now.
+    fn publish(&self, not_kept_because: Option<String>) -> ConfigView {
+        let mut state = self.state();
+        let keys = state.live.view();
+        let before = &state.view;
+        if keys != before.keys || not_kept_because != before.not_kept_because {
+            state.version += 1;
+            let etag = etag(&self.incarnation, state.version);
+            let kept = not_kept_because.is_none();
+            state.view = Arc::new(ConfigView { version: 1, etag, kept, not_kept_because, keys });
+        }
+        ConfigView::clone(&state.view)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics under this lock")
+    }
+}
+
+impl Wires {
+    /// Has every stage follow `config`.
+    fn apply(&self, config: &Config) {
+        self.log.set(&config.telemetry.filter);
+        set(&self.input, config.input.clone());
+        if let (Some(wire), Some(kafka)) = (&self.kafka, &config.kafka) {
+            let is_reframed = wire.borrow().batch != kafka.batch;
+            if is_reframed {
+                self.spool.set_framing(kafka.framing(&self.envelope));
+            }
+            set(wire, kafka.clone());
+        }
+        if let (Some(wire), Some(wanted)) = (&self.brokers, Wanted::of(config)) {
+            set(wire, wanted);
+        }
+        if let (Some(wire), Some(of)) = (&self.agent, &config.agent) {
+            set(wire, of.agent.clone());
+        }
+    }
+}
+
+fn set<T: PartialEq>(wire: &watch::Sender<T>, value: T) {
+    wire.send_if_modified(|now| {
+        let is_other = *now != value;
+        if is_other {
+            *now = value;
+        }
+        is_other
+    });
+}
+
+fn etag(incarnation: &str, version: u64) -> String {
+    format!("\"{incarnation}-{version}\"")
+}
+
+fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
+    let next = match change {
+        Change::Set(values) => live.change(values, &kafka::check),
+        Change::Reload => live.reload(&kafka::check),
+        Change::Remove(key) => live.remove(key, &kafka::check).map_err(|why| match why {
+            NotRemoved::NoKey => NotChanged::NoKey,
+            NotRemoved::NotSet => NotChanged::NotSet,
+        })?,
+    };
+    next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))
+}
+
+fn fault(fault: config::Fault) -> Fault {
+    let config::Fault { origin, key, value, expected, nearest } = fault;
+    Fault { key, value, place: origin.to_string(), expected, nearest }
+}
+
+/// What happened, for those who look for it later.
+fn tell(changed: &[Changed], pending: &[&str], dropped: &[&str], by: &str) {
+    for Changed { key, before, after, origin } in changed {
+        info!(key, %before, %after, origin = origin.kind(), by, "configuration changed");
+    }
+    for key in dropped {
+        info!(
+            key,
+            by,
+            "the runtime value is dropped: flag, environment or file say something else than when it was set"
+        );
+    }
+    if !pending.is_empty() {
+        warn!(keys = pending.join(","), by, "set, and counts from the next start on");
+    }
+    if changed.is_empty() && pending.is_empty() && dropped.is_empty() {
+        info!(by, "configuration read, nothing is changed");
+    }
+}
+
+fn write(folder: &Path, live: &Live) -> Result<(), String> {
+    let text = live.text().map_err(|error| error.to_string())?;
+    disk::replace(folder, FILE, &text, MODE).map_err(|error| error.to_string())
+}
+
+/// What the start begins with: what was loaded, and what was set at runtime in an earlier run.
+pub(super) async fn recall(loaded: Loaded) -> Loaded {
+    let Some(folder) = loaded.config.data_dir.clone() else { return loaded };
+    let live = loaded.live.clone();
+    let Some((next, told)) = disk::patiently(move || read(&folder, &live)).await else {
+        warn!("data-dir does not answer; starting without what was set at runtime");
+        return loaded;
+    };
+    for line in &told {
+        warn!("{line}");
+    }
+    match next {
+        Some(Next { config, live, changed, .. }) => {
+            for Changed { key, after, .. } in changed {
+                info!(key, %after, "set at runtime in an earlier run");
+            }
+            Loaded { config, live }
+        }
+        None => loaded,
+    }
+}
+
+/// What was set, if it counts, and what is to be told. What does not count is not kept.
+fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
+    let path = folder.join(FILE);
+    let without = "starting without what was set at runtime";
+    let text = match disk::read(&path, BYTES_MAX) {
+        Ok(Some(text)) => text,
+        Ok(None) => return (None, Vec::new()),
+        Err(error) => return (None, vec![format!("cannot read {}: {error}; {without}", path.display())]),
+    };
+    let Some((next, mut told)) = live.recall(&text, &kafka::check) else {
+        let aside = disk::set_aside(folder, FILE);
+        let (path, aside) = (path.display(), aside.display());
+        return (None, vec![format!("{path} is damaged and set aside as {aside}; {without}")]);
+    };
+    if !told.is_empty()
+        && let Err(error) = write(folder, next.as_ref().map_or(live, |next| &next.live))
+    {
+        told.push(format!("cannot write {}: {error}", path.display()));
+    }
+    (next, told)
+}

@@ -1,0 +1,369 @@
+//! The configuration while the program runs: changed key by key, or read again, and never half.
+//!
+//! # What it promises
+//! * A change is held against the same rules as a start, by the same code, and made as a whole or not at all; all that is
+//!   wrong with it is told at once.
+//! * Only keys that are [`Key::live`] change. What the file says of any other counts from the next start on, and is shown
+//!   as *pending* until then; a change of such a key by name is a fault.
+//! * A value that was set here, at *runtime*, wins over flag, environment and file, until it is removed, or one of those
+//!   says something else than it did then: whoever edited it meant it to count.
+//! * Values outlive the process as far as somebody keeps [`Live::text`] and gives it to [`Live::recall`]. What does not fit
+//!   any more is dropped and told, and never a reason not to start.
+//!
+//! # How it works
+//! [`Live`] is a value and does nothing: each change gives a [`Next`], with the settings of every stage and a `Live` to go
+//! on with. Whoever runs the stages takes it over or lets it go. What is read and checked on the way are files that keys
+//! name, which may take a while.
+//!
+//! # When it is full, or lied to
+//! There are as many values as there are keys. What is in the kept text is checked like any other value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::fault::{Fault, Faults, Origin, nearest};
+use super::keys::Key;
+use super::settings::{Setting, Settings};
+use super::source::{Given, Said, Sources};
+use super::value::Value;
+use super::written::Written;
+use super::{CheckKafka, Config, kafka, stages};
+
+/// Version of the form of [`Live::text`].
+const VERSION: u32 = 1;
+
+/// What is expected of a change of any other key.
+const NOT_LIVE: &str =
+    "counts from the next start on; set it as a flag, in the environment or in the file, and restart";
+
+/// Where the configuration stands.
+#[derive(Clone)]
+pub struct Live {
+    sources: Sources,
+    said: Said,
+    set: BTreeMap<&'static str, Set>,
+    settings: Settings,
+}
+
+/// A value that was set at runtime.
+#[derive(Clone)]
+struct Set {
+    written: Json,
+    /// None: an empty text, so not set.
+    value: Option<Value>,
+    /// What the sources said then.
+    over: String,
+}
+
+/// What a start begins with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings of every stage.
+    pub config: Config,
+    /// Where the configuration stands.
+    pub live: Live,
+}
+
+/// What a change comes to.
+#[derive(Debug)]
+pub struct Next {
+    /// The settings of every stage.
+    pub config: Config,
+    /// Where the configuration stands then.
+    pub live: Live,
+    /// Keys whose value or origin is another.
+    pub changed: Vec<Changed>,
+    /// Keys whose value is another from the next start on.
+    pub pending: Vec<&'static str>,
+    /// Keys whose runtime value was dropped, since the sources say something else than they did.
+    pub dropped: Vec<&'static str>,
+}
+
+/// A key that was changed. Secrets are hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its name.
+    pub key: &'static str,
+    /// Its value before; null: not set.
+    pub before: Json,
+    /// Its value now; null: not set.
+    pub after: Json,
+    /// Where that comes from.
+    pub origin: Origin,
+}
+
+/// Why a runtime value cannot be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRemoved {
+    /// There is no such key.
+    NoKey,
+    /// It has no runtime value.
+    NotSet,
+}
+
+/// The form of [`Live::text`].
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    /// Makes the fingerprints those of this text alone.
+    salt: String,
+    values: BTreeMap<String, KeptValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptValue {
+    value: Json,
+    /// Fingerprint of [`Set::over`], which may have a secret.
+    over: String,
+}
+
+impl Live {
+    /// Reads `sources`, as a start does.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn load(sources: Sources, check: CheckKafka<'_>) -> Result<Loaded, Faults> {
+        let mut faults = Vec::new();
+        let said = Said::read(&sources, &mut faults);
+        let settings = assemble(&said, &BTreeMap::new(), None);
+        let config = stages::build(&settings, &sources, check, &mut faults);
+        let live = Live { sources, said, set: BTreeMap::new(), settings };
+        if faults.is_empty() { Ok(Loaded { config, live }) } else { Err(Faults(faults)) }
+    }
+
+    /// Every key with the value that counts.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What keys will be from the next start on, where that is something else.
+    pub(super) fn pending(&self) -> BTreeMap<&'static str, Setting> {
+        let then = self.at_a_start();
+        let differs = |key: &&Key| then.get(key.name).value != self.settings.get(key.name).value;
+        Key::all().filter(differs).map(|key| (key.name, then.get(key.name).clone())).collect()
+    }
+
+    /// Sets keys to values; null removes what was set at runtime.
+    ///
+    /// # Errors
+    /// Every fault there is; nothing is changed then.
+    pub fn change(&self, values: &Map<String, Json>, check: CheckKafka<'_>) -> Result<Next, Faults> {
+        let (mut set, mut faults) = (self.set.clone(), Vec::new());
+        for (name, value) in values {
+            match self.set_one(name, value) {
+                Ok((key, Some(value))) => _ = set.insert(key.name, value),
+                Ok((key, None)) => _ = set.remove(key.name),
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        self.next(self.said.clone(), set, faults, check)
+    }
+
+    /// Removes what was set at runtime for the key called `name`.
+    ///
+    /// # Errors
+    /// There is nothing to remove; or what counts then is at fault.
+    pub fn remove(&self, name: &str, check: CheckKafka<'_>) -> Result<Result<Next, Faults>, NotRemoved> {
+        let key = Key::find(name).ok_or(NotRemoved::NoKey)?;
+        let mut set = self.set.clone();
+        set.remove(key.name).ok_or(NotRemoved::NotSet)?;
+        Ok(self.next(self.said.clone(), set, Vec::new(), check))
+    }
+
+    /// Reads the sources again: the file, and files that keys name.
+    ///
+    /// # Errors
+    /// Every fault there is; nothing is changed then.
+    pub fn reload(&self, check: CheckKafka<'_>) -> Result<Next, Faults> {
+        let mut faults = Vec::new();
+        let said = Said::read(&self.sources, &mut faults);
+        let (mut set, mut dropped) = (self.set.clone(), Vec::new());
+        set.retain(|name, value| {
+            let stays = value.over == over(&said, name);
+            if !stays {
+                dropped.push(*name);
+            }
+            stays
+        });
+        Ok(Next { dropped, ..self.next(said, set, faults, check)? })
+    }
+
+    /// What was set at runtime, as text that [`Live::recall`] reads. It may have secrets in it.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    ///
+    /// # Panics
+    /// Never: all of it is JSON.
+    pub fn text(&self) -> Result<Vec<u8>, getrandom::Error> {
+        let salt = format!("{:032x}", {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes)?;
+            u128::from_be_bytes(bytes)
+        });
+        let kept = |(name, set): (&&str, &Set)| {
+            let over = fingerprint(&salt, &set.over);
+            ((*name).to_owned(), KeptValue { value: set.written.clone(), over })
+        };
+        let values = self.set.iter().map(kept).collect();
+        let mut text = serde_json::to_vec_pretty(&Kept { version: VERSION, salt, values })
+            .expect("texts and JSON are JSON");
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// Takes the values of `text` over, as far as they still count. Gives what became of them, a line for each that does
+    /// not; none where it is no text of ours.
+    #[must_use]
+    pub fn recall(&self, text: &[u8], check: CheckKafka<'_>) -> Option<(Option<Next>, Vec<String>)> {
+        let kept: Kept = serde_json::from_slice(text).ok().filter(|kept: &Kept| kept.version == VERSION)?;
+        let (mut set, mut told) = (BTreeMap::new(), Vec::new());
+        for (name, KeptValue { value, over }) in &kept.values {
+            match self.set_one(name, value) {
+                Ok((key, Some(value))) if fingerprint(&kept.salt, &value.over) == *over => {
+                    set.insert(key.name, value);
+                }
+                Ok(_) => told.push(format!(
+                    "the runtime value of {name} is dropped: flag, environment or file say something else than when it \
+                     was set"
+                )),
+                Err(fault) => told.push(format!("the runtime value of {name} is dropped: {fault}")),
+            }
+        }
+        if set.is_empty() {
+            return Some((None, told));
+        }
+        // Nothing runs yet, so that every key may be what it is at a start.
+        match self.next(self.said.clone(), set, Vec::new(), check) {
+            Ok(next) => Some((Some(next), told)),
+            Err(faults) => {
+                let dropped = |fault: &Fault| {
+                    format!("all runtime values are dropped, they do not fit any more: {fault}")
+                };
+                told.extend(faults.0.iter().map(dropped));
+                Some((None, told))
+            }
+        }
+    }
+
+    /// What is to be set for one key; none: nothing any more.
+    fn set_one(&self, name: &str, value: &Json) -> Result<(&'static Key, Option<Set>), Box<Fault>> {
+        let fault = |expected: &str, nearest| {
+            let (origin, key, expected) = (Origin::Runtime, name.to_owned(), expected.to_owned());
+            Box::new(Fault { origin, key, value: None, expected, nearest })
+        };
+        let Some(key) = Key::find(name) else {
+            return Err(fault("there is no such key", nearest(name, Key::all().flat_map(Key::names))));
+        };
+        if value.is_null() {
+            return Ok((key, None));
+        }
+        if !key.live {
+            return Err(fault(NOT_LIVE, None));
+        }
+        let given = match Written::of_json(value).raw(key.kind) {
+            Ok(raw) => Given::read(key, name, Origin::Runtime, &raw),
+            Err(expected) => Given::unreadable(key, name, Origin::Runtime, &expected),
+        };
+        let set = Set {
+            written: value.clone(),
+            value: given.value.map_err(Box::new)?,
+            over: over(&self.said, key.name),
+        };
+        Ok((key, Some(set)))
+    }
+
+    /// What every key would be if the program were started now.
+    fn at_a_start(&self) -> Settings {
+        assemble(&self.said, &self.set, None)
+    }
+
+    fn next(
+        &self,
+        said: Said,
+        set: BTreeMap<&'static str, Set>,
+        mut faults: Vec<Fault>,
+        check: CheckKafka<'_>,
+    ) -> Result<Next, Faults> {
+        let settings = assemble(&said, &set, Some(&self.settings));
+        let live = Live { sources: self.sources.clone(), said, set, settings };
+        let pending: Vec<_> = live.pending().into_keys().collect();
+        if !pending.is_empty() {
+            // It has to be good for a start as well. What is wrong with both is told once.
+            stages::build(&live.at_a_start(), &live.sources, check, &mut faults);
+        }
+        if pending.is_empty() || faults.is_empty() {
+            let config = stages::build(&live.settings, &live.sources, check, &mut faults);
+            if faults.is_empty() {
+                let changed = self.changed(&live);
+                return Ok(Next { config, live, changed, pending, dropped: Vec::new() });
+            }
+        }
+        Err(Faults(faults))
+    }
+
+    fn changed(&self, next: &Live) -> Vec<Changed> {
+        let shown = |key: &Key, setting: &Setting| {
+            setting.value.as_ref().map_or(Json::Null, |value| value.shown(key))
+        };
+        let all = Key::all().map(|key| (key, self.settings.get(key.name), next.settings.get(key.name)));
+        // That a line of the file has moved is no change.
+        let differ = |before: &Setting, after: &Setting| {
+            before.value != after.value || before.origin.kind() != after.origin.kind()
+        };
+        all.filter(|(_, before, after)| differ(before, after))
+            .map(|(key, before, after)| Changed {
+                key: key.name,
+                before: shown(key, before),
+                after: shown(key, after),
+                origin: after.origin.clone(),
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for Live {
+    /// Shows no value: there may be secrets among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("set", &self.set.keys()).finish_non_exhaustive()
+    }
+}
+
+/// The value that counts for each key: what was set at runtime over what was said. Keys that are not live stay as they are
+/// where something is `running`.
+fn assemble(said: &Said, set: &BTreeMap<&'static str, Set>, running: Option<&Settings>) -> Settings {
+    let mut settings = said.settle();
+    for key in Key::all() {
+        match (set.get(key.name), running) {
+            (Some(set), _) => {
+                settings.insert(key, Setting { value: set.value.clone(), origin: Origin::Runtime });
+            }
+            (None, Some(running)) if !key.live => settings.insert(key, running.get(key.name).clone()),
+            _ => {}
+        }
+    }
+    kafka::settle_compression(&mut settings);
+    settings
+}
+
+/// What the sources say of a key, with every secret in it.
+fn over(said: &Said, name: &str) -> String {
+    let key = Key::find(name).expect("values are set for keys of the table");
+    match said.of(key).map(|given| &given.value) {
+        None | Some(Err(_)) => "nothing".to_owned(),
+        Some(Ok(None)) => "not set".to_owned(),
+        Some(Ok(Some(value))) => format!("set to {}", value.exact()),
+    }
+}
+
+fn fingerprint(salt: &str, text: &str) -> String {
+    let hash = openssl::sha::sha256(format!("{salt} {text}").as_bytes());
+    hash.map(|byte| format!("{byte:02x}")).concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! Changes in, the next configuration or faults out.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::output::kafka::{Compression, Naming};
+
+/// A configuration with a file, which may be written anew.
+struct Bench {
+    live: Live,
+    path: PathBuf,
+    _dir: TempDir,
+}
+
+impl Bench {
+    fn new(file: &str, flags: &[(&'static str, &str)]) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mc.toml");
+        std::fs::write(&path, file).unwrap();
+        let live = load(&path, flags).unwrap();
+        Bench { live, path, _dir: dir }
+    }
+
+    fn write(&self, file: &str) {
+        std::fs::write(&self.path, file).unwrap();
+    }
+
+    /// Changes it and goes on with what it is then.
+    fn change(&mut self, values: Json) -> Next {
+        let next = change(&self.live, values).unwrap();
+        self.live = next.live.clone();
+        next
+    }
+
+    fn reload(&mut self) -> Next {
+        let next = self.live.reload(&|_| Vec::new()).unwrap();
+        self.live = next.live.clone();
+        next
+    }
+
+    fn shown(&self, key: &str) -> (Json, String) {
+        let entry = self.live.view().remove(key).unwrap();
+        (entry["value"].clone(), entry["place"].as_str().unwrap().to_owned())
+    }
+}
+
+fn load(path: &std::path::Path, flags: &[(&'static str, &str)]) -> Result<Live, Faults> {
+    let mut all: Vec<(&'static str, OsString)> =
+        vec![("config", path.into()), ("agent-polling", "false".into())];
+    all.extend(flags.iter().map(|(name, value)| (*name, OsString::from(value))));
+    let sources = Sources { flags: all, environment: Vec::new() };
+    Live::load(sources, &|_| Vec::new()).map(|loaded| loaded.live)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "values are written where they are used")]
+fn change(live: &Live, values: Json) -> Result<Next, Faults> {
+    live.change(values.as_object().unwrap(), &|_| Vec::new())
+}
+
+fn lines(faults: &Faults) -> Vec<String> {
+    faults.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_set_at_runtime_wins_and_is_shown_with_its_origin() {
+    let mut bench = Bench::new("kafka-topic-prefix = \"f-\"", &[("kafka-produce-count", "7")]);
+    let next = bench.change(json!({
+        "kafka-produce-count": 9, "kafka-topic-prefix": "r-", "kafka-compression": "LZ4",
+        "kafka-produce-period-ms": "2s", "kafka-brokers": ["a:1", "b:2"], "kafka-verbose": true,
+    }));
+    let kafka = next.config.kafka.unwrap();
+    assert_eq!(kafka.batch.records.get(), 9);
+    assert_eq!(kafka.naming, Naming::Prefix("r-".into()));
+    assert_eq!(kafka.compression, Compression::Lz4);
+    assert_eq!(kafka.batch.age.as_secs(), 2);
+    assert_eq!(kafka.brokers, ["a:1", "b:2"]);
+    assert!(kafka.verbose);
+    assert_eq!(bench.shown("kafka-produce-count"), (json!(9), "runtime".into()));
+    assert_eq!(bench.shown("kafka-brokers"), (json!("a:1,b:2"), "runtime".into()));
+    assert_eq!(bench.shown("kafka-key"), (json!("agent"), "default".into()));
+    let count = next.changed.iter().find(|changed| changed.key == "kafka-produce-count").unwrap();
+    assert_eq!((&count.before, &count.after, &count.origin), (&json!(7), &json!(9), &Origin::Runtime));
+    assert_eq!(next.changed.len(), 6);
+}
+
+#[test]
+fn a_removed_value_makes_way_for_what_was_said_before() {
+    let mut bench = Bench::new("", &[("kafka-produce-count", "7")]);
+    bench.change(json!({ "kafka-produce-count": 9, "kafka-key": "none" }));
+    bench.change(json!({ "kafka-key": null, "kafka-verbose": null }));
+    assert_eq!(bench.shown("kafka-key").1, "default");
+    let next = bench.live.remove("kafka-produce-count", &|_| Vec::new()).unwrap().unwrap();
+    assert_eq!(next.config.kafka.unwrap().batch.records.get(), 7);
+    let remove = |live: &Live, name| live.remove(name, &|_| Vec::new()).err();
+    assert_eq!(remove(&next.live, "kafka-produce-count"), Some(NotRemoved::NotSet));
+    assert_eq!(remove(&next.live, "kafka-count"), Some(NotRemoved::NoKey));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_change_is_told_and_nothing_is_changed() {
+    let bench = Bench::new("", &[]);
+    let faults = change(
+        &bench.live,
+        json!({
+            "kafka-produce-count": 0, "kafka-compresion": "lz4", "kafka-compression": "snapy",
+            "listen-endpoint": "127.0.0.1:1", "kafka-verbose": "true", "kafka-sasl-username": "me",
+            "kafka-produce-period-ms": null, "kafka-property": ["plugin.library.paths=x"],
+        }),
+    )
+    .unwrap_err();
+    let expected = [
+        "runtime: kafka-produce-count = \"0\": expected a whole number from 1 to 2147483647",
+        "runtime: kafka-compresion: there is no such key; did you mean \"kafka-compression\"?",
+        "runtime: kafka-compression = \"snapy\": expected none, snappy, lz4, zstd or gzip; did you mean \"snappy\"?",
+        "runtime: listen-endpoint: counts from the next start on; set it as a flag, in the environment or in the \
+         file, and restart",
+        "runtime: kafka-verbose: expected true or false, without quotes, but it is a text",
+        "runtime: kafka-property: counts from the next start on; set it as a flag, in the environment or in the file, \
+         and restart",
+        "runtime: kafka-sasl-username = \"me\": has no effect while kafka-security-protocol is plaintext; set that to \
+         sasl_ssl or sasl_plaintext",
+    ];
+    assert_eq!(lines(&faults), expected);
+    assert_eq!(bench.shown("kafka-compression"), (json!("snappy"), "default".into()));
+}
+
+#[test]
+fn the_client_is_asked_about_a_change_as_about_a_start() {
+    let bench = Bench::new("", &[]);
+    let said = |kafka: &crate::output::kafka::Config| {
+        if kafka.verbose { vec!["no".to_owned()] } else { Vec::new() }
+    };
+    let values = json!({ "kafka-verbose": true });
+    let faults = bench.live.change(values.as_object().unwrap(), &said).unwrap_err();
+    assert_eq!(lines(&faults), ["no"]);
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let mut bench = Bench::new("", &[]);
+    let next = bench.change(json!({
+        "kafka-security-protocol": "sasl_ssl", "kafka-sasl-mechanism": "PLAIN", "kafka-sasl-username": "me",
+        "kafka-sasl-password": "sesame",
+    }));
+    assert_eq!(next.config.kafka.unwrap().security.sasl.unwrap().password.expose(), "sesame");
+    let shown = format!("{:?} {:?} {:?}", bench.live.view(), next.changed, next.live);
+    assert!(!shown.contains("sesame"), "{shown}");
+    let faults = change(&bench.live, json!({ "kafka-sasl-password": 7, "kafka-security-protocol": "ssl" }));
+    let shown = lines(&faults.unwrap_err()).join(" ");
+    assert!(shown.contains("kafka-sasl-password = \"<hidden>\""), "{shown}");
+    let hidden = change(&bench.live, json!({ "kafka-sasl-password": "<hidden>" })).unwrap_err();
+    assert!(lines(&hidden)[0].contains("expected the secret itself"), "{hidden}");
+}
+
+#[test]
+fn the_old_switch_of_compression_does_not_stand_in_the_way() {
+    let mut bench = Bench::new("", &[("kafka-compress-snappy", "true")]);
+    let next = bench.change(json!({ "kafka-compression": "zstd" }));
+    assert_eq!(next.config.kafka.unwrap().compression, Compression::Zstd);
+    let faults = change(&bench.live, json!({ "kafka-compress-snappy": true })).unwrap_err();
+    assert!(lines(&faults)[0].contains("contradicts kafka-compression"), "{faults}");
+    let next = bench.change(json!({ "kafka-compression": null, "kafka-compress-snappy": "" }));
+    assert_eq!(next.config.kafka.unwrap().compression, Compression::Snappy);
+    assert_eq!(bench.shown("kafka-compress-snappy"), (Json::Null, "runtime".into()));
+}
+
+#[test]
+fn a_reload_takes_what_is_live_and_shows_what_is_not() {
+    let mut bench = Bench::new("kafka-produce-count = 1\nspool-memory = \"16MiB\"", &[]);
+    bench.write("kafka-produce-count = 2\nspool-memory = \"8MiB\"");
+    let next = bench.reload();
+    assert_eq!(next.config.kafka.unwrap().batch.records.get(), 2);
+    assert_eq!(next.config.spool.memory_bytes, 16 << 20);
+    assert_eq!(next.pending, ["spool-memory"]);
+    let entry = bench.live.view().remove("spool-memory").unwrap();
+    assert_eq!((&entry["value"], &entry["pending"]), (&json!("16MiB"), &json!("8MiB")));
+    // A change in between does not touch it, and a line that moved is none.
+    assert_eq!(bench.change(json!({ "kafka-key": "none" })).pending, ["spool-memory"]);
+    bench.write("\n\nkafka-produce-count = 2\nspool-memory = \"16MiB\"");
+    let next = bench.reload();
+    assert_eq!((next.changed, next.pending), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_even_where_it_is_bad_for_a_start_alone() {
+    let mut bench = Bench::new("kafka-produce-count = 1", &[]);
+    for (file, fault) in [
+        ("kafka-produce-count = 2\nkafka-produce-kbytes = 0", "kafka-produce-kbytes"),
+        ("kafka-produce-count = 2\nno-such-key = 0", "no-such-key"),
+        ("kafka-produce-count = 2\n=", "no valid TOML"),
+        ("kafka-produce-count = 2\nspool-memory = \"512MiB\"", "memory-limit"),
+    ] {
+        bench.write(file);
+        let faults = bench.live.reload(&|_| Vec::new()).unwrap_err();
+        assert!(lines(&faults).iter().any(|line| line.contains(fault)), "{file}: {faults}");
+    }
+    std::fs::remove_file(&bench.path).unwrap();
+    assert!(bench.live.reload(&|_| Vec::new()).is_err());
+    bench.write("kafka-produce-count = 2");
+    assert_eq!(bench.reload().config.kafka.unwrap().batch.records.get(), 2);
+}
+
+#[test]
+fn whoever_edits_the_file_meant_it_to_count() {
+    let mut bench = Bench::new("kafka-produce-count = 1\nkafka-key = \"none\"", &[]);
+    bench.change(json!({ "kafka-produce-count": 9, "kafka-key": "agent", "kafka-verbose": true }));
+    bench.write("kafka-produce-count = 2\nkafka-key = \"none\"");
+    let next = bench.reload();
+    assert_eq!(next.dropped, ["kafka-produce-count"]);
+    assert_eq!(next.config.kafka.unwrap().batch.records.get(), 2);
+    assert_eq!(bench.shown("kafka-key").1, "runtime");
+    assert_eq!(bench.shown("kafka-verbose").1, "runtime");
+}
+
+#[test]
+fn values_outlive_the_process_as_far_as_they_fit() {
+    let mut bench = Bench::new("kafka-topic-prefix = \"f-\"", &[("kafka-produce-count", "7")]);
+    bench.change(json!({ "kafka-produce-count": 9, "kafka-topic-prefix": "r-", "kafka-verbose": true }));
+    let text = bench.live.text().unwrap();
+    let recalled = |flags: &[(&'static str, &str)]| {
+        let live = load(&bench.path, flags).unwrap();
+        live.recall(&text, &|_| Vec::new()).unwrap()
+    };
+    let (next, told) = recalled(&[("kafka-produce-count", "7")]);
+    let kafka = next.unwrap().config.kafka.unwrap();
+    assert_eq!((kafka.batch.records.get(), kafka.naming), (9, Naming::Prefix("r-".into())));
+    assert_eq!(told, [""; 0]);
+
+    let (next, told) = recalled(&[("kafka-produce-count", "8")]);
+    let kafka = next.unwrap().config.kafka.unwrap();
+    assert_eq!((kafka.batch.records.get(), kafka.naming), (8, Naming::Prefix("r-".into())));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("kafka-produce-count is dropped"), "{told:?}");
+
+    // Without its flag, too.
+    let (next, told) = recalled(&[]);
+    assert_eq!(next.unwrap().config.kafka.unwrap().batch.records.get(), 1024);
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn values_that_make_no_configuration_any_more_are_dropped_together() {
+    let mut bench = Bench::new("", &[]);
+    bench.change(json!({ "input-decompressed-bytes-max": "12MiB", "kafka-key": "none" }));
+    let text = bench.live.text().unwrap();
+    let live = load(&bench.path, &[("spool-memory", "40MiB")]).unwrap();
+    let (next, told) = live.recall(&text, &|_| Vec::new()).unwrap();
+    assert!(next.is_none());
+    assert!(told[0].starts_with("all runtime values are dropped"), "{told:?}");
+}
+
+#[test]
+fn the_kept_text_has_no_secret_but_those_that_were_set() {
+    let flags = [
+        ("kafka-security-protocol", "sasl_ssl"),
+        ("kafka-sasl-mechanism", "PLAIN"),
+        ("kafka-sasl-username", "me"),
+        ("kafka-sasl-password", "of-the-flag"),
+    ];
+    let mut bench = Bench::new("", &flags);
+    bench.change(json!({ "kafka-sasl-password": "of-runtime" }));
+    let text = String::from_utf8(bench.live.text().unwrap()).unwrap();
+    assert!(text.contains("of-runtime") && !text.contains("of-the-flag"), "{text}");
+    let again = String::from_utf8(bench.live.text().unwrap()).unwrap();
+    assert_ne!(text, again, "fingerprints cannot be compared");
+}
+
+#[test]
+fn what_is_no_text_of_ours_is_none() {
+    let bench = Bench::new("", &[]);
+    for text in ["", "{", "[]", "{\"version\": 2, \"salt\": \"\", \"values\": {}}", "{\"version\": 1}"] {
+        assert!(bench.live.recall(text.as_bytes(), &|_| Vec::new()).is_none(), "{text}");
+    }
+    let strange = r#"{"version": 1, "salt": "", "values": {"no-key": {"value": 1, "over": ""},
+        "listen-endpoint": {"value": ":1", "over": ""}, "kafka-key": {"value": [], "over": ""}}}"#;
+    let (next, told) = bench.live.recall(strange.as_bytes(), &|_| Vec::new()).unwrap();
+    assert!(next.is_none());
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn the_schema_has_every_live_key_and_no_other() {
+    let schema = crate::config::schema();
+    let properties = schema["properties"].as_object().unwrap();
+    let live: Vec<_> = Key::all().filter(|key| key.live).map(|key| key.name).collect();
+    assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), live);
+    assert_eq!(schema["additionalProperties"], json!(false));
+    let count = &properties["kafka-produce-count"];
+    assert_eq!(count["anyOf"][0], json!({ "type": "integer", "minimum": 1, "maximum": i32::MAX }));
+    assert_eq!(count["default"], json!(1024));
+    assert_eq!(properties["kafka-sasl-password"]["writeOnly"], json!(true));
+}
+
+#[test]
+fn the_view_has_every_key_with_all_that_is_to_be_known() {
+    let bench = Bench::new("", &[]);
+    let view = bench.live.view();
+    assert_eq!(view.len(), Key::all().count());
+    for key in Key::all() {
+        let entry = &view[key.name];
+        for member in ["value", "default", "origin", "place", "change", "secret", "doc"] {
+            assert!(entry.get(member).is_some(), "{member} of {}", key.name);
+        }
+        assert_eq!(entry["change"], if key.live { "live" } else { "restart" }, "{}", key.name);
+    }
+}

@@ -1,0 +1,115 @@
+//! Small files that outlive the process: read whole, and replaced whole.
+//!
+//! A file is replaced by rename, so that a crash leaves the old one or the new one. One that is not what we wrote is set
+//! aside and told of, never a reason not to start. A disk that does not answer costs its patience and no more.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a disk may take. What is on it is never worth standing still for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The bytes of a file, at most `bytes_max` and one more; none where there is no such file.
+///
+/// # Errors
+/// What the system says.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces the file `name` in `folder`, which is made where it is missing. `mode` is what the file's owner, group and
+/// others may do.
+///
+/// # Errors
+/// What the system says; the old file is there then.
+pub fn replace(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let new = folder.join(format!("{name}.new"));
+    // One that a crash left may have another mode.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a file that is not what we wrote another name, so that it is told of once and can be looked at. Where that cannot
+/// be done, the next [`replace`] puts an end to it.
+#[must_use]
+pub fn set_aside(folder: &Path, name: &str) -> PathBuf {
+    let aside = folder.join(format!("{name}.damaged"));
+    _ = fs::rename(folder.join(name), &aside);
+    aside
+}
+
+/// Does `work` on a thread that may wait; none where it takes too long, or fails. It may then still be done some time.
+pub async fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    within(PATIENCE, work).await
+}
+
+async fn within<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    tokio::time::timeout(patience, tokio::task::spawn_blocking(work)).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_nothing_is_left_lying_about() {
+        let folder = tempfile::tempdir().unwrap();
+        // It makes the folder, too.
+        let folder = folder.path().join("new");
+        let path = folder.join("x");
+        assert_eq!(read(&path, 10).unwrap(), None);
+        for (text, mode) in [("one", 0o644), ("two", 0o600)] {
+            replace(&folder, "x", text.as_bytes(), mode).unwrap();
+            assert_eq!(read(&path, 10).unwrap().unwrap(), text.as_bytes());
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(read(&path, 1).unwrap().unwrap().len(), 2, "one more than it may be");
+    }
+
+    #[test]
+    fn what_a_crash_left_does_not_decide_who_may_read() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.new"), "half").unwrap();
+        replace(folder.path(), "x", b"whole", 0o600).unwrap();
+        let mode = fs::metadata(folder.path().join("x")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_file_has_another_name_then() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x"), "?").unwrap();
+        let aside = set_aside(folder.path(), "x");
+        assert_eq!((fs::read(&aside).unwrap(), folder.path().join("x").exists()), (b"?".to_vec(), false));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_is_left_alone() {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(10), move || ended.recv().is_ok()).await, None);
+        drop(end);
+        assert_eq!(patiently(|| 1).await, Some(1));
+    }
+}

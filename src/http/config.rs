@@ -1,0 +1,210 @@
+//! The configuration: shown, changed and read again.
+//!
+//! A change is a JSON object of keys and values, null to remove what was set; it is made as a whole or not at all. `ETag`
+//! names the version that was shown, and `If-Match` ties a change to one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::answers::json;
+use super::guard::{BODY_BYTES_MAX, Peer};
+use super::problem::Problem;
+use super::reason::Reason;
+use super::routes::Shared;
+use crate::control::steering::{Change, Expected, NotChanged, Order};
+
+/// How long a body may take to arrive. Its connection is waited for so long, and nobody takes its place.
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// Bodies that are read at once: a megabyte of them. Others wait, within their time.
+pub(super) const BODIES_MAX: usize = 16;
+
+/// `GET /v1/config`.
+pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
+    let view = shared.control.config();
+    tagged(json(&*view), &view.etag)
+}
+
+/// `GET /v1/config/schema`.
+pub(super) async fn schema(State(shared): State<Arc<Shared>>) -> Response {
+    let mut response = json(&shared.control.config_schema());
+    let kind = HeaderValue::from_static("application/schema+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// `PATCH /v1/config`.
+pub(super) async fn patch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let asker = Asker::of(&request);
+    let bytes = match body(&shared, request.into_body()).await {
+        Ok(bytes) => bytes,
+        Err(refusal) => return refusal,
+    };
+    match values(&bytes) {
+        Ok(values) => change(&shared, asker, Change::Set(values)).await,
+        Err(why) => {
+            let detail = format!("the body has to be a JSON object of keys and values, but {why}");
+            Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail).into_response()
+        }
+    }
+}
+
+/// `DELETE /v1/config/{key}`.
+pub(super) async fn remove(
+    State(shared): State<Arc<Shared>>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Response {
+    change(&shared, Asker::of(&request), Change::Remove(key)).await
+}
+
+/// `POST /-/reload`.
+pub(super) async fn reload(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    change(&shared, Asker::of(&request), Change::Reload).await
+}
+
+/// Who wants a change, and of which version.
+struct Asker {
+    by: String,
+    expected: Expected,
+}
+
+impl Asker {
+    fn of(request: &Request) -> Asker {
+        let peer = request.extensions().get::<Peer>();
+        let by = peer.map_or_else(|| "HTTP".to_owned(), |Peer(address)| format!("HTTP from {address}"));
+        Asker { by, expected: expected(request.headers()) }
+    }
+}
+
+/// What `If-Match` says (RFC 9110 §13.1.1). Our tags have no commas in them.
+fn expected(headers: &HeaderMap) -> Expected {
+    let mut tags = Vec::new();
+    for field in headers.get_all(header::IF_MATCH) {
+        // One that is no text matches nothing.
+        let text = field.to_str().unwrap_or_default();
+        if text.trim() == "*" {
+            return Expected::Any;
+        }
+        tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
+    }
+    if tags.is_empty() { Expected::Any } else { Expected::OneOf(tags) }
+}
+
+async fn change(shared: &Shared, asker: Asker, change: Change) -> Response {
+    let Asker { by, expected } = asker;
+    match shared.control.change(Order { change, expected, by }).await {
+        Ok(outcome) => tagged(json(&outcome), &outcome.view.etag),
+        Err(why) => problem(why).into_response(),
+    }
+}
+
+fn problem(why: NotChanged) -> Problem {
+    match why {
+        NotChanged::Stale => Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "stale",
+            "somebody has changed the configuration since; look at it again, and change it then",
+        ),
+        NotChanged::NoKey => Problem::new(StatusCode::NOT_FOUND, "unknown_key", "there is no such key"),
+        NotChanged::NotSet => {
+            Problem::new(StatusCode::NOT_FOUND, "not_set", "nothing was set at runtime for this key")
+        }
+        NotChanged::Slow => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "slow_file",
+            "a file that the configuration names does not answer; nothing is changed",
+        ),
+        NotChanged::Faults(faults) => {
+            let n = faults.len();
+            let detail = format!("nothing is changed, since there {} at fault", are(n));
+            Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_config", detail) }
+        }
+    }
+}
+
+fn are(n: usize) -> String {
+    if n == 1 { "is 1 thing".to_owned() } else { format!("are {n} things") }
+}
+
+/// The body, which the guard has bounded.
+async fn body(shared: &Shared, body: Body) -> Result<Bytes, Response> {
+    let read = async {
+        let _turn = shared.bodies.acquire().await.expect("the semaphore is never closed");
+        to_bytes(body, BODY_BYTES_MAX).await
+    };
+    match tokio::time::timeout(BODY_TIME, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => {
+            let detail = "the body broke off";
+            Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail).into_response())
+        }
+        Err(_) => {
+            shared.metrics.refused(Reason::BodyTimeout);
+            let problem = Problem::of(Reason::BodyTimeout).expect("it is answered");
+            // The rest of it would be taken for a request.
+            let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+            Err((close, problem).into_response())
+        }
+    }
+}
+
+fn values(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(values)) => Ok(values),
+        Ok(_) => Err("it is something else".to_owned()),
+        // What is said has no byte of the body in it but a place.
+        Err(error) => Err(format!("line {}, column {}: it is no JSON", error.line(), error.column())),
+    }
+}
+
+fn tagged(mut response: Response, etag: &str) -> Response {
+    if let Ok(etag) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_names_versions() {
+        let of = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::IF_MATCH, field.parse().unwrap());
+            }
+            expected(&headers)
+        };
+        for (fields, admits) in [
+            (&[][..], true),
+            (&["*"], true),
+            (&["\"a-1\""], true),
+            (&["\"b-1\", \"a-1\""], true),
+            (&["\"b-1\"", "\"a-1\""], true),
+            (&["\"a-2\""], false),
+            // A weak tag never matches here.
+            (&["W/\"a-1\""], false),
+            (&["a-1"], false),
+            (&[""], false),
+        ] {
+            assert_eq!(of(fields).admits("\"a-1\""), admits, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_an_object() {
+        assert_eq!(values(b"{\"a\": 1}").unwrap().len(), 1);
+        for bad in ["", "[]", "null", "{", "{\"a\": }", "\u{1}"] {
+            assert!(values(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
