@@ -71,6 +71,50 @@ fn default_of(key: &Key) -> Option<&'static str> {
     other.map_or(key.default, |(_, default, _)| Some(default))
 }
 
+/// Sizes and times are numbers as options, since Cosmos holds numbers against bounds and texts against none; in these units.
+const UNITS: &[(&str, &str)] = &[
+    ("memory-limit", "MiB"),
+    ("spool-memory", "MiB"),
+    ("kafka-queue-max", "MiB"),
+    ("input-block-bytes-max", "KiB"),
+    ("input-decompressed-bytes-max", "KiB"),
+    ("input-record-bytes-max", "KiB"),
+    ("shutdown-grace", "s"),
+    ("input-block-timeout", "s"),
+    ("input-linger", "ms"),
+    ("enrich-wait", "ms"),
+    ("kafka-discovery-period", "s"),
+];
+
+/// What stands behind the number of an option: nothing for most.
+fn unit_of(key: &Key) -> &'static str {
+    let unit = UNITS.iter().find(|(name, _)| *name == key.name);
+    assert!(
+        unit.is_some() == matches!(key.kind, Kind::Size { .. } | Kind::Time { .. })
+            || option_of(key).is_none(),
+        "{}: sizes and times have a unit in this test, and nothing else has",
+        key.name
+    );
+    unit.map_or("", |(_, unit)| unit)
+}
+
+/// Bytes, or milliseconds.
+fn amount(text: &str) -> u64 {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => panic!("{text} has no unit"),
+    };
+    number.parse::<u64>().unwrap() * factor
+}
+
 /// Options that stand for no key.
 const NO_KEY: &[&str] = &[
     "service.name",
@@ -107,7 +151,19 @@ fn expected(key: &Key) -> Value {
     let default = default_of(key);
     let title = key.name.replace('-', " ");
     let title = title[..1].to_uppercase() + &title[1..];
-    let mut property = json!({"title": title, "description": key.doc});
+    let unit = unit_of(key);
+    let description = match unit {
+        "" => key.doc.to_owned(),
+        "s" => format!("{} In seconds.", key.doc),
+        "ms" => format!("{} In milliseconds.", key.doc),
+        _ => format!("{} In {unit}.", key.doc),
+    };
+    let mut property = json!({"title": title, "description": description});
+    let in_units = |min: u64, max: u64| {
+        let one = amount(&format!("1{unit}"));
+        let default = default.map(|text| amount(text) / one);
+        json!({"type": "integer", "minimum": min.div_ceil(one), "maximum": max / one, "default": default})
+    };
     let number = || default.map(|text| text.parse::<u64>().unwrap());
     let shape = match key.kind {
         Kind::Bool => json!({"type": "boolean", "default": default.map(|text| text == "true")}),
@@ -127,12 +183,8 @@ fn expected(key: &Key) -> Value {
             let words: Vec<&str> = none.into_iter().chain(words.iter().copied()).collect();
             json!({"type": "string", "enum": words, "default": default.unwrap_or("")})
         }
-        Kind::Size { .. } => {
-            json!({"type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$", "default": default.unwrap_or("")})
-        }
-        Kind::Time { .. } => {
-            json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$", "default": default.unwrap_or("")})
-        }
+        Kind::Size { min, max } => in_units(min, max),
+        Kind::Time { min, max } => in_units(min.as_millis() as u64, max.as_millis() as u64),
         _ => json!({"type": "string", "default": default.unwrap_or("")}),
     };
     for (name, value) in shape.as_object().unwrap() {
@@ -236,8 +288,7 @@ fn sizes_and_times_fit_each_other_and_are_those_that_operators_read() {
     let (input, http) = (default("input.listen-port"), default("http.http-port"));
     // The program and its allocator come on top of the budget for its buffers.
     let limit = default("service.memory-limit");
-    let limit: u64 = limit.as_str().unwrap().strip_suffix("MiB").unwrap().parse().unwrap();
-    assert!(mem.as_u64().unwrap() >= limit + 64);
+    assert!(mem.as_u64().unwrap() >= limit.as_u64().unwrap() + 64);
     // The longest drain, and the second that the input takes to end, are over before DC/OS kills.
     let grace = app(&[])["taskKillGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace >= options["service.shutdown-grace"]["maximum"].as_u64().unwrap() + 10);
@@ -323,10 +374,8 @@ fn sample(name: &str, property: &Value) -> (Value, Vec<(&'static str, Value)>) {
     match name {
         "log-level" => text("info,metrics_collector::input=debug"),
         "data-dir" => text("/var/lib/metrics-collector"),
-        "memory-limit" => text("96MiB"),
-        "spool-memory" => text("20MiB"),
-        "input-block-bytes-max" => text("2MiB"),
-        "input-decompressed-bytes-max" | "kafka-queue-max" => text("8MiB"),
+        // No larger than a block may be.
+        "input-record-bytes-max" => (json!(512), Vec::new()),
         "listen-socket" => text("/run/metrics-collector.sock"),
         "agent-metrics-topic" | "kafka-single-topic" => text("other"),
         "kafka-framework" => text("prod/kafka"),
@@ -358,12 +407,6 @@ fn sample(name: &str, property: &Value) -> (Value, Vec<(&'static str, Value)>) {
                 ("integer", _) => json!(default.as_u64().unwrap() + 1),
                 (_, Some(words)) => {
                     words.as_array().unwrap().iter().find(|word| *word != default).unwrap().clone()
-                }
-                _ if property["pattern"].as_str().is_some_and(|pattern| pattern.contains("KiB")) => {
-                    json!("512KiB")
-                }
-                _ if property["pattern"].as_str().is_some_and(|pattern| pattern.contains("ms")) => {
-                    json!("1s")
                 }
                 _ => panic!("give {name} a sample value in this test"),
             };
@@ -401,8 +444,7 @@ fn every_option_of_a_key_reaches_the_collector_and_nothing_else() {
         let (value, more) = sample(key.name, &property);
         let with = [&more[..], &[(path.as_str(), value.clone())]].concat();
         let app_with = app(&with);
-        let unit = if key.name == "shutdown-grace" { "s" } else { "" };
-        let told = value.as_str().map_or_else(|| value.to_string(), str::to_owned) + unit;
+        let told = value.as_str().map_or_else(|| value.to_string(), str::to_owned) + unit_of(key);
         let expected = BTreeMap::from([(format!("/env/{}", variable(key.name)), json!(told))]);
         let without: Vec<_> = more.into_iter().filter(|(of, _)| *of != path).collect();
         assert_eq!(differences(&app(&without), &app_with), expected, "{path}");
@@ -418,6 +460,8 @@ fn defaults_are_those_of_the_collector() {
         let told = app["env"].get(variable(key.name)).and_then(Value::as_str);
         if let Some((_, expected)) = elsewhere.iter().find(|(name, _)| *name == key.name) {
             assert_eq!(told, Some(*expected), "{}", key.name);
+        } else if let Some(told) = told.filter(|_| !unit_of(key).is_empty()) {
+            assert_eq!(amount(told), key.default.map_or(0, amount), "{}", key.name);
         } else if let Some(told) = told {
             assert_eq!(told, default_of(key).unwrap_or(""), "{}", key.name);
         }
@@ -635,7 +679,9 @@ fn a_wrong_option_is_refused_with_its_place() {
         (json!({"service": {"instances": 0}}), "/service/instances", "minimum"),
         (json!({"service": {"name": "infra/metrics-collector"}}), "/service/name", "pattern"),
         (json!({"service": {"shutdown-grace": 61}}), "/service/shutdown-grace", "maximum"),
-        (json!({"service": {"memory-limit": "64MB"}}), "/service/memory-limit", "pattern"),
+        (json!({"service": {"memory-limit": "64MiB"}}), "/service/memory-limit", "type"),
+        (json!({"service": {"memory-limit": 8}}), "/service/memory-limit", "minimum"),
+        (json!({"input": {"input-linger": 5001}}), "/input/input-linger", "maximum"),
         (json!({"kafka": {"brokers": "a:9092"}}), "/kafka", "additionalProperties"),
         (json!({"kafka": {"kafka-compression": "zip"}}), "/kafka/kafka-compression", "enum"),
         (json!({"kafka": {"kafka-create-topics": "true"}}), "/kafka/kafka-create-topics", "type"),
