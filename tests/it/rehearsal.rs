@@ -5,6 +5,7 @@
 //! artifact that is shipped and prints what was measured; as one of the tests it runs with the programs that are tested.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -58,6 +59,7 @@ fn the_package_lives_from_install_to_uninstall() {
     rehearsal.prometheus_finds_all_three(inside.folder());
     rehearsal.a_default_share_is_enough();
     rehearsal.a_crash_is_started_again();
+    rehearsal.one_that_hangs_is_replaced();
     rehearsal.options_change();
     rehearsal.a_new_version_takes_over();
     rehearsal.it_scales();
@@ -349,6 +351,34 @@ impl Rehearsal {
         self.marathon.wait_healthy(ID, 3);
         self.send(1, 50);
         self.check_arrived();
+    }
+
+    /// One that fails its health checks is asked to end, then killed, and another takes its place.
+    fn one_that_hangs_is_replaced(&mut self) {
+        let mut app = render(&self.package, &self.options).unwrap();
+        // The rules of the package take minutes; what is done by them is the same.
+        let check = &mut app["healthChecks"][0];
+        check["intervalSeconds"] = json!(1);
+        check["timeoutSeconds"] = json!(2);
+        check["maxConsecutiveFailures"] = json!(3);
+        app["taskKillGracePeriodSeconds"] = json!(1);
+        self.marathon.put(&app);
+        self.marathon.wait_healthy(ID, 3);
+        self.marathon.take_ended();
+        self.send(1, 50);
+        self.check_arrived();
+        self.marathon.hang(ID, 1);
+        eventually("it has been killed", || {
+            let ended = self.marathon.take_ended();
+            let killed = ended.iter().any(|task| task.wanted && task.status.signal() == Some(libc::SIGKILL));
+            once(killed, || format!("{ended:#?}"))
+        });
+        self.marathon.wait_healthy(ID, 3);
+        self.send(1, 50);
+        self.check_arrived();
+        self.put();
+        self.marathon.wait_healthy(ID, 3);
+        self.marathon.take_ended();
     }
 
     /// Ports, the user, who reaches the input: all collectors are replaced, and what they had accepted is delivered.

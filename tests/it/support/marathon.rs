@@ -114,9 +114,12 @@ impl Marathon {
 
     /// Ends the app's task on this agent with SIGKILL.
     pub(crate) fn crash(&self, id: &str, host: usize) {
-        let state = self.state();
-        let task = state.tasks.iter().find(|task| task.app["id"] == id && task.host == host);
-        task.expect("there is a task").crash();
+        self.state().task(id, host).expect("there is a task").crash();
+    }
+
+    /// Has the app's task on this agent do nothing more, whatever it is asked.
+    pub(crate) fn hang(&self, id: &str, host: usize) {
+        self.state().task(id, host).expect("there is a task").hang();
     }
 
     /// An agent is lost with all its tasks; or is back.
@@ -137,8 +140,7 @@ impl Marathon {
 
     /// What the task of the app on this agent has used, where that is counted.
     pub(crate) fn usage(&self, id: &str, host: usize) -> Option<Usage> {
-        let state = self.state();
-        state.tasks.iter().find(|task| task.app["id"] == id && task.host == host)?.usage()
+        self.state().task(id, host)?.usage()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,6 +176,10 @@ fn is_same(one: &Value, other: &Value) -> bool {
 }
 
 impl State {
+    fn task(&self, id: &str, host: usize) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.app["id"] == id && task.host == host)
+    }
+
     /// Brings what is nearer to what is wanted. False when all is over.
     fn look_after(&mut self) -> bool {
         if self.closed {

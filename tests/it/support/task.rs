@@ -142,6 +142,11 @@ impl Task {
         self.signal(libc::SIGKILL);
     }
 
+    /// As if it hung: it does nothing more, and what comes to its ports waits.
+    pub(crate) fn hang(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
     /// What its cgroup says, where it has one.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.cgroup.as_ref().map(Cgroup::usage)
@@ -159,21 +164,22 @@ impl Task {
             None => self.started.elapsed() >= seconds("delaySeconds"),
             Some(last) => last.elapsed() >= seconds("intervalSeconds"),
         };
-        if !due || self.killed.is_some() {
-            return false;
-        }
-        self.checked = Some(Instant::now());
-        // On this machine's loopback, as the executor asks.
-        let index = check["portIndex"].as_u64().expect("a number") as usize;
-        let port = ports(&self.app)[index];
-        let path = check["path"].as_str().expect("a text");
-        let answer =
-            machine.connect(port).map_err(|e| e.to_string()).and_then(|socket| http::get_over(socket, path));
-        if answer.is_ok_and(|answer| (200..400).contains(&answer.status)) {
-            self.healthy = true;
-            self.failures = 0;
-        } else if self.healthy || self.started.elapsed() > seconds("gracePeriodSeconds") {
-            self.failures += 1;
+        if due && self.killed.is_none() {
+            self.checked = Some(Instant::now());
+            // On this machine's loopback, as the executor asks.
+            let index = check["portIndex"].as_u64().expect("a number") as usize;
+            let port = ports(&self.app)[index];
+            let path = check["path"].as_str().expect("a text");
+            let answer = machine
+                .connect(port)
+                .map_err(|e| e.to_string())
+                .and_then(|socket| http::get_within(socket, path, seconds("timeoutSeconds")));
+            if answer.is_ok_and(|answer| (200..400).contains(&answer.status)) {
+                self.healthy = true;
+                self.failures = 0;
+            } else if self.healthy || self.started.elapsed() > seconds("gracePeriodSeconds") {
+                self.failures += 1;
+            }
         }
         self.failures >= check["maxConsecutiveFailures"].as_u64().expect("a number")
     }
