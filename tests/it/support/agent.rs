@@ -64,7 +64,11 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start() -> Agent {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        Agent::on(std::net::TcpListener::bind("127.0.0.1:0").expect("a port"))
+    }
+
+    /// One on this socket.
+    pub(crate) fn on(listener: std::net::TcpListener) -> Agent {
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
         let agent = Agent { address, inner: Arc::default() };

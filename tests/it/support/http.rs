@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// How long an answer may be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -45,6 +48,18 @@ pub(crate) fn request(server: SocketAddr, method: &str, path: &str, headers: &[(
     exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
 }
 
+/// `GET path` over a connection that is there, or why there is no answer.
+pub(crate) fn get_over(socket: TcpStream, path: &str) -> Result<Answer, String> {
+    get_within(socket, path, PATIENCE)
+}
+
+/// The same with an answer that may be silent for so long.
+pub(crate) fn get_within(socket: TcpStream, path: &str, patience: Duration) -> Result<Answer, String> {
+    let server = socket.peer_addr().map_err(|e| e.to_string())?;
+    let request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n\r\n");
+    exchange_over(socket, &request, patience)
+}
+
 /// A request with this JSON. `Host` names the server.
 pub(crate) fn send(
     server: SocketAddr,
@@ -53,6 +68,19 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &Value,
 ) -> Answer {
+    let socket = TcpStream::connect(server).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"));
+    send_over(socket, method, path, headers, body)
+}
+
+/// The same over a connection that is there.
+pub(crate) fn send_over(
+    socket: TcpStream,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    let server = socket.peer_addr().expect("the connection is there");
     let body = body.to_string();
     let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nHost: {server}\r\n");
     for (name, value) in headers {
@@ -60,13 +88,16 @@ pub(crate) fn send(
     }
     let length = body.len().to_string();
     text.extend(["Content-Type: application/json\r\nContent-Length: ", &length, "\r\n\r\n", &body]);
-    exchange(server, &text).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
+    exchange_over(socket, &text, PATIENCE).unwrap_or_else(|e| panic!("{method} http://{server}{path}: {e}"))
 }
 
 fn exchange(server: SocketAddr, request: &str) -> Result<Answer, String> {
+    exchange_over(TcpStream::connect(server).map_err(|e| e.to_string())?, request, PATIENCE)
+}
+
+fn exchange_over(mut socket: TcpStream, request: &str, patience: Duration) -> Result<Answer, String> {
     let text = (|| {
-        let mut socket = TcpStream::connect(server)?;
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        socket.set_read_timeout(Some(patience))?;
         socket.write_all(request.as_bytes())?;
         let mut text = String::new();
         socket.read_to_string(&mut text)?;

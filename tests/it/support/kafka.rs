@@ -64,6 +64,12 @@ impl Broker {
         STRICT.get_or_init(|| Broker::start(None, &options))
     }
 
+    /// One with lines of its own in its configuration.
+    pub(crate) fn with_properties(properties: &[&str]) -> Broker {
+        let options: Vec<&str> = properties.iter().flat_map(|property| ["--property", property]).collect();
+        Broker::start(None, &options)
+    }
+
     fn start(dir: Option<&Path>, options: &[&str]) -> Broker {
         let mut process = kafka_up(dir, options)
             .arg("--until-stdin-closes")

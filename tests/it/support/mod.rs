@@ -1,13 +1,16 @@
 //! What the integration tests are made of.
 
 pub(crate) mod agent;
+pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod consumer;
+pub(crate) mod cosmos;
 pub(crate) mod http;
 pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
 pub(crate) mod load;
+pub(crate) mod marathon;
 pub(crate) mod mesos_dns;
 pub(crate) mod ocf;
 pub(crate) mod oracle;
@@ -19,7 +22,9 @@ pub(crate) mod scheduler;
 pub(crate) mod segment;
 pub(crate) mod sender;
 pub(crate) mod serve;
+pub(crate) mod task;
 pub(crate) mod tls;
+pub(crate) mod universe;
 
 use std::path::{Path, PathBuf};
 use std::thread;

@@ -1,5 +1,6 @@
 //! The scheduler of a Kafka framework: both generations of its API, and faults on demand.
 
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -54,6 +55,11 @@ struct State {
 impl Scheduler {
     /// One that lists these brokers by name and by address, and has no virtual address for them.
     pub(crate) fn start(generation: Generation, brokers: &[&str]) -> Scheduler {
+        Scheduler::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), generation, brokers)
+    }
+
+    /// The same on this socket.
+    pub(crate) fn on(socket: TcpListener, generation: Generation, brokers: &[&str]) -> Scheduler {
         let state = State { generation, brokers: Vec::new(), fault: Fault::Nothing, n_asked: 0 };
         let state = Arc::new(Mutex::new(state));
         let asked = Arc::clone(&state);
@@ -67,7 +73,7 @@ impl Scheduler {
                 }
             }
         });
-        let scheduler = Scheduler { server: Server::start(router), state };
+        let scheduler = Scheduler { server: Server::on(socket, router), state };
         scheduler.list(brokers);
         scheduler
     }

@@ -24,8 +24,13 @@ pub(crate) enum Ending {
 impl Sender {
     /// Connects, and sends each write at once.
     pub(crate) fn connect(input: SocketAddr) -> Sender {
-        let socket =
-            TcpStream::connect(input).unwrap_or_else(|e| panic!("connect to the input {input}: {e}"));
+        Sender::over(
+            TcpStream::connect(input).unwrap_or_else(|e| panic!("connect to the input {input}: {e}")),
+        )
+    }
+
+    /// Sends over a connection that is there, each write at once.
+    pub(crate) fn over(socket: TcpStream) -> Sender {
         socket.set_nodelay(true).expect("a TCP socket knows TCP_NODELAY");
         Sender { socket, ending: None }
     }

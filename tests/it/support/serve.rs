@@ -16,7 +16,11 @@ pub(crate) struct Server {
 impl Server {
     /// Serves `router` on a free port of loopback.
     pub(crate) fn start(router: Router) -> Server {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Server::on(std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"), router)
+    }
+
+    /// Serves `router` on this socket.
+    pub(crate) fn on(socket: std::net::TcpListener, router: Router) -> Server {
         let address = socket.local_addr().expect("a bound socket has an address");
         socket.set_nonblocking(true).expect("sockets can be made not to block");
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,44 @@
+//! The package in `universe/`, as a repository offers it.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::repository;
+
+/// Where the artifact lies before `ci/package` is told where.
+pub(crate) const NO_PLACE: &str = "https://artifacts.invalid";
+
+/// A file of `universe/`.
+pub(crate) fn text(file: &str) -> String {
+    read(&repository("universe").join(file))
+}
+
+/// A JSON file of the repository.
+pub(crate) fn json_file(path: &str) -> Value {
+    let text = read(&repository(path));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The package as an entry of a repository document.
+pub(crate) fn package() -> &'static Value {
+    static PACKAGE: LazyLock<Value> = LazyLock::new(|| {
+        let mut package = json_file("universe/package.json");
+        package["releaseVersion"] = json!(0);
+        package["config"] = json_file("universe/config.json");
+        package["resource"] = json_file("universe/resource.json");
+        let template = base64(text("marathon.json.mustache").as_bytes());
+        package["marathon"] = json!({ "v2AppMustacheTemplate": template });
+        package
+    });
+    &PACKAGE
+}
+
+fn base64(bytes: &[u8]) -> String {
+    openssl::base64::encode_block(bytes)
+}
