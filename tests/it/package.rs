@@ -20,6 +20,7 @@ use crate::support::universe::{NO_PLACE, json_file, package, text};
 /// Keys that are options by another name, since DC/OS has to know a part of their value or keeps it as a secret.
 const BY_ANOTHER_NAME: &[(&str, &[&str])] = &[
     ("listen-endpoint", &["input.listen-address", "input.listen-port"]),
+    ("partner-endpoint", &["partner.partner-port"]),
     ("http-endpoint", &["http.http-port"]),
     ("http-token-file", &["security.http-token-secret"]),
     ("dcos-service-account", &["security.service-account-secret"]),
@@ -286,6 +287,7 @@ fn sizes_and_times_fit_each_other_and_are_those_that_operators_read() {
     let (cpus, mem, instances) =
         (default("service.cpus"), default("service.mem"), default("service.instances"));
     let (input, http) = (default("input.listen-port"), default("http.http-port"));
+    let partner = default("partner.partner-port");
     // The program and its allocator come on top of the budget for its buffers.
     let limit = default("service.memory-limit");
     assert!(mem.as_u64().unwrap() >= limit.as_u64().unwrap() + 64);
@@ -298,7 +300,7 @@ fn sizes_and_times_fit_each_other_and_are_those_that_operators_read() {
     for words in [
         format!("{cpus} CPUs"),
         format!("{mem} MiB"),
-        format!("{input} and {http}"),
+        format!("{input}, {partner} and {http}"),
         format!("{instances} instances"),
     ] {
         assert!(before.contains(&words), "{words:?} is not in {before}");
@@ -376,7 +378,7 @@ fn sample(name: &str, property: &Value) -> (Value, Vec<(&'static str, Value)>) {
         "data-dir" => text("/var/lib/metrics-collector"),
         // No larger than a block may be.
         "input-record-bytes-max" => (json!(512), Vec::new()),
-        "listen-socket" => text("/run/metrics-collector.sock"),
+        "listen-socket" | "partner-socket" => text("/run/metrics-collector.sock"),
         "agent-metrics-topic" | "kafka-single-topic" => text("other"),
         "kafka-framework" => text("prod/kafka"),
         "kafka-brokers" => text("kafka-1:9092,kafka-2:9092"),
@@ -455,7 +457,11 @@ fn every_option_of_a_key_reaches_the_collector_and_nothing_else() {
 #[test]
 fn defaults_are_those_of_the_collector() {
     let app = app(&[]);
-    let elsewhere = [("listen-endpoint", "127.0.0.1:8124"), ("http-endpoint", ":8128")];
+    let elsewhere = [
+        ("listen-endpoint", "127.0.0.1:8124"),
+        ("partner-endpoint", "127.0.0.1:8126"),
+        ("http-endpoint", ":8128"),
+    ];
     for key in Key::all() {
         let told = app["env"].get(variable(key.name)).and_then(Value::as_str);
         if let Some((_, expected)) = elsewhere.iter().find(|(name, _)| *name == key.name) {
@@ -474,14 +480,15 @@ type Case<'a> = (&'a str, Value, &'a [(&'a str, Value)]);
 
 #[test]
 fn options_of_dcos_change_the_app_where_they_should() {
-    let ports = |http: u16, input: u16| {
+    let ports = |http: u16, input: u16, partner: u16| {
         json!([
             {"port": http, "name": "http", "protocol": "tcp", "labels": {
                 "DCOS_METRICS_FORMAT": "prometheus", "DCOS_METRICS_ENDPOINT": "/metrics", "METRICS_COLLECTOR": "http"}},
             {"port": input, "name": "input", "protocol": "tcp", "labels": {"METRICS_COLLECTOR": "input"}},
+            {"port": partner, "name": "partner", "protocol": "tcp", "labels": {"METRICS_COLLECTOR": "partner"}},
         ])
     };
-    let mut without_labels = ports(8128, 8124);
+    let mut without_labels = ports(8128, 8124, 8126);
     without_labels[0]["labels"] = json!({"METRICS_COLLECTOR": "http"});
     let cases: &[Case] = &[
         ("service.name", json!("other"), &[("/id", json!("/other"))]),
@@ -508,7 +515,15 @@ fn options_of_dcos_change_the_app_where_they_should() {
             json!(9124),
             &[
                 ("/env/METRICS_COLLECTOR_LISTEN_ENDPOINT", json!("127.0.0.1:9124")),
-                ("/portDefinitions", ports(8128, 9124)),
+                ("/portDefinitions", ports(8128, 9124, 8126)),
+            ],
+        ),
+        (
+            "partner.partner-port",
+            json!(9126),
+            &[
+                ("/env/METRICS_COLLECTOR_PARTNER_ENDPOINT", json!("127.0.0.1:9126")),
+                ("/portDefinitions", ports(8128, 8124, 9126)),
             ],
         ),
         (
@@ -516,7 +531,7 @@ fn options_of_dcos_change_the_app_where_they_should() {
             json!(9128),
             &[
                 ("/env/METRICS_COLLECTOR_HTTP_ENDPOINT", json!(":9128")),
-                ("/portDefinitions", ports(9128, 8124)),
+                ("/portDefinitions", ports(9128, 8124, 8126)),
             ],
         ),
         ("metrics.dcos-metrics", json!(false), &[("/portDefinitions", without_labels)]),
