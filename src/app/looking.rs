@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::sync::{Notify, watch};
+use tracing::error;
 
 use crate::config::Config;
 use crate::control::{DiscoveryStatus, Part};
@@ -13,7 +14,7 @@ use crate::dcos::client::NoTls;
 use crate::dcos::discovery::{self, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
 use crate::output::kafka::{Brokers, List};
-use crate::telemetry::unix_seconds;
+use crate::telemetry::{chain, unix_seconds};
 
 /// Where the brokers are known from.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,9 @@ impl Wanted {
 /// Where others are wanted, those of before stay in use until the first of them are found.
 pub(super) struct Look {
     wanted: watch::Receiver<Wanted>,
-    client: Client,
+    authority: Authority,
+    /// Made when somebody first looks: it has all authorities of the system in memory.
+    client: OnceLock<Client>,
     data_dir: Option<PathBuf>,
     known: watch::Sender<List>,
     /// Rung when no broker can be reached.
@@ -62,8 +65,9 @@ impl Look {
             Wanted::Named(list) => Some(list.clone()),
             Wanted::Looked(..) => None,
         };
-        Ok(Look {
-            client: Client::for_cluster(LIMITS, authority)?,
+        let look = Look {
+            authority: authority.clone(),
+            client: OnceLock::new(),
             data_dir: data_dir.map(Path::to_owned),
             known: watch::Sender::new(known),
             alarm: Arc::default(),
@@ -71,7 +75,19 @@ impl Look {
             registry: registry.clone(),
             metrics: OnceLock::new(),
             wanted,
-        })
+        };
+        if let Wanted::Looked(..) = &*look.wanted.borrow() {
+            look.client()?;
+        }
+        Ok(look)
+    }
+
+    fn client(&self) -> Result<&Client, NoTls> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::for_cluster(LIMITS, &self.authority)?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// For the output.
@@ -109,7 +125,14 @@ impl Look {
         };
         let register = || Metrics::register(&self.registry).expect("it is registered once");
         let metrics = self.metrics.get_or_init(register).of(&of.framework);
-        let discovery = Discovery::new(of, self.client.clone());
+        let client = match self.client() {
+            Ok(client) => client.clone(),
+            Err(error) => {
+                error!("cannot look for brokers: {}", chain(&error));
+                return std::future::pending().await;
+            }
+        };
+        let discovery = Discovery::new(of, client);
         let watch = Watch::new(discovery, Timing::every(period), self.data_dir.as_deref(), metrics);
         let handle = watch.handle();
         self.asked.send_replace(Some(handle.clone()));

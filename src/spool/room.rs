@@ -100,7 +100,7 @@ fn limit(state: &State, config: &Config) -> usize {
 
 /// Bytes at which a heavy source is not let in: what it brings then leaves room for light ones.
 fn heavy_limit(config: &Config) -> usize {
-    config.memory_bytes / 8 * 5
+    config.memory_bytes / 4 * 3
 }
 
 fn admission(state: &mut State, config: &Config, weight: Weight, now: Instant) -> Admission {
