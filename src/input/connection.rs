@@ -24,6 +24,10 @@ use crate::telemetry::unix_ms;
 const DRAIN: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: usize = 1 << 20;
 
+/// Bytes of one read where what they unpack to is not known yet, or was much: what is left of them is held until they are
+/// worked off.
+const CAREFUL_BYTES: usize = 32 << 10;
+
 /// After so many bytes of one connection others have their turn.
 const READ_ON_BYTES: usize = 2 << 20;
 
@@ -125,7 +129,8 @@ impl Connection {
                 partial_since = partial_since.map(|since| since + held.elapsed());
                 permit
             };
-            match self.take_turn(session, turn, allowance.bytes()) {
+            let bytes_max = if may_be_long { CAREFUL_BYTES } else { READ_BYTES };
+            match self.take_turn(session, turn, allowance.bytes().min(bytes_max)) {
                 Ok(Received { bytes, progress }) => {
                     allowance.took(bytes.unwrap_or(0));
                     read_on += bytes.unwrap_or(0);
