@@ -1,10 +1,11 @@
 //! The look for brokers on the page for Prometheus.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{Cause, FrameworkName, Kept, Way};
+use crate::telemetry::unix_seconds;
 
 /// Label value of a question that was answered with brokers; the others are the causes' names.
 const FOUND: &str = "found";
@@ -83,8 +84,7 @@ impl Metrics {
             Kept::Answer { way, .. } => {
                 self.lookups.with_label_values(&[&*self.framework, FOUND]).inc();
                 self.up.set(1);
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-                self.last_success.set(i64::try_from(now).unwrap_or(i64::MAX));
+                self.last_success.set(i64::try_from(unix_seconds(SystemTime::now())).unwrap_or(i64::MAX));
                 way.name()
             }
             Kept::File => FILE,
