@@ -8,6 +8,7 @@
     reason = "fields are the JSON keys and say what they are; those that do not have docs"
 )]
 
+mod partner;
 pub mod steering;
 
 use std::fmt;
@@ -19,9 +20,7 @@ use serde::Serialize;
 use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
 
 pub use crate::spool::{Ledger, OutputLedger};
-
-/// What a stream gives, piece by piece, until it ends or the receiver is dropped.
-pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
+pub use partner::{DialStatus, NoStream, PartnerStatus, Pieces, StreamQuery};
 
 /// Asks the stages.
 #[derive(Clone)]
@@ -36,8 +35,11 @@ pub trait Stages: Send + Sync {
     fn endpoints(&self) -> Endpoints;
     /// Every part and whether it is ready.
     fn readiness(&self) -> Vec<Part>;
-    /// Partners, connected or with a place.
+    /// Partners: connected, dialled, or with a place.
     fn partners(&self) -> Vec<PartnerStatus>;
+    /// Ends the place of partners that connect by `name`, and the connection that has it, as `by` wants it. False: there is
+    /// none.
+    fn forget_partner(&self, name: &str, by: &str) -> bool;
     /// Records as they arrive.
     ///
     /// # Errors
@@ -94,6 +96,18 @@ impl Control {
     #[must_use]
     pub fn partners(&self) -> Vec<PartnerStatus> {
         self.stages.partners()
+    }
+
+    /// The partner called `name`: connected, dialled, or with a place.
+    #[must_use]
+    pub fn partner(&self, name: &str) -> Option<PartnerStatus> {
+        self.stages.partners().into_iter().find(|partner| partner.name.as_deref() == Some(name))
+    }
+
+    /// See [`Stages::forget_partner`].
+    #[must_use]
+    pub fn forget_partner(&self, name: &str, by: &str) -> bool {
+        self.stages.forget_partner(name, by)
     }
 
     /// See [`Stages::stream`].
@@ -333,61 +347,6 @@ pub struct TopicStatus {
     pub in_flight_records: u64,
     /// Unix time at which its oldest waiting record arrived, in milliseconds.
     pub oldest_ms: Option<u64>,
-}
-
-/// A partner output. Numbers are those of its present connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct PartnerStatus {
-    /// Absent for those that gave none.
-    pub name: Option<String>,
-    /// Whether it is there; if not, its name has a place all the same.
-    pub connected: bool,
-    /// `tcp`, `unix` or `http`.
-    pub protocol: Option<&'static str>,
-    pub peer: Option<String>,
-    /// `ocf` or `ndjson`.
-    pub format: Option<&'static str>,
-    /// Whether it says what it is done with.
-    pub ack: bool,
-    /// Globs of what it wants; an empty list wants all.
-    pub topics: Vec<String>,
-    pub frameworks: Vec<String>,
-    /// `key=glob` each.
-    pub tags: Vec<String>,
-    /// Unix time in milliseconds since when it is connected, or since when it is not.
-    pub since_ms: u64,
-    pub sent_records: u64,
-    /// Acknowledged, or taken by its socket.
-    pub done_records: u64,
-    /// Records that it was too slow for.
-    pub lost_records: u64,
-    /// Accepted and not sent to it, those among them that it does not want.
-    pub behind_records: u64,
-}
-
-/// What is asked of `GET /v1/stream`, as texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamQuery {
-    /// Globs, of which one must match.
-    pub topics: Vec<String>,
-    pub frameworks: Vec<String>,
-    /// `key=glob` each, all of which must match.
-    pub tags: Vec<String>,
-    /// `now` or `oldest`.
-    pub from: Option<String>,
-    /// `ocf` or `ndjson`.
-    pub format: Option<String>,
-}
-
-/// Why there is no stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoStream {
-    /// What was asked is nothing that can be asked; in one sentence why.
-    Bad(String),
-    /// There are as many as may be.
-    Limit,
-    /// The collector is ending.
-    Ending,
 }
 
 /// The one byte budget.

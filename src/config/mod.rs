@@ -14,6 +14,7 @@ mod kafka_security;
 mod keys;
 mod live;
 mod login;
+mod partners;
 mod print;
 mod reference;
 mod secret_file;

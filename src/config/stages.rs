@@ -1,5 +1,6 @@
 //! From settings to the stages' types, and the rules between keys.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 
 use super::fault::{Fault, Origin};
@@ -8,6 +9,7 @@ use super::settings::Settings;
 use super::units::format_size;
 use super::value::is_secret;
 use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
+use crate::output::partner::Address;
 use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, output, spool, telemetry};
 
@@ -83,6 +85,7 @@ pub(super) fn build(
             socket: settings.path("partner-socket"),
             partners_max: settings.size("partners-max"),
             data_dir: settings.path("data-dir"),
+            dialled: settings.partners("partners").to_vec(),
         },
         dcos,
         discovery: discovery::build(settings),
@@ -264,6 +267,26 @@ impl Builder<'_> {
             }
             taken.push(name);
         }
+        self.not_ourselves();
+    }
+
+    /// A partner is somebody else: what came back to the input would go out again, for ever.
+    fn not_ourselves(&mut self) {
+        let input = (self.settings.endpoint("listen-endpoint"), self.settings.path("listen-socket"));
+        for target in self.settings.partners("partners") {
+            let taken = match &target.address {
+                Address::Tcp(host, port) => is_here(input.0, host, *port).then_some("listen-endpoint"),
+                Address::Unix(path) => (input.1.as_ref() == Some(path)).then_some("listen-socket"),
+            };
+            let Some(taken) = taken.filter(|taken| !self.settings.is_faulty(taken)) else { continue };
+            self.faults.push(Fault {
+                origin: self.settings.origin("partners").clone(),
+                key: format!("partners.{}.address", target.name),
+                value: Some(target.address.to_string()),
+                expected: format!("expected the address of somebody else, but {taken} has the same"),
+                nearest: None,
+            });
+        }
     }
 
     fn shown_secrets(&mut self) {
@@ -276,4 +299,16 @@ impl Builder<'_> {
             self.warnings.push(line);
         }
     }
+}
+
+/// Whether a connection to this host and port comes to what listens at `at`, as far as that can be told without asking
+/// anybody.
+fn is_here(at: SocketAddr, host: &str, port: u16) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = match bare {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => bare.parse::<IpAddr>().ok(),
+    };
+    let is_all = at.ip().is_unspecified();
+    at.port() != 0 && at.port() == port && ip.is_some_and(|ip| ip == at.ip() || is_all && ip.is_loopback())
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::routes::Shared;
-use crate::control::{Ledger, OutputLedger, Part, PartnerStatus};
+use crate::control::{Ledger, OutputLedger, Part};
 
 const TEXT: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
 const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
@@ -46,11 +46,6 @@ pub(super) async fn endpoints(State(shared): State<Arc<Shared>>) -> Response {
 /// `GET /v1/status`.
 pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
     json(&shared.control.status())
-}
-
-/// `GET /v1/partners`.
-pub(super) async fn partners(State(shared): State<Arc<Shared>>) -> Response {
-    json(&Partners { partners: shared.control.partners() })
 }
 
 /// `GET /v1/ledger`.
@@ -98,12 +93,6 @@ impl Readiness {
         }
         text
     }
-}
-
-/// `GET /v1/partners`.
-#[derive(Serialize)]
-struct Partners {
-    partners: Vec<PartnerStatus>,
 }
 
 /// `GET /v1/ledger`: the books, each with the sum that has to be 0.

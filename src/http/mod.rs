@@ -2,7 +2,7 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config` and `page` answer. Why something was
+//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `partners` and `page` answer. Why something was
 //! refused is one closed list in `reason`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
 
@@ -14,6 +14,7 @@ mod guard;
 mod host;
 mod metrics;
 mod page;
+mod partners;
 mod patient;
 mod problem;
 mod reason;

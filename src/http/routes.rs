@@ -14,12 +14,12 @@ use super::guard::{self, Access};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::settings::Writes;
-use super::{answers, config, page, stream};
+use super::{answers, config, page, partners, stream};
 use crate::control::Control;
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it.
-fn table() -> [Route; 13] {
+fn table() -> [Route; 14] {
     use Access::{Closed, Open};
     [
         route("/", Closed, "this page", get(page::show)),
@@ -43,7 +43,14 @@ fn table() -> [Route; 13] {
             get(answers::endpoints),
         ),
         route("/v1/ledger", Closed, "what became of every record", get(answers::ledger)),
-        route("/v1/partners", Closed, "who takes records as they arrive", get(answers::partners)),
+        route("/v1/partners", Closed, "who takes records as they arrive", get(partners::all)),
+        route(
+            "/v1/partners/{name}",
+            Closed,
+            "one of them; PUT: dialled from now on; DELETE: not any more",
+            get(partners::one).put(partners::put).delete(partners::remove),
+        )
+        .unlinked(),
         route("/v1/stream", Closed, "records as they arrive, for a moment's look", get(stream::show)),
         route("/v1/status", Closed, "what runs, and what it waits for", get(answers::status)),
     ]

@@ -2,6 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::connect::Dialling;
 use super::end::End;
 
 /// Counters of the partner outputs. Cheap to clone.
@@ -10,10 +11,11 @@ pub struct Metrics {
     pub(super) connections: IntGauge,
     pub(super) sent_bytes: IntCounter,
     ended: IntCounterVec,
+    dials: IntCounterVec,
 }
 
 impl Metrics {
-    /// Registers the partners' metrics; those of ends start at 0.
+    /// Registers the partners' metrics; those of ends and attempts start at 0.
     ///
     /// # Errors
     /// If one of the names is registered already.
@@ -34,10 +36,26 @@ impl Metrics {
         for end in End::ALL {
             ended.with_label_values(&[end.name()]);
         }
+        let dials = IntCounterVec::new(
+            Opts::new(
+                "metrics_collector_partner_dials_total",
+                "Attempts to connect to partners that are dialled, by result.",
+            ),
+            &["result"],
+        )?;
+        for result in Dialling::ALL {
+            dials.with_label_values(&[result.name()]);
+        }
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(sent_bytes.clone()))?;
         registry.register(Box::new(ended.clone()))?;
-        Ok(Metrics { connections, sent_bytes, ended })
+        registry.register(Box::new(dials.clone()))?;
+        Ok(Metrics { connections, sent_bytes, ended, dials })
+    }
+
+    /// Counts an attempt to connect.
+    pub(super) fn dialled(&self, result: Dialling) {
+        self.dials.with_label_values(&[result.name()]).inc();
     }
 
     /// Counts an end.
