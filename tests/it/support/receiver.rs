@@ -1,7 +1,7 @@
 //! A partner that is dialled: it listens, and takes what the collector gives to whoever it connects to.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -70,5 +70,25 @@ impl Drop for Receiver {
             // The folder may be gone with it.
             _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// A port of loopback at which nobody listens until a program of ours does: it is nobody else's, but for those who say, as
+/// servers do, that they may share it.
+pub(crate) struct Port(socket2::Socket);
+
+impl Port {
+    pub(crate) fn reserve() -> Port {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("it can be shared");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any.into()).expect("a free port");
+        Port(socket)
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        let address = self.0.local_addr().expect("a bound socket has an address");
+        address.as_socket().expect("it is one of IP").port()
     }
 }
