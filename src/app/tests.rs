@@ -150,8 +150,14 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
     let first = control.config().etag.clone();
     let second = set(&running, json!({ "kafka-key": "none" })).await.view.etag;
     assert_ne!(first, second);
-    let stale = Order { expected: Expected::OneOf(vec![first]), ..wish(json!({ "kafka-key": "agent" })) };
-    assert_eq!(control.change(stale).await, Err(NotChanged::Stale));
+    let stale = |change| Order { change, expected: Expected::OneOf(vec![first.clone()]), by: "t".to_owned() };
+    let set_again = wish(json!({ "kafka-key": "agent" })).change;
+    assert_eq!(control.change(stale(set_again)).await, Err(NotChanged::Stale));
+    let remove = |key: &str| stale(Change::Remove(key.to_owned()));
+    assert_eq!(control.change(remove("kafka-key")).await, Err(NotChanged::Stale));
+    // What is not there is not there in any version.
+    assert_eq!(control.change(remove("no-such-key")).await, Err(NotChanged::NoKey));
+    assert_eq!(control.change(remove("log-level")).await, Err(NotChanged::NotSet));
     assert_eq!(shown(&running, "kafka-key").0, "none");
     // What changes nothing is no other version.
     let same = set(&running, json!({ "kafka-key": "none" })).await;

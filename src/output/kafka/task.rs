@@ -247,6 +247,7 @@ impl Task {
             if let Some(Route::To(topic)) = self.routes.get(&frame.topic.id) {
                 self.queues[*topic].forget(&frame);
             }
+            self.board.topics.note(frame.topic.id, |news| news.lost += u64::from(frame.records));
         }
     }
 
@@ -264,6 +265,10 @@ impl Task {
             }
             Route::Aside(reason) => {
                 let (_, ticket) = self.reader.take([frame]);
+                self.board.topics.note(frame.topic.id, |news| {
+                    (news.kafka, news.state) = (None, reason.name());
+                    news.set_aside += ticket.records();
+                });
                 ticket.finish(Outcome::SetAside(reason));
             }
         }
