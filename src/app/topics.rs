@@ -42,7 +42,7 @@ fn kafka(books: &TopicBooks, news: &TopicNews) -> KafkaTopic {
         in_flight_records: news.in_hands,
         delivered_records: news.delivered,
         set_aside_records: news.set_aside,
-        lost_records: news.lost,
+        lost_records: books.dropped,
         oldest_ms: books.oldest_ms,
     }
 }
@@ -68,12 +68,12 @@ mod tests {
 
     fn books(id: u32, name: Option<&[u8]>) -> TopicBooks {
         let topic = Arc::new(Topic { id, name: name.map(RecordTopic::new) });
-        TopicBooks { topic, accepted: 10, waiting: 2, oldest_ms: Some(7) }
+        TopicBooks { topic, accepted: 10, waiting: 2, dropped: 6, oldest_ms: Some(7) }
     }
 
     fn news(state: &'static str) -> TopicNews {
         let kafka = Some(TopicName::parse(b"metrics-t").unwrap());
-        TopicNews { kafka, state, in_hands: 3, delivered: 4, set_aside: 1, lost: 0 }
+        TopicNews { kafka, state, in_hands: 3, delivered: 4, set_aside: 1 }
     }
 
     fn query() -> TopicsQuery {
@@ -93,7 +93,7 @@ mod tests {
             in_flight_records: 3,
             delivered_records: 4,
             set_aside_records: 1,
-            lost_records: 0,
+            lost_records: 6,
             oldest_ms: Some(7),
         };
         assert_eq!(view.kafka, Some(expected));

@@ -28,7 +28,8 @@ pub(super) fn table() -> Vec<Route> {
     let made = || [code::STALE, code::SLOW_FILE, code::INVALID_CONFIG];
     let outcome = || [Content::of::<Outcome>(JSON)];
     vec![
-        route("/", Closed).with(get(page::show, "this page").gives([Content::text(page::HTML)])),
+        route("/", Closed)
+            .with(get(page::show, "the state of all this, for people").gives([Content::text(page::HTML)])),
         route("/-/healthy", Open)
             .with(get(answers::healthy, "200 while the process serves").gives([Content::text(TEXT)])),
         route("/-/ready", Open).with(
@@ -50,9 +51,13 @@ pub(super) fn table() -> Vec<Route> {
         route("/metrics", Open)
             .with(get(answers::metrics, "counters for Prometheus").gives([Content::text(PROMETHEUS)])),
         route("/v1/config", Closed)
-            .with(get(config::show, "every key").gives([Content::of::<ConfigView>(JSON)]).tagged())
             .with(
-                patch(config::patch, "change some")
+                get(config::show, "every key, its value and whence that is")
+                    .gives([Content::of::<ConfigView>(JSON)])
+                    .tagged(),
+            )
+            .with(
+                patch(config::patch, "changes keys, all of them or none")
                     .takes([config::if_match()])
                     .takes_body(Body::ConfigChange)
                     .gives(outcome())
@@ -64,7 +69,7 @@ pub(super) fn table() -> Vec<Route> {
             get(config::schema, "JSON Schema of a change").gives([Content::of::<Document>(config::SCHEMA)]),
         ),
         route("/v1/config/{key}", Closed).with(
-            delete(config::remove, "what was set at runtime")
+            delete(config::remove, "removes what was set at runtime")
                 .takes([config::key(), config::if_match()])
                 .gives(outcome())
                 .tagged()

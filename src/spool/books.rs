@@ -1,9 +1,10 @@
-//! The books, worked out when somebody asks: what waits is counted where it is.
+//! The books: what waits is counted where it is when somebody asks, what had to go when it goes.
 
 use std::sync::Arc;
 
-use super::ledger::{Ledger, OutputLedger};
-use super::state::State;
+use super::ledger::{Ledger, LossReason, Outcome, OutputLedger};
+use super::state::{Output, State};
+use super::tail::{Evicted, Tail};
 use super::topics::Topic;
 
 impl State {
@@ -35,9 +36,31 @@ impl State {
         ledger
     }
 
+    /// Books a frame that had to go, for each output that needed it. Says whether there was one.
+    pub(super) fn book_eviction(&mut self, evicted: Option<Evicted>, reason: LossReason) -> bool {
+        let Some(Evicted { shown, behind, needed_by }) = evicted else { return false };
+        let first_unseen = |output: &Output, tail: &Tail| output.unseen.map(|slot| tail.seq(slot));
+        for id in needed_by.iter() {
+            let tail = &self.tail;
+            let output = self.outputs[id].as_mut().expect("an output that needs a frame is there");
+            output.books.add(u64::from(shown.records), Outcome::Lost(reason));
+            *output.dropped.entry(shown.topic.id).or_default() += u64::from(shown.records);
+            let was_shown = output.unseen != Some(shown.slot)
+                && first_unseen(output, tail).is_none_or(|seq| shown.seq < seq);
+            if output.unseen == Some(shown.slot) {
+                output.unseen = tail.needed_from(behind, id);
+            }
+            if was_shown || shown.was_opened {
+                output.gone.push(shown.clone());
+            }
+        }
+        true
+    }
+
     /// The books of every record topic, in the order in which they came. What waits: for the output of this name.
     pub(super) fn topics(&self, output: &str) -> Vec<TopicBooks> {
-        let of_topic = |(topic, accepted)| TopicBooks { topic, accepted, waiting: 0, oldest_ms: None };
+        let of_topic =
+            |(topic, accepted)| TopicBooks { topic, accepted, waiting: 0, dropped: 0, oldest_ms: None };
         let mut topics: Vec<TopicBooks> = self.topics.counted().into_iter().map(of_topic).collect();
         let id =
             self.outputs.iter().position(|known| known.as_ref().is_some_and(|known| known.name == output));
@@ -53,6 +76,10 @@ impl State {
         {
             topics[frame.topic.id as usize].wait(frame.records, frame.accepted_ms);
         }
+        for (topic, records) in id.and_then(|id| self.outputs[id].as_ref()).iter().flat_map(|of| &of.dropped)
+        {
+            topics[*topic as usize].dropped = *records;
+        }
         topics
     }
 }
@@ -66,7 +93,9 @@ pub struct TopicBooks {
     pub accepted: u64,
     /// Those in the spool that the output has not taken.
     pub waiting: u64,
-    /// When the oldest of them was accepted, Unix time in milliseconds.
+    /// Those that had to leave the spool before their turn.
+    pub dropped: u64,
+    /// When the oldest of those that wait was accepted, Unix time in milliseconds.
     pub oldest_ms: Option<u64>,
 }
 

@@ -12,7 +12,7 @@ use super::feed;
 use super::frame::{Frame, FrameRef, Framing};
 use super::ledger::{LossReason, Outcome, OutputLedger};
 use super::open::{Closed, OpenFrames};
-use super::tail::{Evicted, OUTPUTS_MAX, OutputSet, Tail};
+use super::tail::{OUTPUTS_MAX, OutputSet, Tail};
 use super::topics::Topics;
 use super::{Config, OpenFrame};
 use crate::record::Seq;
@@ -51,9 +51,9 @@ pub(super) struct Output {
     /// Frames that began to grow since it asked last.
     opened: Vec<OpenFrame>,
     /// The first frame in the list that it has not been shown.
-    unseen: Option<usize>,
+    pub(super) unseen: Option<usize>,
     /// Frames that it was shown or told of, did not take, and that had to go since it asked last.
-    gone: Vec<FrameRef>,
+    pub(super) gone: Vec<FrameRef>,
     wake: Arc<Notify>,
     /// What it has finished with, and what it was there for. `waiting` is filled in when somebody asks.
     pub(super) books: OutputLedger,
@@ -62,6 +62,8 @@ pub(super) struct Output {
     taken_bytes: usize,
     /// When the oldest of what its tickets stand for was accepted, and how many tickets are as old.
     pub(super) in_hands: BTreeMap<u64, usize>,
+    /// Records that it needed and that had to go, by number of their topic.
+    pub(super) dropped: BTreeMap<u32, u64>,
     /// When it confirmed something last; before that, when it came.
     progress: Instant,
     /// Ids of topics that it cannot deliver at present.
@@ -109,6 +111,7 @@ impl State {
             taken_records: 0,
             taken_bytes: 0,
             in_hands: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             progress: now,
             stalled: HashSet::new(),
         });
@@ -370,25 +373,6 @@ impl State {
     /// Whether any output may hold the input.
     pub(super) fn has_holder(&self) -> bool {
         self.outputs.iter().flatten().any(|output| output.holds)
-    }
-
-    fn book_eviction(&mut self, evicted: Option<Evicted>, reason: LossReason) -> bool {
-        let Some(Evicted { shown, behind, needed_by }) = evicted else { return false };
-        let first_unseen = |output: &Output, tail: &Tail| output.unseen.map(|slot| tail.seq(slot));
-        for id in needed_by.iter() {
-            let tail = &self.tail;
-            let output = self.outputs[id].as_mut().expect("an output that needs a frame is there");
-            output.books.add(u64::from(shown.records), Outcome::Lost(reason));
-            let was_shown = output.unseen != Some(shown.slot)
-                && first_unseen(output, tail).is_none_or(|seq| shown.seq < seq);
-            if output.unseen == Some(shown.slot) {
-                output.unseen = tail.needed_from(behind, id);
-            }
-            if was_shown || shown.was_opened {
-                output.gone.push(shown.clone());
-            }
-        }
-        true
     }
 
     fn output(&mut self, id: usize) -> &mut Output {

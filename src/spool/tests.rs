@@ -598,6 +598,8 @@ fn each_topic_has_its_books() {
         let topics = spool.topics(output).into_iter();
         topics.map(|books| (books.topic.id, books.accepted, books.waiting, books.oldest_ms)).collect()
     };
+    let dropped =
+        |output: &str| -> Vec<u64> { spool.topics(output).iter().map(|books| books.dropped).collect() };
     append(&spool, "a", 3, 10);
     assert_eq!(told("k"), [(0, 3, 0, None)], "nobody was there");
     let mut reader = spool.reader("k", true);
@@ -610,4 +612,11 @@ fn each_topic_has_its_books() {
     assert_eq!(told("k")[1], (1, 12, 2, Some(7)), "what it has taken it counts itself");
     ticket.finish(Outcome::Delivered);
     assert_eq!(told("k")[1], (1, 12, 2, Some(7)));
+    // What has to go is counted, whether the output has seen it or not.
+    append(&spool, "b", 20, 10);
+    let waiting = |topic: usize| told("k")[topic].2;
+    assert_eq!((waiting(0), waiting(1), dropped("k")), (1, 22, vec![0, 0]));
+    while spool.shared.lock().drop_oldest(LossReason::SpoolFull) {}
+    assert_eq!((waiting(0), waiting(1), dropped("k")), (0, 0, vec![1, 22]));
+    assert_eq!(books(&spool, "k").lost[&LossReason::SpoolFull], 23);
 }

@@ -219,6 +219,23 @@ fn errors_are_problems_with_a_code() {
 }
 
 #[test]
+fn the_token_of_a_file_opens_what_is_closed_to_others() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "open-sesame-open-sesame\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let collector = Collector::start("127.0.0.1:1", &["--kafka=false", "--http-token-file", path]);
+    // Whoever is asked for by a proxy is not on this host.
+    let ask = |path: &str, token: &str| {
+        let headers = [("X-Forwarded-For", "192.0.2.1"), ("Authorization", &*format!("Bearer {token}"))];
+        http::request(collector.http(), "GET", path, &headers).status
+    };
+    for (token, status) in [("open-sesame-open-sesame", 200), ("open-sesame-open-sesam", 401), ("", 401)] {
+        assert_eq!(ask("/v1/status", token), status, "{token}");
+        assert_eq!(ask("/-/healthy", token), 200, "{token}");
+    }
+}
+
+#[test]
 fn a_request_for_another_host_is_refused() {
     let (collector, _) = delivered();
     for (path, secret) in

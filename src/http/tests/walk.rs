@@ -102,6 +102,13 @@ fn operations(routes: &[Route]) -> impl Iterator<Item = (&Route, &Operation)> {
     routes.iter().flat_map(|route| route.operations.iter().map(move |operation| (route, operation)))
 }
 
+/// All that strangers may read. One more is a decision.
+#[test]
+fn strangers_read_health_and_metrics_alone() {
+    let open = table().into_iter().filter(|route| route.access == Access::Open);
+    assert_eq!(open.map(|route| route.path).collect::<Vec<_>>(), ["/-/healthy", "/-/ready", "/metrics"]);
+}
+
 /// What ends a connection, or needs one, is tried in `socket`, `times` and `config`.
 #[test]
 fn every_reason_is_tried() {

@@ -247,7 +247,6 @@ impl Task {
             if let Some(Route::To(topic)) = self.routes.get(&frame.topic.id) {
                 self.queues[*topic].forget(&frame);
             }
-            self.board.topics.note(frame.topic.id, |news| news.lost += u64::from(frame.records));
         }
     }
 
