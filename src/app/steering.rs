@@ -273,10 +273,14 @@ fn write(folder: &Path, live: &Live) -> Result<(), String> {
 pub(super) async fn recall(loaded: Loaded) -> Loaded {
     let Some(folder) = loaded.config.data_dir.clone() else { return loaded };
     let live = loaded.live.clone();
-    let Some((next, told)) = disk::patiently(move || read(&folder, &live)).await else {
+    let (at, look) = (folder.clone(), move || (disk::try_out(&folder), read(&folder, &live)));
+    let Some((tried, (next, told))) = disk::patiently(look).await else {
         warn!("data-dir does not answer; starting without what was set at runtime");
         return loaded;
     };
+    if let Err(error) = tried {
+        warn!(path = %at.display(), "data-dir cannot be written to, so nothing outlives this run: {error}");
+    }
     for line in &told {
         warn!("{line}");
     }
