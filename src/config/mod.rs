@@ -37,6 +37,7 @@ pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use live::{Changed, Live, Loaded, Next, NotRemoved};
+pub use partners::schema_of_one as partner_schema;
 pub use print::{to_json, to_toml};
 pub use reference::markdown;
 pub use settings::Settings;

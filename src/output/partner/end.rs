@@ -23,13 +23,15 @@ pub(super) enum End {
     Stalled,
     /// It acknowledged what it was not sent, or no number.
     BadAck,
+    /// It was given as much as it had asked for.
+    Enough,
     /// The collector ended.
     Drain,
 }
 
 impl End {
     /// Every reason, for series that start at 0.
-    pub(super) const ALL: [End; 11] = [
+    pub(super) const ALL: [End; 12] = [
         End::Left,
         End::Limit,
         End::BadHello,
@@ -40,6 +42,7 @@ impl End {
         End::Removed,
         End::Stalled,
         End::BadAck,
+        End::Enough,
         End::Drain,
     ];
 
@@ -56,6 +59,7 @@ impl End {
             End::Removed => "removed",
             End::Stalled => "stalled",
             End::BadAck => "bad_ack",
+            End::Enough => "enough",
             End::Drain => "drain",
         }
     }

@@ -348,9 +348,10 @@ pub(super) async fn serve_from(
     let Greeting { hello, rest } = greeting;
     let Claimed { id, follower, sent_away, past } = place;
     let listed = shared.board.list(socket.protocol(), peer, &hello);
-    let Hello { name, filter, format, ack, .. } = hello;
+    let Hello { name, filter, format, ack, bounds, .. } = hello;
     let mut packer = Packer::new(filter, format, shared.stamp.clone());
     packer.past.clone_from(&past);
+    packer.left = bounds.records;
     if socket.is_stream() {
         packer.grant_max = PIECE_BYTES;
     }
@@ -360,6 +361,7 @@ pub(super) async fn serve_from(
         packer,
         held: shared.held.clone(),
         ack,
+        until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
         signals: Signals { news: shared.news.subscribe(), sent_away, deadline: shared.deadline.subscribe() },
         metrics: shared.metrics.clone(),
@@ -380,7 +382,7 @@ pub(super) async fn serve_from(
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
     shared.metrics.ended(end);
     match end {
-        End::Left | End::Drain | End::Replaced | End::Removed => {
+        End::Left | End::Enough | End::Drain | End::Replaced | End::Removed => {
             debug!(?peer, reason = end.name(), "a partner has gone");
         }
         _ => {

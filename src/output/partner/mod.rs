@@ -69,7 +69,7 @@ pub use hub::Partners;
 pub use metrics::Metrics;
 pub use pack::{FIRST_KEY, INCARNATION_KEY, OWN_TOPIC, Stamp};
 pub use settings::Config;
-pub use target::{Address, TARGETS_MAX, Target};
+pub use target::{Address, SOCKET_PATH_BYTES_MAX, TARGETS_MAX, Target};
 
 use crate::control::{NoStream, PartnerStatus, Pieces, StreamQuery};
 use hub::Shared;

@@ -12,8 +12,8 @@ pub const TARGETS_MAX: usize = 32;
 /// What stands before the path of a unix socket.
 const UNIX: &str = "unix:";
 
-/// Longest path of a unix socket, as the system has it.
-const SOCKET_PATH_MAX: usize = 107;
+/// Longest path of a unix socket, unix(7).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// A partner that is dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Address {
         };
         match path {
             _ if !path.starts_with('/') => Err("has no absolute path behind unix:"),
-            _ if path.len() > SOCKET_PATH_MAX => {
+            _ if path.len() > SOCKET_PATH_BYTES_MAX => {
                 Err("has more than the 107 bytes that a socket's path may have")
             }
             _ if path.contains('\0') => Err("has no path behind unix:"),
@@ -81,7 +81,7 @@ mod tests {
         for text in ["a.example:9000", "127.0.0.1:1", "[::1]:9000", "unix:/run/x.sock"] {
             assert_eq!(Address::parse(text).map(|address| address.to_string()), Ok(text.to_owned()));
         }
-        let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_MAX));
+        let long = format!("unix:/{}", "x".repeat(SOCKET_PATH_BYTES_MAX));
         for (text, expected) in [
             ("a", "no port"),
             ("", "no host name"),
