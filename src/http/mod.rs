@@ -5,6 +5,9 @@
 //! decides who may ask what, `routes` has every route on one screen, `answers`, `config` and `page` answer. Why something was
 //! refused is one closed list in `reason`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
+//!
+//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
+//! for those who ask.
 
 mod accept;
 mod answers;
