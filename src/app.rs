@@ -12,6 +12,7 @@ mod stages;
 mod steering;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -153,9 +154,10 @@ pub async fn run_until(
             return ExitCode::from(exit::FAILURE);
         }
     };
+    // Before the threads beside this one need any of it: what they do not is not mapped again.
+    pages::let_go();
     // Whoever asked may have lost interest.
     _ = told.send(running.listening.clone());
-    pages::let_go();
     running.until(stop, grace).await
 }
 

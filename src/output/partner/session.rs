@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub(super) held: Held,
     /// The partner says what it is done with.
     pub(super) ack: bool,
+    /// It ends then.
+    pub(super) until: Option<Instant>,
     /// The beginning of an acknowledgement.
     pub(super) heard: Vec<u8>,
     pub(super) signals: Signals,
@@ -62,6 +64,8 @@ impl Session {
         let mut receipts = Receipts::default();
         let mut stalled_at = None;
         let mut is_busy = false;
+        // When the first of what is in the outbox was accepted.
+        let mut accepted_ms = None;
         outbox.push([self.packer.head(self.follower.next())]);
         let early = std::mem::take(&mut self.heard);
         if let Err(end) = self.take_acks(&early, &mut receipts) {
@@ -78,6 +82,9 @@ impl Session {
             }
             if outbox.is_empty() {
                 stalled_at = None;
+                if let Some(accepted_ms) = accepted_ms.take().filter(|_| !self.socket.is_stream()) {
+                    self.metrics.taken(accepted_ms, unix_ms());
+                }
                 // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
                 if std::mem::take(&mut is_busy)
                     && let Some(end) = self.breathe(&mut receipts).await
@@ -93,9 +100,13 @@ impl Session {
                 {
                     self.progress.lost(packed.lost);
                     receipts.add(packed.runs);
+                    accepted_ms = packed.accepted_ms;
                     outbox.push(packed.buffers);
                     is_busy = true;
                     continue;
+                }
+                if self.packer.left == Some(0) {
+                    return End::Enough;
                 }
                 let is_over = self.follower.is_closed() && self.follower.is_at_end();
                 if is_over && receipts.done == receipts.sent {
@@ -104,7 +115,7 @@ impl Session {
             } else if stalled_at.is_none() {
                 stalled_at = Some(Instant::now());
             }
-            let until = stalled_at.map(|since: Instant| since + STALL_TIME);
+            let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
                 biased;
                 () = given(&mut self.signals.deadline) => return End::Drain,
@@ -125,7 +136,8 @@ impl Session {
                     }
                     self.signals.told.fetch_add(1, Ordering::Relaxed);
                 }
-                () = sleep_until(until) => return End::Stalled,
+                () = sleep_until(self.until) => return End::Enough,
+                () = sleep_until(stalled) => return End::Stalled,
             }
         }
     }
@@ -136,6 +148,7 @@ impl Session {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
             _ = &mut self.signals.replaced => Some(End::Replaced),
+            () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
             }
@@ -226,6 +239,7 @@ mod tests {
             packer: Packer::new(Filter::default(), Format::Ocf, stamp),
             held: Held::default(),
             ack: false,
+            until: None,
             heard: Vec::new(),
             signals: Signals {
                 news: news.subscribe(),
