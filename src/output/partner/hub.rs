@@ -68,6 +68,8 @@ pub(super) struct Shared {
     pub(super) dials: Dials,
     stamp: Stamp,
     held: Held,
+    /// Turns of those that cost more than a write.
+    costly: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     news: watch::Sender<()>,
     /// How many have heard of it lately.
@@ -118,6 +120,7 @@ impl Partners {
             dials: Dials::new(&config.dialled),
             stamp,
             held: Held::default(),
+            costly: Arc::new(Semaphore::new(1)),
             metrics,
             news: watch::Sender::new(()),
             told: Arc::default(),
@@ -369,6 +372,7 @@ pub(super) async fn serve_from(
         follower,
         packer,
         held: shared.held.clone(),
+        costly: shared.costly.clone(),
         ack,
         until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,

@@ -27,10 +27,10 @@ pub const INCARNATION_KEY: &str = "metrics-collector.incarnation";
 pub const FIRST_KEY: &str = "metrics-collector.first";
 
 /// So many bytes of the feed are looked through in one turn, however few of them are wanted.
-const SCAN_BYTES: usize = 1 << 20;
+const SCAN_BYTES: usize = 256 << 10;
 
-/// A record in JSON has about so many times as many bytes.
-const JSON_SHARE: usize = 4;
+/// A record in JSON has at most about so many times as many bytes: as long is the escape of a control character.
+const JSON_SHARE: usize = 6;
 
 /// What every stream of this process has in common.
 #[derive(Clone, Debug)]
@@ -86,6 +86,11 @@ impl Packer {
         Packer { filter, format, stamp, place: None, past: None, grant_max: usize::MAX, left: None }
     }
 
+    /// Whether packing is more than passing on what is there.
+    pub(super) fn is_costly(&self) -> bool {
+        self.format != Format::Ocf || !self.filter.wants_all()
+    }
+
     /// How a stream begins whose first record has the number `first`.
     pub(super) fn head(&self, first: Seq) -> Bytes {
         let mut head = Vec::new();
@@ -101,7 +106,8 @@ impl Packer {
     /// room for it.
     pub(super) fn pack(&mut self, follower: &mut Follower, grant: Grant, now_ms: u64) -> Option<Packed> {
         let (grant, large) = (grant.bytes.min(self.grant_max), grant.large);
-        let grant = if self.format == Format::Ndjson { grant / JSON_SHARE } else { grant };
+        let share = if self.format == Format::Ndjson { JSON_SHARE } else { 1 };
+        let (grant, large) = (grant / share, large / share);
         let mut draft = Draft::default();
         let mut scanned = 0;
         if let Some(Past { incarnation, lost }) = self.past.take() {

@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
 use super::queued;
+use super::streams::PIECE_BYTES;
 
 /// So many buffers go into one write.
 const SLICES: usize = 64;
@@ -192,9 +193,15 @@ impl Outbox {
                 mpsc::error::TrySendError::Full(()) => io::ErrorKind::WouldBlock,
                 mpsc::error::TrySendError::Closed(()) => io::ErrorKind::BrokenPipe,
             })?;
-            let Some(buffer) = self.buffers.pop_front() else { return Ok(0) };
-            let bytes = buffer.len();
-            permit.send(buffer);
+            let Some(front) = self.buffers.front_mut() else { return Ok(0) };
+            // A copy, so that what the channel and the HTTP server hold is bounded, whatever the size of a record.
+            let piece = Bytes::copy_from_slice(&front[..front.len().min(PIECE_BYTES)]);
+            front.advance(piece.len());
+            if front.is_empty() {
+                self.buffers.pop_front();
+            }
+            let bytes = piece.len();
+            permit.send(piece);
             return Ok(bytes);
         }
         let slices: Vec<IoSlice<'_>> =
@@ -277,5 +284,21 @@ mod tests {
             assert!(counted >= left && counted <= 2 * left + 1, "{left} left, {counted} counted");
         }
         assert_eq!(held.grant(&socket).bytes, GRANT_MAX);
+    }
+
+    #[test]
+    fn an_answer_over_http_holds_little_of_a_large_record() {
+        let (sender, mut pieces) = mpsc::channel(1);
+        let socket = Socket::Channel(sender);
+        let mut outbox = Outbox::new(Held::default());
+        outbox.push([Bytes::from(vec![7; 3 * PIECE_BYTES + 1])]);
+        let mut sizes = Vec::new();
+        while !outbox.is_empty() {
+            outbox.write(&socket).unwrap();
+            let piece = pieces.try_recv().unwrap();
+            assert!(piece.is_unique(), "and keeps nothing else");
+            sizes.push(piece.len());
+        }
+        assert_eq!(sizes, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 1]);
     }
 }
