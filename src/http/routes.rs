@@ -29,7 +29,7 @@ pub(super) fn table() -> Vec<Route> {
     let outcome = || [Content::of::<Outcome>(JSON)];
     vec![
         route("/", Closed)
-            .with(get(page::show, "the state of all this, for people").gives([Content::text(page::HTML)])),
+            .with(get(page::show, "the status page, for a person").gives([Content::text(page::HTML)])),
         route("/-/healthy", Open)
             .with(get(answers::healthy, "200 while the process serves").gives([Content::text(TEXT)])),
         route("/-/ready", Open).with(
