@@ -2,7 +2,7 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `stream` and `page` answer. What
+//! decides who may ask what, `routes` has every route in one table, `answers`, `config`, `stream` and `page` answer. What
 //! each route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why
 //! something was refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
