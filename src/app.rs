@@ -227,6 +227,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
         kafka: delivery.as_ref().map(|delivery| delivery.settings.clone()),
         brokers: delivery.as_ref().map(|delivery| delivery.wanted.clone()),
         agent: asked.as_ref().map(|asked| asked.wire.clone()),
+        partners: partners.handle(),
     };
     let steering = Steering::new(live, &config, incarnation.clone(), wires);
     let program = Program {

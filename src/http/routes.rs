@@ -11,15 +11,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::answers::{Books, JSON, PROMETHEUS, Partners, Readiness, TEXT};
+use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
 use super::guard::{self, Access};
 use super::metrics::Metrics;
-use super::operation::{Body, Content, Operation, Route, delete, get, patch, post, route};
+use super::operation::{Body, Content, Operation, Route, delete, get, patch, post, put, route};
+use super::partners::Partners;
 use super::problem::Problem;
 use super::settings::Writes;
-use super::{answers, code, config, page, stream, topics};
+use super::{answers, code, config, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
-use crate::control::{Control, Endpoints, Status, Topics};
+use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
@@ -57,7 +58,32 @@ pub(super) fn table() -> Vec<Route> {
         route("/v1/openapi.json", Closed)
             .with(get(answers::openapi, "these routes for programs, as OpenAPI 3.1").json::<Document>()),
         route("/v1/partners", Closed)
-            .with(get(answers::partners, "who takes records as they arrive").json::<Partners>()),
+            .with(get(partners::all, "who takes records as they arrive").json::<Partners>()),
+        route("/v1/partners/{name}", Closed)
+            .with(
+                get(partners::one, "one of them")
+                    .takes([partners::name()])
+                    .json::<PartnerStatus>()
+                    .may([code::UNKNOWN_PARTNER]),
+            )
+            .with(
+                change(put(
+                    partners::put,
+                    "connects to a partner, from now on or to something else than before",
+                ))
+                .takes([partners::name()])
+                .takes_body(Body::Partner)
+                .or(StatusCode::CREATED, "it was not there before", [Content::of::<Outcome>(JSON)])
+                .may([code::MALFORMED_BODY]),
+            )
+            .with(
+                change(delete(
+                    partners::remove,
+                    "ends a partner's place and its connection, for good if it is dialled",
+                ))
+                .takes([partners::name()])
+                .may([code::UNKNOWN_PARTNER]),
+            ),
         route("/v1/stream", Closed).with(
             get(stream::show, "records as they arrive, for a moment's look")
                 .takes(stream::parameters())

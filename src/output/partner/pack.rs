@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::filter::Filter;
 use super::hello::Format;
-use super::names::Past;
+use super::kept::Past;
 use super::ndjson;
 use super::receipts::{Kind, RUNS_MAX, Run};
 use super::socket::Held;

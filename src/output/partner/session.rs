@@ -43,8 +43,8 @@ pub(super) struct Session {
 pub(super) struct Signals {
     /// There is news in the feed, or an end to it.
     pub(super) news: watch::Receiver<()>,
-    /// Another connection has the same name.
-    pub(super) replaced: oneshot::Receiver<()>,
+    /// The connection is to go: why.
+    pub(super) sent_away: oneshot::Receiver<End>,
     /// The collector ends now.
     pub(super) deadline: watch::Receiver<bool>,
 }
@@ -110,7 +110,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = given(&mut self.signals.deadline) => return End::Drain,
-                _ = &mut self.signals.replaced => return End::Replaced,
+                end = &mut self.signals.sent_away => return end.unwrap_or(End::Removed),
                 ready = self.socket.readable() => {
                     if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
                         return end;
@@ -137,7 +137,7 @@ impl Session {
         tokio::select! {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
-            _ = &mut self.signals.replaced => Some(End::Replaced),
+            end = &mut self.signals.sent_away => Some(end.unwrap_or(End::Removed)),
             () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
