@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Live, Sources};
-use crate::control::steering::{NotChanged, Outcome};
+use crate::control::steering::{KeyView, NotChanged, Outcome};
 use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
@@ -193,6 +193,21 @@ async fn set(running: &Running, values: serde_json::Value) -> Outcome {
 fn shown(running: &Running, key: &str) -> (serde_json::Value, serde_json::Value) {
     let view = running.listening.control.config();
     (view.keys[key]["value"].clone(), view.keys[key]["origin"].clone())
+}
+
+#[tokio::test]
+async fn keys_are_shown_as_they_are_described() {
+    let running = started("127.0.0.1:1").await;
+    let mut schema = schemars::schema_for!(KeyView).to_value();
+    schema["additionalProperties"] = false.into();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let keys = running.listening.control.config().keys.clone();
+    assert!(keys.len() > 50, "{keys:?}");
+    for (name, key) in &keys {
+        let faults: Vec<String> = validator.iter_errors(key).map(|fault| fault.to_string()).collect();
+        assert_eq!(faults, Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]

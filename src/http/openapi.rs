@@ -22,7 +22,7 @@ const SCHEMAS: &str = "/components/schemas";
 
 const DESCRIPTION: &str = "Takes metrics from local processes and delivers them to Kafka. Fields are only ever added \
     to answers. Errors are `application/problem+json` with a `code` for programs. A path that is not here answers 404 `not_found`, a \
-    method 405 `method_not_allowed`, `HEAD` as `GET`.";
+    method 405 `method_not_allowed`; `HEAD` answers as `GET` without the body.";
 
 const TOKEN: &str = "The token of `http-token` or `http-token-file`. On the collector's own machine (127.0.0.1, [::1]) \
     reads need none, and writes only where `http-writes` is `token`.";

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::answers::JSON;
 use super::code::Code;
 use super::guard::Access;
 use super::routes::Shared;
@@ -215,6 +216,16 @@ impl Operation {
     /// The same, which answers one of these with 200.
     pub(super) fn gives(self, contents: impl IntoIterator<Item = Content>) -> Operation {
         self.or(StatusCode::OK, "as it is asked for", contents)
+    }
+
+    /// The same, which answers a `T` in JSON with 200.
+    pub(super) fn json<T: JsonSchema>(self) -> Operation {
+        self.gives([Content::of::<T>(JSON)])
+    }
+
+    /// The same, which answers text or bytes of this media type with 200.
+    pub(super) fn text(self, kind: &'static str) -> Operation {
+        self.gives([Content::text(kind)])
     }
 
     /// The same, which answers one of these with another status.

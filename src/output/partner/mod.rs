@@ -8,6 +8,7 @@
 //! * A partner with a name has a place, which is kept while it is away, for a day; that of one which the collector connects
 //!   to for as long as it is in the configuration. One that acknowledges gets again what it has not acknowledged, and
 //!   nothing else; of another it counts as delivered what its socket has taken.
+//! * A stream over HTTP ends where it was asked to: after so many records, or so long.
 //! * A name, an address or a filter of any making costs bounded memory and bounded work for each record.
 //!
 //! # How it works
