@@ -9,6 +9,8 @@
 )]
 
 pub mod steering;
+mod stream;
+mod watched;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,10 +20,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
 
-pub use crate::spool::{Ledger, OutputLedger};
-
-/// What a stream gives, piece by piece, until it ends or the receiver is dropped.
-pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
+pub use crate::spool::{Lag, Ledger, OutputLedger};
+pub use stream::{NoStream, Pieces, StreamQuery};
+pub use watched::{Problem, SenderStatus, SentBytes, Watched};
 
 /// Asks the stages.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub trait Stages: Send + Sync {
     fn status(&self) -> Status;
     /// The books.
     fn ledger(&self) -> Ledger;
+    /// What whoever watches sees besides.
+    fn watched(&self) -> Watched;
     /// The page for Prometheus, text format 0.0.4.
     fn metrics(&self) -> String;
 }
@@ -114,6 +117,12 @@ impl Control {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.stages.ledger()
+    }
+
+    /// See [`Stages::watched`].
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        self.stages.watched()
     }
 
     /// See [`Stages::metrics`].
@@ -188,6 +197,8 @@ pub struct Status {
     /// Absent with `--agent-polling=false`.
     pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
+    /// What went wrong in the last hour: what is so now first, then the newest.
+    pub problems: Vec<Problem>,
 }
 
 /// The input stage.
@@ -283,6 +294,10 @@ pub struct KafkaStatus {
     pub last_error: Option<(u64, String)>,
     /// Unix time of the last acknowledgement, in milliseconds.
     pub last_ack_ms: Option<u64>,
+    /// Bytes of messages that were acknowledged since start.
+    pub acknowledged_bytes: u64,
+    /// Unix time at which the oldest record arrived that is not acknowledged, in milliseconds.
+    pub oldest_ms: Option<u64>,
     pub in_flight_messages: usize,
     pub in_flight_bytes: usize,
     pub in_flight_bytes_max: usize,
@@ -327,7 +342,8 @@ pub struct BrokerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TopicStatus {
     pub topic: String,
-    /// `flowing`, or why not: `unknown_topic`, `not_authorized`, `message_too_large`.
+    /// `flowing`, or why not: `unknown_topic`, `not_authorized`, `creating`, `retrying`, `message_too_large`; `stalled`:
+    /// nothing of what is under way was acknowledged for a while.
     pub state: &'static str,
     pub waiting_records: u64,
     pub in_flight_records: u64,
@@ -363,31 +379,6 @@ pub struct PartnerStatus {
     pub lost_records: u64,
     /// Accepted and not sent to it, those among them that it does not want.
     pub behind_records: u64,
-}
-
-/// What is asked of `GET /v1/stream`, as texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamQuery {
-    /// Globs, of which one must match.
-    pub topics: Vec<String>,
-    pub frameworks: Vec<String>,
-    /// `key=glob` each, all of which must match.
-    pub tags: Vec<String>,
-    /// `now` or `oldest`.
-    pub from: Option<String>,
-    /// `ocf` or `ndjson`.
-    pub format: Option<String>,
-}
-
-/// Why there is no stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoStream {
-    /// What was asked is nothing that can be asked; in one sentence why.
-    Bad(String),
-    /// There are as many as may be.
-    Limit,
-    /// The collector is ending.
-    Ending,
 }
 
 /// The one byte budget.

@@ -19,6 +19,17 @@ use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::output::partner::{self, Partners};
 use crate::spool::Spool;
+use crate::telemetry::Problems;
+
+/// Kafka's name in the books.
+pub(super) const KAFKA: &str = "kafka";
+
+/// Where every part puts its metrics, and what goes wrong with it.
+#[derive(Clone, Default)]
+pub(super) struct Notices {
+    pub(super) registry: Registry,
+    pub(super) problems: Problems,
+}
 
 /// The Kafka output, and who knows its brokers.
 pub(super) struct Delivery {
@@ -35,14 +46,14 @@ pub(super) fn delivery(
     spool: &Spool,
     envelope: &Envelope,
     incarnation: &str,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<Option<Delivery>, StartError> {
     let (Some(kafka), Some(wanted)) = (config.kafka.clone(), Wanted::of(config)) else { return Ok(None) };
     let (wanted, told) = watch::channel(wanted);
-    let look = Look::new(told, config.data_dir.as_deref(), authority, registry)?;
-    let metrics = kafka::Metrics::register(registry)?;
+    let look = Look::new(told, config.data_dir.as_deref(), authority, notices)?;
+    let metrics = kafka::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let (settings, told) = watch::channel(kafka);
-    let reader = spool.reader("kafka", true);
+    let reader = spool.reader(KAFKA, true);
     let kafka = Kafka::new(told, look.brokers(), reader, envelope.clone(), incarnation.to_owned(), metrics);
     Ok(Some(Delivery { kafka, settings, look, wanted }))
 }
@@ -53,9 +64,9 @@ pub(super) async fn partners(
     spool: &Spool,
     incarnation: &str,
     marker: Marker,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<Partners, StartError> {
-    let metrics = partner::Metrics::register(registry)?;
+    let metrics = partner::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
     Ok(Partners::listen(config, spool.clone(), stamp, metrics).await?)
 }
@@ -75,14 +86,15 @@ pub(super) struct Asked {
 pub(super) fn naming(
     config: &Config,
     authority: &Authority,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<(Enricher, Option<Asked>), StartError> {
     let rules = config.enrich.clone();
     let Some(AgentConfig { agent, topic }) = config.agent.clone() else {
         return Ok((Enricher::fixed(&rules), None));
     };
     let (wire, settings) = watch::channel(agent);
-    let agent = Agent::new(settings, authority, dcos::agent::Metrics::register(registry)?)?;
+    let metrics = dcos::agent::Metrics::register(&notices.registry)?.telling(&notices.problems);
+    let agent = Agent::new(settings, authority, metrics)?;
     let (directory, enricher, id) = Directory::new(rules, agent.clone());
     Ok((enricher, Some(Asked { agent, wire, topic, directory, id })))
 }

@@ -100,7 +100,7 @@ async fn an_end_that_was_asked_for_is_a_success() {
 
 #[tokio::test]
 async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
-    let registry = Registry::new();
+    let registry = prometheus::Registry::new();
     _ = dcos::agent::Metrics::register(&registry).unwrap();
     let framework = dcos::discovery::FrameworkName::parse("kafka").unwrap();
     _ = dcos::discovery::Metrics::register(&registry).unwrap().of(&framework);
@@ -298,4 +298,23 @@ async fn while_it_stops_the_input_is_not_ready() {
         _ = end => panic!("a record is left, so that the grace is not over"),
         () = not_ready => {}
     }
+}
+
+#[test]
+fn advice_names_keys_that_there_are() {
+    use crate::telemetry::problems::TABLE;
+
+    // What looks like a key and is none: names of other things.
+    const OTHERS: [&str; 3] = ["check-config", "log-in", "metrics-collector"];
+    let keys = crate::config::markdown();
+    let mut named = 0;
+    for row in &TABLE {
+        for word in row.advice.split(|c: char| !c.is_ascii_lowercase() && c != '-') {
+            if word.contains('-') && !OTHERS.contains(&word) {
+                assert!(keys.contains(&format!("`{word}`")), "{word} of {}", row.name);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "{named}");
 }

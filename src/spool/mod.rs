@@ -38,6 +38,7 @@ mod append;
 mod buffers;
 mod feed;
 mod frame;
+mod lag;
 mod ledger;
 mod metrics;
 mod open;
@@ -56,6 +57,7 @@ use tokio::sync::Notify;
 pub use append::{Append, Appended};
 pub use feed::{Follower, From, News, Part, Piece};
 pub use frame::{Frame, FrameRef, Framing};
+pub use lag::Lag;
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
 pub use reader::{Reader, Returned, Ticket};
@@ -64,6 +66,7 @@ pub use settings::{Config, WhenFull};
 pub use tail::OUTPUTS_MAX;
 pub use topics::Topic;
 
+use crate::telemetry::Problems;
 use open::Held;
 use state::State;
 
@@ -134,6 +137,13 @@ impl Spool {
                 news: Notify::new(),
             }),
         }
+    }
+
+    /// The same, telling `problems` when records have to go.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Spool {
+        self.shared.lock().problems = problems.clone();
+        self
     }
 
     /// Accepts what `write` writes, at `now_ms` (Unix time in milliseconds), or, where it gives an error, nothing of it.

@@ -16,6 +16,7 @@ use super::tail::{Evicted, OUTPUTS_MAX, OutputSet, Tail};
 use super::topics::Topics;
 use super::{Config, OpenFrame};
 use crate::record::Seq;
+use crate::telemetry::Problems;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -29,7 +30,7 @@ pub(super) struct State {
     /// Sources that wait for room now, and heavy ones that wait for more of it.
     pub(super) waiting_sources: usize,
     pub(super) waiting_heavy: usize,
-    outputs: Vec<Option<Output>>,
+    pub(super) outputs: Vec<Option<Output>>,
     /// Who gets new frames.
     members: OutputSet,
     /// What partners follow; none while nobody does.
@@ -41,11 +42,12 @@ pub(super) struct State {
     /// When a frame had to go last, and when the log was told so last.
     pub(super) dropped_at: Option<Instant>,
     pub(super) drop_told: Option<Instant>,
+    pub(super) problems: Problems,
 }
 
 #[derive(Debug)]
-struct Output {
-    name: String,
+pub(super) struct Output {
+    pub(super) name: String,
     /// Whether a full spool may wait for it.
     holds: bool,
     /// Frames that began to grow since it asked last.
@@ -59,7 +61,7 @@ struct Output {
     books: OutputLedger,
     /// In its hands: taken, not finished.
     taken_records: u64,
-    taken_bytes: usize,
+    pub(super) taken_bytes: usize,
     /// When it confirmed something last; before that, when it came.
     progress: Instant,
     /// Ids of topics that it cannot deliver at present.
@@ -83,6 +85,7 @@ impl State {
             closed: false,
             dropped_at: None,
             drop_told: None,
+            problems: Problems::default(),
         }
     }
 

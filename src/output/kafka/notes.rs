@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::queue::Flow;
+use super::queue::{Flow, HoldReason};
 use super::state::Link;
 use super::task::{Route, Task};
+use crate::telemetry::problems::Kind;
 
 /// How often that is while something is under way or held, and while records only wait for their message to fill: on a
 /// quiet node each wake-up counts.
@@ -46,15 +47,31 @@ impl Task {
                 self.reader.set_stalled(queue.source.id, stalled);
             }
         }
+        match self.queues.iter().find(|queue| queue.state() == "stalled") {
+            Some(queue) => self.metrics.problems.note(Kind::TopicStalled, &queue.name),
+            None => self.metrics.problems.over(Kind::TopicStalled),
+        }
         if self.stalled > stalled_before {
             // What is stuck counts no more.
             self.look_at_starved();
         }
         self.metrics.topics_held.set(held);
+        for (reason, kind) in [
+            (HoldReason::UnknownTopic, Kind::TopicUnknown),
+            (HoldReason::NotAuthorized, Kind::TopicNotAuthorized),
+        ] {
+            if !self.queues.iter().any(|queue| queue.waits_for(reason)) {
+                self.metrics.problems.over(kind);
+            }
+        }
         self.metrics.up.set(i64::from(self.board.link() == Link::Up));
         let is_stuck = self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
         if is_stuck {
+            let waits = format_args!("{} messages are under way", self.in_flight_messages);
+            self.metrics.problems.note(Kind::KafkaStuck, waits);
             self.probe_stuck(now);
+        } else {
+            self.metrics.problems.over(Kind::KafkaStuck);
         }
         // Stalling and its end come with time, not with an event.
         if held > 0 || self.in_flight_messages > 0 {

@@ -13,6 +13,7 @@ use super::queue::HoldReason;
 use super::settings::Key;
 use super::state::Link;
 use super::task::{Replacing, Task};
+use crate::telemetry::problems::Kind;
 
 /// Pause before a producer that could not be made is tried again.
 const CONNECT_PAUSE: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ impl Task {
             let mut batches = self.press.press(topic, frames, ticket, size).into_iter();
             if self.press.too_large > too_large {
                 let name = self.queues[topic].name.clone();
-                self.log_aside(&name, "it is larger than any message may be");
+                self.log_aside(&name, Kind::RecordTooLarge, "it is larger than any message may be");
             }
             if let Some(batch) = batches.next() {
                 self.give(batch, now);
@@ -134,6 +135,7 @@ impl Task {
     fn give(&mut self, mut batch: Batch, now: Instant) {
         let queue = &mut self.queues[batch.topic];
         let (topic, records, bytes) = (batch.topic, batch.records, batch.value.as_bytes().len());
+        let accepted_ms = batch.accepted_ms;
         batch.alone = queue.in_flight_messages == 0;
         if self.config.record_log || self.config.hexdump {
             super::record_log::log(&self.config, &queue.name, &batch);
@@ -158,7 +160,7 @@ impl Task {
         let link = self.link.as_ref().expect("looked at before");
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
             Ok(()) => {
-                queue.sent(records, bytes, now);
+                queue.sent(records, bytes, accepted_ms, now);
                 if let Some(budget) = &mut self.budget {
                     budget.take(bytes as u64, now);
                 }
@@ -187,6 +189,8 @@ impl Task {
         self.asking.answered = true;
         if !self.failed && self.board.set_link(Link::Up) {
             self.metrics.up.set(1);
+            self.metrics.problems.over(Kind::KafkaUnreachable);
+            self.metrics.problems.over(Kind::KafkaAccess);
             if let Some(suppressed) = self.log_budget.take("answers", Instant::now()) {
                 info!(brokers = self.config.brokers.join(","), suppressed, "Kafka answers");
             }

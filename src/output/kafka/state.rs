@@ -93,8 +93,11 @@ impl Board {
         self.with(|notes| notes.status.last_error = Some((unix_ms() / 1000, error)));
     }
 
-    pub(super) fn acknowledged(&self) {
-        self.with(|notes| notes.status.last_ack_ms = Some(unix_ms()));
+    pub(super) fn acknowledged(&self, bytes: usize) {
+        self.with(|notes| {
+            notes.status.last_ack_ms = Some(unix_ms());
+            notes.status.acknowledged_bytes += bytes as u64;
+        });
     }
 
     /// Notes how the topics are. Says whether nothing of what is under way has been acknowledged for a while.
@@ -110,6 +113,7 @@ impl Board {
             oldest_ms: queue.oldest_ms(),
         });
         let topics = topics.collect();
+        let oldest_ms = queues.iter().filter_map(Queue::oldest_ms).min();
         let mut under_way = queues.iter().filter(|queue| queue.in_flight_messages > 0).peekable();
         let all_stalled = under_way.peek().is_some() && under_way.all(|queue| queue.stalled);
         self.with(|notes| {
@@ -117,6 +121,7 @@ impl Board {
             notes.is_stuck = all_stalled && notes.status.last_ack_ms.is_none_or(long_ago);
             notes.status.topics = topics;
             notes.status.topics_total = queues.len();
+            notes.status.oldest_ms = oldest_ms;
             notes.status.in_flight_messages = messages;
             notes.status.in_flight_bytes = bytes;
             notes.is_stuck
@@ -132,7 +137,8 @@ impl Board {
     pub(super) fn part(&self) -> Part {
         let status = self.status();
         let brokers = status.brokers.join(",");
-        let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
+        let is_held =
+            |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "stalled" | "message_too_large");
         let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
             _ if status.brokers.is_empty() => {

@@ -26,6 +26,7 @@ use super::{Handle, ListenError};
 use crate::disk;
 use crate::socket_file::SocketFile;
 use crate::spool::{News, Spool};
+use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, unix_ms};
 
 /// The rows of the ledger for partners without a name, and for streams over HTTP.
@@ -68,6 +69,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.metrics.sent_bytes.get()
+    }
+
     /// Whether there may be another log line for `reason` now; then how many were kept back before it.
     fn may_log(&self, reason: &str) -> Option<u64> {
         self.log_budget.lock().expect("no code panics under this lock").take(reason, Instant::now())
@@ -215,12 +220,13 @@ async fn recall(folder: Option<PathBuf>) -> Option<names::Content> {
 }
 
 async fn save(shared: &Arc<Shared>) {
-    let shared = shared.clone();
-    let error = match disk::patiently(move || shared.names.save()).await {
+    let saving = shared.clone();
+    let error = match disk::patiently(move || saving.names.save()).await {
         Some(Ok(())) => return,
         Some(Err(error)) => error.to_string(),
         None => "it does not answer".to_owned(),
     };
+    shared.metrics.problems.note(Kind::DataDirectory, format_args!("the places of partners: {error}"));
     warn!("the places of partners cannot be written to the data directory: {error}");
 }
 
@@ -312,6 +318,8 @@ async fn serve(
     let Some(Claimed { follower, replaced, past }) = claimed else {
         return Err((socket, Refusal::names(NAMES_MAX)));
     };
+    let called = hello.name.clone().or_else(|| peer.map(|peer| peer.to_string()));
+    let called = called.unwrap_or_else(|| socket.protocol().to_owned());
     let listed = shared.board.list(socket.protocol(), peer.map(|peer| peer.to_string()), &hello);
     let mut packer = Packer::new(hello.filter, hello.format, shared.stamp.clone());
     packer.past = past;
@@ -328,6 +336,7 @@ async fn serve(
         signals: Signals { news: shared.news.subscribe(), replaced, deadline: shared.deadline.subscribe() },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
+        called,
     };
     let (end, mut follower) = session.run().await;
     match &hello.name {
@@ -341,6 +350,11 @@ async fn serve(
 /// Counts and tells an end.
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
     shared.metrics.ended(end);
+    if let Some(kind) = end.problem() {
+        let at = peer.map_or_else(|| "unix socket or HTTP".to_owned(), |peer| peer.to_string());
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        shared.metrics.problems.note(kind, format_args!("{at}{why}"));
+    }
     match end {
         End::Left | End::Drain | End::Replaced => debug!(?peer, reason = end.name(), "a partner has gone"),
         _ => {

@@ -3,6 +3,7 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::end::End;
+use crate::telemetry::Problems;
 
 /// Counters of the partner outputs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub struct Metrics {
     pub(super) connections: IntGauge,
     pub(super) sent_bytes: IntCounter,
     ended: IntCounterVec,
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -37,7 +39,13 @@ impl Metrics {
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(sent_bytes.clone()))?;
         registry.register(Box::new(ended.clone()))?;
-        Ok(Metrics { connections, sent_bytes, ended })
+        Ok(Metrics { connections, sent_bytes, ended, problems: Problems::default() })
+    }
+
+    /// The same, telling `problems` what goes wrong.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     /// Counts an end.

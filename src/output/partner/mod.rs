@@ -104,6 +104,12 @@ impl Handle {
         self.streams.open(query)
     }
 
+    /// Bytes that partners and streams have taken since start.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.shared.sent_bytes()
+    }
+
     /// Who is connected, and who has a place and is not.
     #[must_use]
     pub fn partners(&self) -> Vec<PartnerStatus> {

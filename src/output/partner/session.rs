@@ -14,6 +14,7 @@ use super::pack::Packer;
 use super::receipts::Receipts;
 use super::socket::{Held, Outbox, Socket};
 use crate::spool::Follower;
+use crate::telemetry::problems::Kind;
 use crate::telemetry::unix_ms;
 
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) signals: Signals,
     pub(super) metrics: Metrics,
     pub(super) progress: Arc<Progress>,
+    /// How the partner is called where somebody is told of it.
+    pub(super) called: String,
 }
 
 /// What a session listens to.
@@ -81,6 +84,10 @@ impl Session {
                     && let Some(packed) = self.packer.pack(&mut self.follower, &self.held, unix_ms())
                 {
                     self.progress.lost(packed.lost);
+                    if packed.lost > 0 {
+                        let told = format_args!("{}: {} records", self.called, packed.lost);
+                        self.metrics.problems.note(Kind::PartnerSlow, told);
+                    }
                     receipts.add(packed.runs);
                     outbox.push(packed.buffers);
                     if let Some(end) = self.breathe(&mut receipts).await {

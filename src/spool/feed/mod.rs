@@ -28,6 +28,7 @@
 
 mod attached;
 mod follower;
+mod lag;
 mod piece;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,8 @@ use crate::record::Seq;
 
 pub use follower::{Follower, From, News};
 pub use piece::{Part, Piece};
+
+pub(super) use lag::add_lags;
 
 use follower::Cursor;
 
