@@ -2,7 +2,8 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config` and `page` answer. Why something was
+//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `stream`, `page` and
+//! `events` answer, the last two with what `live` sees. Why something was
 //! refused is one closed list in `reason`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
 
@@ -10,8 +11,10 @@ mod accept;
 mod answers;
 mod config;
 mod connection;
+mod events;
 mod guard;
 mod host;
+mod live;
 mod metrics;
 mod page;
 mod patient;

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use tokio::sync::Semaphore;
 
+use super::events::{self, VIEWERS_MAX};
 use super::guard::{self, Access};
+use super::live::Live;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::settings::Writes;
@@ -19,7 +21,7 @@ use crate::control::Control;
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it.
-fn table() -> [Route; 13] {
+fn table() -> [Route; 14] {
     use Access::{Closed, Open};
     [
         route("/", Closed, "this page", get(page::show)),
@@ -42,6 +44,12 @@ fn table() -> [Route; 13] {
             "where local processes send to and take from",
             get(answers::endpoints),
         ),
+        route(
+            "/v1/events",
+            Closed,
+            "a look at everything each second, as server-sent events",
+            get(events::show),
+        ),
         route("/v1/ledger", Closed, "what became of every record", get(answers::ledger)),
         route("/v1/partners", Closed, "who takes records as they arrive", get(answers::partners)),
         route("/v1/stream", Closed, "records as they arrive, for a moment's look", get(stream::show)),
@@ -61,6 +69,9 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// Who has a permit may read a body.
     pub(super) bodies: Semaphore,
+    pub(super) live: Arc<Live>,
+    /// Who has a permit may watch.
+    pub(super) viewers: Arc<Semaphore>,
 }
 
 /// A route as people see it.
@@ -106,7 +117,9 @@ pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, me
         }
     }
     let bodies = Semaphore::new(config::BODIES_MAX);
-    let shared = Arc::new(Shared { control, signposts, access: all, token, writes, metrics, bodies });
+    let (live, viewers) = (Arc::new(Live::new(control.clone())), Arc::new(Semaphore::new(VIEWERS_MAX)));
+    let shared = Shared { control, signposts, access: all, token, writes, metrics, bodies, live, viewers };
+    let shared = Arc::new(shared);
     router
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; / lists what there is")
@@ -140,13 +153,12 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     }
 }
 
-/// Header fields of every answer: nothing of it is code, a frame, or for keeping.
+/// Header fields of every answer that does not have them already: nothing of it is code, a frame, or for keeping.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'",
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -164,7 +176,7 @@ async fn finish(
     let route = path.as_ref().map_or("other", MatchedPath::as_str);
     shared.metrics.answered(route, response.status().as_str());
     for (name, value) in ON_EVERY_ANSWER {
-        response.headers_mut().insert(name, value);
+        response.headers_mut().entry(name).or_insert(value);
     }
     response
 }

@@ -30,7 +30,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
     }
 }
 
-fn unavailable(code: &'static str, detail: &'static str) -> Response {
+pub(super) fn unavailable(code: &'static str, detail: &'static str) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).into_response()
 }
 
@@ -56,7 +56,7 @@ fn read(text: &str) -> Result<StreamQuery, String> {
 }
 
 /// An answer that goes on.
-struct Streaming(Pieces);
+pub(super) struct Streaming(pub(super) Pieces);
 
 impl hyper::body::Body for Streaming {
     type Data = Bytes;

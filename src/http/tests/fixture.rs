@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -21,8 +21,8 @@ use super::super::settings::Writes;
 use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
-    InputStatus, KafkaStatus, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces,
-    SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
+    InputStatus, KafkaStatus, Lag, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces,
+    Problem, SenderStatus, SentBytes, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, Watched,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -38,6 +38,10 @@ pub(super) const HOSTILE: &str = "</td><script>alert('x' & \"y\")</script>";
 /// Stages whose last part is ready or not.
 pub(super) struct Fake {
     pub(super) ready: AtomicBool,
+    /// Whether something went wrong.
+    pub(super) has_problem: AtomicBool,
+    /// How often somebody asked for the status, which has the number as its incarnation.
+    pub(super) asked: AtomicU64,
     registry: Registry,
 }
 
@@ -81,10 +85,11 @@ impl Stages for Fake {
     fn status(&self) -> Status {
         let topic =
             TopicStatus { topic: HOSTILE.to_owned(), state: "not_authorized", ..TopicStatus::default() };
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         Status {
             version: "1.2.3",
             revision: "abc",
-            incarnation: "f00".to_owned(),
+            incarnation: asked.to_string(),
             started_seconds: 1,
             pid: 2,
             input: InputStatus {
@@ -117,6 +122,7 @@ impl Stages for Fake {
             }),
             agent: Some(agent()),
             memory: MemoryStatus::default(),
+            problems: self.has_problem.load(Ordering::Relaxed).then(problem).into_iter().collect(),
         }
     }
 
@@ -131,8 +137,34 @@ impl Stages for Fake {
         Ledger { accepted: 10, outputs: BTreeMap::from([("kafka".to_owned(), kafka)]) }
     }
 
+    fn watched(&self) -> Watched {
+        let lag = Lag { bytes: 4000, oldest_ms: Some(5) };
+        let sender = SenderStatus { peer: HOSTILE.to_owned(), bytes: 12_345, ..SenderStatus::default() };
+        Watched {
+            senders: vec![sender],
+            lags: BTreeMap::from([("kafka".to_owned(), lag)]),
+            sent: SentBytes { kafka: 5_000_000, partners: 0 },
+        }
+    }
+
     fn metrics(&self) -> String {
         page::encode(&self.registry)
+    }
+}
+
+/// Something that goes wrong, and is told in strange words.
+fn problem() -> Problem {
+    Problem {
+        part: "kafka",
+        kind: "kafka_unreachable",
+        what: "Kafka cannot be reached",
+        advice: "See that the brokers run.",
+        detail: HOSTILE.to_owned(),
+        now: true,
+        times: 3,
+        first_ms: 1000,
+        last_ms: 2000,
+        over_ms: None,
     }
 }
 
@@ -256,10 +288,15 @@ impl Server {
 
     /// The answer to `request` with `body` from `peer`.
     pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
+        Answer::of(self.open(peer, request, body).await).await
+    }
+
+    /// The same with nothing of the answer's body read yet.
+    pub(super) async fn open(&self, peer: &str, request: Builder, body: Body) -> Response {
         let mut request = request.body(body).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(Peer(peer));
-        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 
@@ -268,7 +305,16 @@ impl Fake {
     fn new() -> (Arc<Fake>, Arc<Wheel>, Metrics) {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        (Arc::new(Fake { ready: AtomicBool::new(true), registry }), Arc::default(), metrics)
+        (
+            Arc::new(Fake {
+                ready: AtomicBool::new(true),
+                has_problem: AtomicBool::new(true),
+                asked: AtomicU64::new(0),
+                registry,
+            }),
+            Arc::default(),
+            metrics,
+        )
     }
 }
 
@@ -291,7 +337,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    async fn of(response: Response) -> Answer {
+    pub(super) async fn of(response: Response) -> Answer {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {

@@ -1,8 +1,10 @@
-//! Tests of the whole server: `router` and `config` call it without a socket, `socket` over real ones, `times` against a
+//! Tests of the whole server: `router`, `config`, `page` and `events` call it without a socket, `socket` over real ones, `times` against a
 //! paused clock.
 
 mod config;
+mod events;
 mod fixture;
+mod page;
 mod router;
 mod socket;
 mod times;
