@@ -111,7 +111,9 @@ pub(super) fn table(
     rows: impl IntoIterator<Item = Vec<Cell>>,
 ) -> fmt::Result {
     let rows: Vec<Vec<Cell>> = rows.into_iter().collect();
-    write!(html, "<table class=\"list\">\n<thead><tr>")?;
+    let is_words = rows.first().is_none_or(|row| row.iter().all(|cell| !cell.is_number));
+    let class = if is_words { "list" } else { "list numbers" };
+    write!(html, "<table class=\"{class}\">\n<thead><tr>")?;
     for (n, column) in columns.iter().enumerate() {
         let class = if rows.first().is_some_and(|row| row[n].is_number) { " class=\"number\"" } else { "" };
         write!(html, "<th scope=\"col\"{class}>{}</th>", Escaped(column))?;
