@@ -84,7 +84,7 @@ impl Browser {
 
     /// Makes the page so wide, in pixels.
     pub(crate) fn resize(&mut self, width: u32) {
-        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
         self.ask("Emulation.setDeviceMetricsOverride", &size);
     }
 
