@@ -197,7 +197,7 @@ pub struct Status {
     /// Absent with `--agent-polling=false`.
     pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
-    /// What went wrong in the last hour: what is so now first, then the newest.
+    /// What went wrong in the last hour: what is so now first, then what began last.
     pub problems: Vec<Problem>,
 }
 

@@ -6,6 +6,7 @@
 
 mod kind;
 
+use std::cmp::Reverse;
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -75,7 +76,8 @@ impl Problems {
         self.over_at(unix_ms(), kind);
     }
 
-    /// The problems of the last hour: first what is so now, then what was, the newest first.
+    /// The problems of the last hour: first what is so now, in the order of the table, then what was, what began last
+    /// first. So none changes its place for being noted again.
     #[must_use]
     pub fn lately(&self) -> Vec<Seen> {
         self.lately_at(unix_ms())
@@ -118,7 +120,10 @@ impl Problems {
             Some(Seen { kind, detail, times, first_ms, last_ms, over_ms })
         });
         let mut told: Vec<Seen> = told.collect();
-        told.sort_by_key(|seen| (!seen.is_now(), std::cmp::Reverse(seen.over_ms.unwrap_or(seen.last_ms))));
+        told.sort_by_key(|seen| {
+            let began_ms = (!seen.is_now()).then(|| seen.over_ms.unwrap_or(seen.first_ms));
+            (began_ms.is_some(), Reverse(began_ms))
+        });
         told
     }
 
@@ -167,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_watching_has_every_kind() {
+        let page = include_str!("../../docs/watching.md");
+        let table = page.split_once("| `kind` | `part` | What is wrong |\n|---|---|---|\n").unwrap().1;
+        let row = |row: &Row| {
+            let lasts = if row.lasts { " (lasts)" } else { "" };
+            format!("| `{}` | {} | {}{lasts} |\n", row.name, row.part, row.what)
+        };
+        assert_eq!(table, TABLE.iter().map(row).collect::<String>());
+    }
+
+    #[test]
     fn what_lasts_is_told_until_an_hour_after_its_end() {
         let problems = Problems::default();
         problems.note_at(0, Kind::Agent, 1, "refused");
@@ -202,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_now_comes_first_and_then_the_newest() {
+    fn what_is_so_now_comes_first_and_then_what_began_last() {
         let problems = Problems::default();
         problems.note_at(1, Kind::Agent, 1, "");
         problems.note_at(2, Kind::InputTorn, 1, "");
@@ -211,7 +227,16 @@ mod tests {
         problems.over_at(4, Kind::Login);
         let expected = [Kind::Agent, Kind::Login, Kind::PartnerSlow, Kind::InputTorn];
         assert_eq!(kinds(&problems, MINUTE), expected);
-        assert_eq!(kinds(&problems, 60 * MINUTE + 3), [Kind::Agent, Kind::Login]);
+        // None changes its place for being noted again.
+        problems.note_at(MINUTE, Kind::KafkaUnreachable, 1, "");
+        problems.note_at(MINUTE, Kind::InputTorn, 1, "");
+        for now in [MINUTE, 2 * MINUTE] {
+            problems.note_at(now, if now == MINUTE { Kind::Agent } else { Kind::KafkaUnreachable }, 1, "");
+            assert_eq!(kinds(&problems, now)[..2], [Kind::KafkaUnreachable, Kind::Agent]);
+            assert_eq!(kinds(&problems, now)[2..], expected[1..]);
+        }
+        problems.over_at(2 * MINUTE, Kind::KafkaUnreachable);
+        assert_eq!(kinds(&problems, 60 * MINUTE + 4), [Kind::Agent, Kind::KafkaUnreachable, Kind::InputTorn]);
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub(super) fn rate(per_second: f64, of: &str) -> Cell {
     Cell::number(format_args!("{} {of}/s", amount(per_second)), format_args!("{per_second:.3} {of} a second"))
 }
 
+/// The same where a column says of what.
+pub(super) fn bare_rate(per_second: f64) -> Cell {
+    Cell::number(amount(per_second), format_args!("{per_second:.3} a second"))
+}
+
 /// Bytes.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown, and the exact number besides")]
 pub(super) fn bytes(bytes: u64) -> Cell {

@@ -87,10 +87,8 @@ fn agent(agent: &AgentStatus) -> Stage {
         }
         None => (Tone::Good, "answers".to_owned()),
     };
-    let facts = vec![
-        ("Containers", count(agent.containers as u64)),
-        ("Agent id", Cell::text(agent.agent_id.as_deref().unwrap_or("not known yet"))),
-    ];
+    let facts =
+        vec![("Containers", count(agent.containers as u64)), ("Frameworks", count(agent.frameworks as u64))];
     Stage { name: "Mesos agent", tone, word, facts, fill: None }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::html::{Cell, Escaped, Tone, facts, section, table};
-use super::human::{age, bytes, bytes_rate, count, rate, span, thousands, utc};
+use super::human::{age, bare_rate, bytes, bytes_rate, count, span, thousands, utc};
 use super::line::is_held;
 use crate::control::{AgentStatus, AskedStatus, DiscoveryStatus, KafkaStatus, MemoryStatus};
 use crate::http::live::View;
@@ -13,8 +13,17 @@ const TOPICS_SHOWN: usize = 20;
 
 pub(super) fn outputs(html: &mut String, view: &View) -> fmt::Result {
     section(html, "outputs", "Outputs", |html| {
-        let columns =
-            ["Output", "Rate", "Waiting", "Bytes", "Oldest", "Delivered", "Lost", "Set aside", "Not wanted"];
+        let columns = [
+            "Output",
+            "Records/s",
+            "Waiting",
+            "Bytes",
+            "Oldest",
+            "Delivered",
+            "Lost",
+            "Set aside",
+            "Not wanted",
+        ];
         let loss = |records: u64| {
             if records == 0 { count(0) } else { Cell::tone(Tone::Warn, thousands(records)) }
         };
@@ -22,7 +31,7 @@ pub(super) fn outputs(html: &mut String, view: &View) -> fmt::Result {
             let books = &output.books;
             vec![
                 Cell::text(&output.name),
-                rate(output.records_rate, "records"),
+                bare_rate(output.records_rate),
                 count(books.waiting),
                 bytes(output.waiting_bytes as u64),
                 age(output.oldest_ms, view.at_ms),

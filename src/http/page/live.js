@@ -50,7 +50,7 @@
     if (document.hidden || performance.now() - heard < SILENCE) return;
     document.documentElement.classList.add('gone');
     document.title = '? metrics-collector';
-    say(`✖ No answer since ${document.getElementById('at').textContent}. Tried again.`);
+    say(`✖ No answer since ${document.getElementById('at').textContent}. Trying again.`);
     // A browser does not ask again where it was refused.
     if (source.readyState === EventSource.CLOSED) watch();
   };

@@ -78,9 +78,9 @@ pub(super) fn view(look: &View) -> String {
 }
 
 fn write_view(html: &mut String, look: &View) -> fmt::Result {
-    let title = if look.readiness.ready { "✔ metrics-collector" } else { "✖ metrics-collector" };
-    writeln!(html, "<div id=\"view\" data-title=\"{title}\">")?;
-    header_of(html, look)?;
+    let (tone, verdict) = verdict(look);
+    writeln!(html, "<div id=\"view\" data-title=\"{} metrics-collector\">", tone.sign())?;
+    header_of(html, look, tone, &verdict)?;
     writeln!(html, "<main>")?;
     problems::write(html, look)?;
     line::write(html, look)?;
@@ -93,25 +93,34 @@ fn write_view(html: &mut String, look: &View) -> fmt::Result {
     writeln!(html, "</main>\n</div>")
 }
 
-fn header_of(html: &mut String, look: &View) -> fmt::Result {
-    let status = &look.status;
-    writeln!(html, "<header>\n<h1>metrics-collector</h1>")?;
-    let (tone, word) = if look.readiness.ready {
-        (Tone::Good, "Ready: every part does its work.".to_owned())
+/// How it is as a whole.
+fn verdict(look: &View) -> (Tone, String) {
+    let missing: Vec<_> =
+        look.readiness.parts.iter().filter(|part| !part.ready).map(|part| part.name).collect();
+    if !missing.is_empty() {
+        (Tone::Bad, format!("Not ready: {}.", missing.join(", ")))
+    } else if look.status.problems.iter().any(|problem| problem.now) {
+        (Tone::Warn, "Ready, but something is wrong.".to_owned())
     } else {
-        let missing = look.readiness.parts.iter().filter(|part| !part.ready);
-        let names: Vec<_> = missing.map(|part| part.name).collect();
-        (Tone::Bad, format!("Not ready: {}.", names.join(", ")))
-    };
+        (Tone::Good, "Ready: every part does its work.".to_owned())
+    }
+}
+
+fn header_of(html: &mut String, look: &View, tone: Tone, verdict: &str) -> fmt::Result {
+    let status = &look.status;
     let (class, sign) = (tone.class(), tone.sign());
-    writeln!(html, "<p class=\"verdict {class}\" role=\"status\">{sign} {}</p>", Escaped(word))?;
-    let up = span(look.at_ms.saturating_sub(status.started_seconds * 1000));
-    writeln!(
+    writeln!(html, "<header>\n<h1>metrics-collector</h1>")?;
+    writeln!(html, "<p class=\"verdict {class}\" role=\"status\">{sign} {}</p>", Escaped(verdict))?;
+    write!(
         html,
-        "<p class=\"quiet\"><time id=\"at\" title=\"{}\">{} UTC</time>, up for {up}, version {}, revision {}</p>\n</header>",
+        "<p class=\"quiet\"><time id=\"at\" title=\"{}\">{} UTC</time>",
         utc(look.at_ms),
-        clock(look.at_ms),
-        Escaped(status.version),
-        Escaped(status.revision),
-    )
+        clock(look.at_ms)
+    )?;
+    if let Some(agent) = status.agent.as_ref().and_then(|agent| agent.agent_id.as_deref()) {
+        write!(html, ", agent {}", Escaped(agent))?;
+    }
+    let up = span(look.at_ms.saturating_sub(status.started_seconds * 1000));
+    let (version, revision) = (Escaped(status.version), Escaped(status.revision));
+    writeln!(html, ", up for {up}, version {version}, revision {revision}</p>\n</header>")
 }

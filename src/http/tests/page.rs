@@ -37,7 +37,7 @@ async fn what_others_wrote_is_text_and_nothing_is_fetched() {
     // Its own.
     assert_eq!(page.matches("<script").count(), 1, "{page}");
     let escaped = "&lt;/td&gt;&lt;script&gt;alert(&#39;x&#39; &amp; &quot;y&quot;)&lt;/script&gt;";
-    // The problem; the agent's id in the line; the sender; the topic; the part's words; the broker and its error; what was
+    // The agent's id at the top; the problem; the sender; the topic; the part's words; the broker and its error; what was
     // found, who said so, and what went wrong with it; the agent's address, its id, and what went wrong with it.
     assert_eq!(page.matches(escaped).count(), 13, "{page}");
     for outside in ["http://", "https://", "<img", "url(", "@import", " src=", "style=", "onclick"] {

@@ -193,14 +193,6 @@ impl Task {
         let now = Instant::now();
         self.note_soon(now, NOTES_PAUSE);
         let queue = &mut self.queues[topic];
-        let kind = match reason {
-            HoldReason::UnknownTopic => Some(Kind::TopicUnknown),
-            HoldReason::NotAuthorized => Some(Kind::TopicNotAuthorized),
-            HoldReason::Creating | HoldReason::Retry => None,
-        };
-        if let Some(kind) = kind {
-            self.metrics.problems.note(kind, &queue.name);
-        }
         if queue.hold(reason, now + pause) {
             let topic = &queue.name;
             match reason {
@@ -234,8 +226,8 @@ impl Task {
                     Trouble::Credentials => Kind::KafkaAccess,
                     _ => Kind::KafkaUnreachable,
                 };
-                self.metrics.problems.note(kind, reason);
                 self.board.set_cause(reason, code == Code::AllBrokersDown);
+                self.metrics.problems.note(kind, self.board.cause().as_deref().unwrap_or(reason));
                 self.set_down();
                 self.brokers.lost();
                 if !self.asking.probing {

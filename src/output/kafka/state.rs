@@ -83,6 +83,11 @@ impl Board {
         });
     }
 
+    /// Why the cluster is not reached, as far as is known.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.with(|notes| notes.cause.clone())
+    }
+
     /// Notes what the brokers are.
     pub(super) fn set_broker(&self, broker: BrokerStatus) {
         self.with(|notes| notes.status.broker = Some(broker));
@@ -154,9 +159,7 @@ impl Board {
             Link::Up => (true, format!("delivering to {brokers}")),
             link => {
                 let waits = if link == Link::Down { "cannot deliver to" } else { "no answer yet from" };
-                let cause = self
-                    .with(|notes| notes.cause.clone())
-                    .map_or_else(String::new, |cause| format!(": {cause}"));
+                let cause = self.cause().map_or_else(String::new, |cause| format!(": {cause}"));
                 let pinned = match &status.broker {
                     Some(BrokerStatus { version, known_by: "kafka-broker-version", .. }) => format!(
                         "; kafka-broker-version says {version}: unless that is what the brokers are, set it to auto"

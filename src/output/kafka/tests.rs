@@ -586,7 +586,7 @@ async fn one_broker_of_several_that_is_gone_is_no_outage_for_the_others() {
         rig.delivered(u64::from(rig.next) - 5).await;
         assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
     }
-    assert_eq!(rig.problem(Kind::TopicStalled), Some(true));
+    rig.until("it is told", |rig| rig.problem(Kind::TopicStalled) == Some(true)).await;
     assert!(rig.problem(Kind::KafkaUnreachable).is_none_or(|is_now| !is_now));
     rig.cluster.broker_up(3).unwrap();
     rig.delivered(rig.next.into()).await;
