@@ -128,12 +128,13 @@ impl Shared {
         let Order { change, by, .. } = order;
         let is_reload = matches!(change, Change::Reload);
         let next = disk::patiently(move || work_out(&live, &change)).await.unwrap_or(Err(NotChanged::Slow));
-        let next = next.inspect_err(|why| {
-            // Whoever sets a key has the answer; nobody may be there who reads a signal's.
-            if is_reload {
-                self.wires.problems.note(Kind::Configuration, Told(why));
-            }
-        })?;
+        // Whoever sets a key has the answer; nobody may be there who reads a signal's.
+        match &next {
+            Err(why) if is_reload => self.wires.problems.note(Kind::Configuration, Told(why)),
+            Ok(_) if is_reload => self.wires.problems.over(Kind::Configuration),
+            _ => {}
+        }
+        let next = next?;
         let Next { config, live, changed, pending, dropped } = next;
         // Whichever filter lets more through is to let the lines through.
         let is_early = tracing::enabled!(Level::INFO);

@@ -239,6 +239,8 @@ async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
     let outcome = set(&running, json!({ "kafka-key": "none" })).await;
     let why = outcome.view.not_kept_because.unwrap();
     assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    let problems = running.listening.control.status().problems;
+    assert!(problems.iter().any(|problem| problem.kind == "data_directory"), "{problems:?}");
     assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
 }
 

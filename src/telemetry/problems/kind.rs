@@ -256,12 +256,13 @@ pub static TABLE: [Row; 32] = [
         "See that data-dir exists, is this user's, and has room. What was set at runtime and the places of \
          partners may be gone after a restart.",
     ),
-    event(
+    lasting(
         Kind::Configuration,
         "collector",
         "configuration",
-        "The configuration was read again, and nothing changed: it has faults",
-        "Mend the file; metrics-collector check-config names every fault.",
+        "The configuration cannot be read again: it has faults",
+        "Mend the file and have it read again; metrics-collector check-config names every fault. The configuration of \
+         before stays in use.",
     ),
     event(
         Kind::InputNotAvro,
