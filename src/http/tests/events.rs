@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::super::events::VIEWERS_MAX;
-use super::fixture::{ELSEWHERE, HERE, Server, TOKEN, get};
+use super::fixture::{Answer, ELSEWHERE, HERE, Server, TOKEN, get};
 
 /// Somebody who watches.
 struct Viewer(Response);
@@ -155,8 +155,9 @@ async fn one_viewer_too_many_is_refused_until_another_leaves() {
     for _ in 0..VIEWERS_MAX {
         viewers.push(Viewer::new(&server, "/v1/events").await);
     }
-    let refused = server.ask(HERE, get("/v1/events")).await.problem();
-    assert_eq!(refused, (503, "viewer_limit".to_owned()));
+    let refused = server.open(HERE, get("/v1/events"), Body::empty()).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(Answer::of(refused).await.problem(), (503, "viewer_limit".to_owned()));
     viewers.pop();
     // Its task hears of it.
     sleep(Duration::from_millis(1)).await;
