@@ -45,6 +45,16 @@ pub fn replace(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> io::Result
     File::open(folder)?.sync_all()
 }
 
+/// Tries whether files can be kept in `folder`, which is made where it is missing.
+///
+/// # Errors
+/// What the system says.
+pub fn try_out(folder: &Path) -> io::Result<()> {
+    const FILE: &str = "try";
+    replace(folder, FILE, b"", 0o600)?;
+    fs::remove_file(folder.join(FILE))
+}
+
 /// Gives a file that is not what we wrote another name, so that it is told of once and can be looked at. Where that cannot
 /// be done, the next [`replace`] puts an end to it.
 #[must_use]
@@ -95,6 +105,16 @@ mod tests {
         replace(folder.path(), "x", b"whole", 0o600).unwrap();
         let mode = fs::metadata(folder.path().join("x")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn whether_files_can_be_kept_is_tried_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        try_out(&new).unwrap();
+        assert_eq!(fs::read_dir(&new).unwrap().count(), 0);
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert_eq!(try_out(&folder.path().join("file")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

@@ -21,15 +21,15 @@ use crate::output::partner::{self, Partners};
 use crate::spool::Spool;
 use crate::telemetry::Problems;
 
-/// Kafka's name in the books.
-pub(super) const KAFKA: &str = "kafka";
-
 /// Where every part puts its metrics, and what goes wrong with it.
 #[derive(Clone, Default)]
 pub(super) struct Notices {
     pub(super) registry: Registry,
     pub(super) problems: Problems,
 }
+
+/// What the Kafka output is called in the books.
+pub(super) const KAFKA: &str = "kafka";
 
 /// The Kafka output, and who knows its brokers.
 pub(super) struct Delivery {

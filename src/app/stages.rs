@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::looking;
 use super::parts::{KAFKA, Notices};
+use super::{looking, topics};
 use crate::control::{
     Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, Problem, SentBytes,
-    SpoolStatus, Stages, Status, StreamQuery, Watched,
+    SpoolStatus, Stages, Status, StreamQuery, Topics, TopicsQuery, Watched,
 };
 use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
@@ -146,14 +146,19 @@ impl Stages for Program {
     }
 
     fn watched(&self) -> Watched {
-        let mut lags = self.spool.lags();
-        let kafka = self.kafka.as_ref().map(|(kafka, _)| kafka.status()).unwrap_or_default();
-        // The spool does not know the age of what is under way.
-        if let Some(lag) = lags.get_mut(KAFKA).filter(|lag| lag.bytes > 0) {
-            lag.oldest_ms = lag.oldest_ms.into_iter().chain(kafka.oldest_ms).min();
+        let kafka = self.kafka.as_ref().map_or(0, |(kafka, _)| kafka.status().acknowledged_bytes);
+        Watched {
+            senders: self.input.senders(SENDERS_SHOWN),
+            waiting_bytes: self.spool.waiting_bytes(),
+            sent: SentBytes { kafka, partners: self.partners.sent_bytes() },
         }
-        let sent = SentBytes { kafka: kafka.acknowledged_bytes, partners: self.partners.sent_bytes() };
-        Watched { senders: self.input.senders(SENDERS_SHOWN), lags, sent }
+    }
+
+    fn topics(&self, query: &TopicsQuery) -> Topics {
+        // What has left the spool since is counted twice for a moment, and never not at all.
+        let books = self.spool.topics(KAFKA);
+        let news = self.kafka.as_ref().map(|(kafka, _)| kafka.topics());
+        topics::page(&books, news.as_deref(), query)
     }
 
     fn metrics(&self) -> String {

@@ -120,6 +120,10 @@ impl Shared {
         let _turn = self.turn.lock().await;
         let live = {
             let state = self.state();
+            // What is not there is not there in any version (RFC 9110 §13.2.1).
+            if let Change::Remove(key) = &order.change {
+                state.live.removable(key).map_err(not_removed)?;
+            }
             if !order.expected.admits(&state.view.etag) {
                 return Err(NotChanged::Stale);
             }
@@ -251,12 +255,16 @@ fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
     let next = match change {
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
-        Change::Remove(key) => live.remove(key, &kafka::check).map_err(|why| match why {
-            NotRemoved::NoKey => NotChanged::NoKey,
-            NotRemoved::NotSet => NotChanged::NotSet,
-        })?,
+        Change::Remove(key) => live.remove(key, &kafka::check).map_err(not_removed)?,
     };
     next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))
+}
+
+fn not_removed(why: NotRemoved) -> NotChanged {
+    match why {
+        NotRemoved::NoKey => NotChanged::NoKey,
+        NotRemoved::NotSet => NotChanged::NotSet,
+    }
 }
 
 fn fault(fault: config::Fault) -> Fault {
@@ -293,10 +301,14 @@ fn write(folder: &Path, live: &Live) -> Result<(), String> {
 pub(super) async fn recall(loaded: Loaded) -> Loaded {
     let Some(folder) = loaded.config.data_dir.clone() else { return loaded };
     let live = loaded.live.clone();
-    let Some((next, told)) = disk::patiently(move || read(&folder, &live)).await else {
+    let (at, look) = (folder.clone(), move || (disk::try_out(&folder), read(&folder, &live)));
+    let Some((tried, (next, told))) = disk::patiently(look).await else {
         warn!("data-dir does not answer; starting without what was set at runtime");
         return loaded;
     };
+    if let Err(error) = tried {
+        warn!(path = %at.display(), "data-dir cannot be written to, so nothing outlives this run: {error}");
+    }
     for line in &told {
         warn!("{line}");
     }

@@ -17,6 +17,9 @@ const REST_BYTES_MIN: u64 = 8 << 20;
 /// A shorter token is warned about: whoever reaches the port may try as many as they like.
 const TOKEN_BYTES_GOOD: usize = 16;
 
+/// Longest path of a unix socket, unix(7).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// What is built with: the settings, and what was found wrong with them so far.
 pub(super) struct Builder<'a> {
     pub settings: &'a Settings,
@@ -263,6 +266,16 @@ impl Builder<'_> {
                 self.fault(name, &[other], expected);
             }
             taken.push(name);
+        }
+        for name in ["listen-socket", "partner-socket"] {
+            if self.settings.path(name).is_some_and(|path| path.as_os_str().len() > SOCKET_PATH_BYTES_MAX) {
+                let expected = format!("expected a path of at most {SOCKET_PATH_BYTES_MAX} bytes");
+                self.fault(name, &[], expected);
+            }
+        }
+        let [input, partner] = ["listen-socket", "partner-socket"].map(|name| self.settings.path(name));
+        if partner.is_some() && partner == input {
+            self.fault("partner-socket", &[], "expected a path of its own, but listen-socket has the same");
         }
     }
 

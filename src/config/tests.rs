@@ -472,6 +472,15 @@ fn input_and_http_need_addresses_of_their_own() {
 }
 
 #[test]
+fn unix_sockets_need_short_paths_of_their_own() {
+    let both = |path: &str| with_brokers().flag("listen-socket", path).flag("partner-socket", path);
+    both("/run/m.sock").check_faults(&["flag --partner-socket: "]);
+    let path = "/run/".to_owned() + &"m".repeat(103);
+    with_brokers().flag("listen-socket", &path).check_faults(&["flag --listen-socket: "]);
+    with_brokers().flag("listen-socket", &path[..107]).config();
+}
+
+#[test]
 fn topic_shapes_need_creation() {
     with_brokers().flag("kafka-topic-partitions", "3").check_faults(&["flag --kafka-topic-partitions"]);
     let start = with_brokers().flag("kafka-topic-partitions", "3").flag("kafka-create-topics", "true");

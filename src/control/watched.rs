@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-
-use super::Lag;
 
 /// One look, besides status, books and partners.
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
     /// Senders that are connected, at most ten: those that have sent most.
     pub senders: Vec<SenderStatus>,
-    /// What waits for each output, by its name in the books.
-    pub lags: BTreeMap<String, Lag>,
+    /// Bytes that wait for each output, by its name in the books.
+    pub waiting_bytes: BTreeMap<String, usize>,
     pub sent: SentBytes,
 }
 
@@ -41,7 +40,7 @@ pub struct SenderStatus {
 }
 
 /// Something that went wrong, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// The part that it concerns, as `/-/ready` has it; `partners` and `collector` besides.
     pub part: &'static str,

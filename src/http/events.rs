@@ -8,18 +8,25 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use super::code;
 use super::live::{Form, View};
+use super::operation::{Parameter, query};
 use super::problem::Problem;
+use super::query::Query;
 use super::routes::Shared;
-use super::stream::{Streaming, unavailable};
+use super::stream::Streaming;
 
 /// Viewers at once.
 pub(super) const VIEWERS_MAX: usize = 64;
+
+/// Most events that somebody may ask for.
+const LIMIT_MAX: u64 = 1_000_000_000;
 
 /// Looks that were handed on and not taken.
 const LOOKS_MAX: usize = 1;
@@ -32,33 +39,75 @@ const RETRY: &[u8] = b"retry: 1000\n\n";
 #[derive(Clone, Debug)]
 pub(super) struct Closing(pub(super) watch::Receiver<bool>);
 
-/// The answer. `view=page` has what the page shows, instead of JSON.
+/// Media type of the answer.
+pub(super) const STREAM: &str = "text/event-stream";
+
+/// What events are asked for by.
+pub(super) fn parameters() -> [Parameter; 2] {
+    [
+        query(
+            "limit",
+            "The stream ends after so many events. Without it, it goes on until the client leaves, at most ten minutes.",
+            json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX }),
+        ),
+        query(
+            "view",
+            "Has what the status page shows, as HTML, instead of JSON.",
+            json!({ "enum": ["page"] }),
+        ),
+    ]
+}
+
+/// The answer.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    let form = match query.as_deref() {
-        None | Some("") => Form::Json,
-        Some("view=page") => Form::Page,
-        Some(_) => {
-            let why = "events are asked for as they are, or with view=page";
-            return Problem::new(StatusCode::BAD_REQUEST, "bad_query", why).into_response();
-        }
+    let asked = match read(query.as_deref()) {
+        Ok(asked) => asked,
+        Err(why) => return Problem::new(code::BAD_QUERY, why).into_response(),
     };
     let Ok(permit) = shared.viewers.clone().try_acquire_owned() else {
-        return unavailable("viewer_limit", "as many watch as may; try again, or ask for /v1/status");
+        let why = "as many watch as may; try again, or ask for /v1/status";
+        return Problem::new(code::VIEWER_LIMIT, why).into_response();
     };
     let closing = request.extensions().get::<Closing>().cloned();
     let (sender, pieces) = mpsc::channel(LOOKS_MAX);
-    tokio::spawn(attend(shared.live.watch(), form, sender, closing, permit));
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(Streaming(pieces))).into_response()
+    tokio::spawn(attend(shared.live.watch(), asked, sender, closing, permit));
+    ([(header::CONTENT_TYPE, STREAM)], Body::new(Streaming(pieces))).into_response()
+}
+
+/// What a viewer asks for.
+struct Asked {
+    form: Form,
+    /// Events after which the stream ends.
+    limit: u64,
+}
+
+/// Reads a query string.
+fn read(text: Option<&str>) -> Result<Asked, String> {
+    let query = Query::read(text, &parameters())?;
+    let form = match query.once("view")?.as_deref() {
+        None => Form::Json,
+        Some("page") => Form::Page,
+        Some(_) => return Err("view is page, or left out".to_owned()),
+    };
+    let limit = match query.once("limit")? {
+        None => u64::MAX,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            .ok_or_else(|| format!("limit is a number from 1 to {LIMIT_MAX}"))?,
+    };
+    Ok(Asked { form, limit })
 }
 
 /// Serves a viewer.
 async fn attend(
     mut looks: watch::Receiver<Arc<View>>,
-    form: Form,
+    asked: Asked,
     viewer: mpsc::Sender<Bytes>,
     closing: Option<Closing>,
     _permit: OwnedSemaphorePermit,
@@ -68,8 +117,11 @@ async fn attend(
             return;
         }
         looks.mark_changed();
-        while looks.changed().await.is_ok() {
-            let event = looks.borrow_and_update().event(form);
+        for _ in 0..asked.limit {
+            if looks.changed().await.is_err() {
+                return;
+            }
+            let event = looks.borrow_and_update().event(asked.form);
             if viewer.send(event).await.is_err() {
                 return;
             }

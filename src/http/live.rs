@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answers::Readiness;
-use crate::control::{Control, Lag, Ledger, OutputLedger, PartnerStatus, SenderStatus, Status, Watched};
+use crate::control::{Control, Ledger, OutputLedger, PartnerStatus, SenderStatus, Status, Watched};
 use crate::telemetry::unix_ms;
 
 /// Between two looks.
@@ -94,8 +94,6 @@ pub(super) struct Output {
     /// Delivered records a second.
     pub(super) records_rate: f64,
     pub(super) waiting_bytes: usize,
-    /// When its oldest waiting record arrived, Unix time in milliseconds.
-    pub(super) oldest_ms: Option<u64>,
     #[serde(flatten)]
     pub(super) books: OutputLedger,
     pub(super) imbalance: i64,
@@ -182,7 +180,7 @@ impl Live {
             at_ms: unix_ms(),
             readiness: Readiness::of(control.readiness()),
             rates: sample.rates(before, over),
-            outputs: before.outputs(over, ledger, &watched.lags),
+            outputs: before.outputs(over, ledger, &watched.waiting_bytes),
             senders: before.senders(over, watched.senders),
             partners: control.partners(),
             status,
@@ -239,14 +237,12 @@ impl Sample {
     }
 
     /// The outputs of a look that is taken so long after this.
-    fn outputs(&self, over: Duration, ledger: Ledger, lags: &BTreeMap<String, Lag>) -> Vec<Output> {
+    fn outputs(&self, over: Duration, ledger: Ledger, waiting: &BTreeMap<String, usize>) -> Vec<Output> {
         let output = |(name, books): (String, OutputLedger)| {
-            let lag = lags.get(&name).copied().unwrap_or_default();
             let then = self.delivered.get(&name).copied().unwrap_or(0);
             Output {
                 records_rate: rate(books.delivered, then, over),
-                waiting_bytes: lag.bytes,
-                oldest_ms: lag.oldest_ms.filter(|_| books.waiting > 0),
+                waiting_bytes: waiting.get(&name).copied().unwrap_or(0),
                 imbalance: books.imbalance(),
                 name,
                 books,

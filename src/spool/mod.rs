@@ -35,10 +35,10 @@
 //! A crash costs what is waiting, since memory is all there is; so does a shutdown whose grace is over.
 
 mod append;
+mod books;
 mod buffers;
 mod feed;
 mod frame;
-mod lag;
 mod ledger;
 mod metrics;
 mod open;
@@ -48,6 +48,7 @@ mod settings;
 mod state;
 mod tail;
 mod topics;
+mod waiting;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -55,9 +56,9 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 pub use append::{Append, Appended};
+pub use books::TopicBooks;
 pub use feed::{Follower, From, News, Part, Piece};
 pub use frame::{Frame, FrameRef, Framing};
-pub use lag::Lag;
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
 pub use reader::{Reader, Returned, Ticket};
@@ -210,6 +211,12 @@ impl Spool {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.lock().ledger()
+    }
+
+    /// The books of every record topic, in the order in which they came. What waits: for the output of this name.
+    #[must_use]
+    pub fn topics(&self, output: &str) -> Vec<TopicBooks> {
+        self.shared.lock().topics(output)
     }
 
     /// Numbers as they are.

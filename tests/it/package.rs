@@ -15,7 +15,7 @@ use crate::support::cosmos::{problems, render};
 use crate::support::iam::Iam;
 use crate::support::repository;
 use crate::support::tls::TlsServer;
-use crate::support::universe::{NO_PLACE, json_file, package, text};
+use crate::support::universe::{NO_PLACE, json_file, pack, package, text};
 
 /// Keys that are options by another name, since DC/OS has to know a part of their value or keeps it as a secret.
 const BY_ANOTHER_NAME: &[(&str, &[&str])] = &[
@@ -684,6 +684,39 @@ fn the_package_keeps_the_rules_of_universe() {
         assert_eq!(problems(&schema(name), &instance), Vec::<Value>::new(), "{name}");
     }
     assert_ne!(problems(&schema("package-schema.json"), &json!({"name": "x"})), Vec::<Value>::new());
+}
+
+#[test]
+fn versions_of_before_can_still_be_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, kept) = (folder.path().join("files"), folder.path().join("kept.json"));
+    let before = json!({"packages": [
+        {"name": "another", "version": "0.1.0", "releaseVersion": 7},
+        {"name": "metrics-collector", "version": "0.0.9", "releaseVersion": 3},
+    ]});
+    std::fs::write(&kept, before.to_string()).unwrap();
+    let packed = pack("https://files.example", &out, Some(&kept));
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let read =
+        |path: &std::path::Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let made = read(&out.join("repository.json"));
+    let versions: Vec<_> = made["packages"].as_array().unwrap().iter().map(|of| &of["version"]).collect();
+    let ours = package()["version"].clone();
+    assert_eq!(versions, [&json!("0.1.0"), &json!("0.0.9"), &ours]);
+    let mut expected = package().clone();
+    expected["releaseVersion"] = json!(4);
+    expected["resource"] = read(&out.join("repo/packages/M/metrics-collector/4/resource.json"));
+    assert_eq!(made["packages"][2], expected);
+    let artifact = expected["resource"]["assets"]["uris"]["metrics-collector"].as_str().unwrap();
+    let file = artifact.strip_prefix("https://files.example/").expect("it is where the files are");
+    assert!(out.join(file).is_file(), "{artifact}");
+
+    // An artifact under the name of another would never reach the agents that have that one.
+    for (after, why) in [(out.join("repository.json"), "already"), (out.join("none"), "No such file")] {
+        let refused = pack("https://files.example", &folder.path().join("more"), Some(&after));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::sender::Sender;
 use crate::support::serve::Server;
 use crate::support::task::secret;
-use crate::support::universe::json_file;
+use crate::support::universe::{json_file, pack};
 use crate::support::{consumer, eventually, http, ocf, once, repository};
 
 /// Port of the web server with the package's files.
@@ -74,15 +74,7 @@ fn make_package(folder: &Path) {
         std::os::unix::fs::symlink(std::path::absolute(made).unwrap(), folder).unwrap();
         return;
     }
-    let programs = Path::new(env!("CARGO_BIN_EXE_metrics-collector")).parent().unwrap();
-    let output = Command::new(repository("ci/package"))
-        .args(["--url", &format!("http://{MASTER}:{FILES_PORT}")])
-        .arg("--out")
-        .arg(folder)
-        .arg("--binaries")
-        .arg(programs)
-        .output()
-        .expect("ci/package can be started");
+    let output = pack(&format!("http://{MASTER}:{FILES_PORT}"), folder, None);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

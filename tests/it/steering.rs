@@ -216,6 +216,18 @@ fn without_a_folder_nothing_is_kept_and_that_is_said() {
 }
 
 #[test]
+fn a_folder_that_keeps_nothing_is_told_at_the_start() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let folder = file.path().join("data");
+    let collector = start(&["--data-dir", folder.to_str().unwrap()]);
+    let log = collector.log();
+    let told = log.iter().find(|line| line.contains("data-dir cannot be written to"));
+    let told = told.unwrap_or_else(|| panic!("{log:#?}"));
+    assert!(told.contains("WARN") && told.contains(folder.to_str().unwrap()), "{told}");
+    assert_eq!(collector.patch(&json!({ "kafka-key": "none" })).json()["kept"], false);
+}
+
+#[test]
 fn writes_are_for_whom_the_operator_says() {
     let bearer = format!("Bearer {TOKEN}");
     for (writes, without, with) in [("loopback", 200, 200), ("token", 401, 200), ("off", 403, 403)] {

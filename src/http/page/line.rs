@@ -157,7 +157,7 @@ fn partners(view: &View) -> Stage {
         ("Records", rate(rows().map(|output| output.records_rate).sum(), "records")),
         ("Sent", bytes_rate(view.rates.partner_bytes)),
         ("Waiting", count(waiting)),
-        ("Oldest", age(rows().filter_map(|output| output.oldest_ms).min(), view.at_ms)),
+        ("Oldest", age(rows().filter_map(|output| output.books.oldest_ms).min(), view.at_ms)),
     ];
     Stage { name: "Partners", tone, word, facts, fill: None }
 }
@@ -166,6 +166,6 @@ fn passing(output: &Output, now_ms: u64) -> Vec<(&'static str, Cell)> {
     vec![
         ("Records", rate(output.records_rate, "records")),
         ("Waiting", count(output.books.waiting)),
-        ("Oldest", age(output.oldest_ms, now_ms)),
+        ("Oldest", age(output.books.oldest_ms, now_ms)),
     ]
 }

@@ -34,7 +34,7 @@ pub(super) fn outputs(html: &mut String, view: &View) -> fmt::Result {
                 bare_rate(output.records_rate),
                 count(books.waiting),
                 bytes(output.waiting_bytes as u64),
-                age(output.oldest_ms, view.at_ms),
+                age(output.books.oldest_ms, view.at_ms),
                 count(books.delivered),
                 loss(books.lost.values().sum()),
                 loss(books.set_aside.values().sum()),

@@ -24,6 +24,9 @@ use super::routes::{Shared, Signpost};
 use html::{Escaped, Tone};
 use human::{clock, span, utc};
 
+/// Its media type.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("live.js");
 

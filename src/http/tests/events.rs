@@ -118,7 +118,6 @@ async fn a_look_has_all_in_its_documented_places() {
         ("/outputs/0/name", "kafka".into()),
         ("/outputs/0/waiting", 2.into()),
         ("/outputs/0/waiting_bytes", 4000.into()),
-        ("/outputs/0/oldest_ms", 5.into()),
         ("/outputs/0/lost/spool_full", 1.into()),
         ("/outputs/0/imbalance", 1.into()),
         ("/senders/0/bytes", 12_345.into()),
@@ -165,10 +164,21 @@ async fn one_viewer_too_many_is_refused_until_another_leaves() {
     assert_eq!(late.number().await, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_after_as_many_events_as_were_asked_for() {
+    let server = Server::new(None);
+    let answer = server.ask(HERE, get("/v1/events?limit=3")).await;
+    assert_eq!(answer.text.matches("event: status\n").count(), 3, "{}", answer.text);
+    assert!(answer.text.ends_with("\n\n"), "{}", answer.text);
+    let page = server.ask(HERE, get("/v1/events?limit=1&view=page")).await.text;
+    assert_eq!((page.matches("event: ").count(), page.matches("event: page\n").count()), (1, 1), "{page}");
+}
+
 #[tokio::test]
 async fn other_questions_are_bad_ones() {
     let server = Server::new(None);
-    for query in ["view=json", "view=page&view=page", "x", "view"] {
+    for query in ["view=json", "view=page&view=page", "x", "view", "limit=0", "limit=-1", "limit=", "limit=x"]
+    {
         let answer = server.ask(HERE, get(&format!("/v1/events?{query}"))).await;
         assert_eq!(answer.problem(), (400, "bad_query".to_owned()), "{query}");
     }

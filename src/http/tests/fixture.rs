@@ -16,13 +16,16 @@ use tower::ServiceExt;
 
 use super::super::guard::Peer;
 use super::super::metrics::Metrics;
+use super::super::operation::Route;
 use super::super::routes;
 use super::super::settings::Writes;
+use super::described;
 use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
-    InputStatus, KafkaStatus, Lag, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces,
-    Problem, SenderStatus, SentBytes, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, Watched,
+    InputStatus, KafkaStatus, KafkaTopic, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus,
+    Pieces, Problem, SenderStatus, SentBytes, SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
+    TopicView, Topics, TopicsQuery, Watched,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -138,13 +141,30 @@ impl Stages for Fake {
     }
 
     fn watched(&self) -> Watched {
-        let lag = Lag { bytes: 4000, oldest_ms: Some(5) };
         let sender = SenderStatus { peer: HOSTILE.to_owned(), bytes: 12_345, ..SenderStatus::default() };
         Watched {
             senders: vec![sender],
-            lags: BTreeMap::from([("kafka".to_owned(), lag)]),
+            waiting_bytes: BTreeMap::from([("kafka".to_owned(), 4000)]),
             sent: SentBytes { kafka: 5_000_000, partners: 0 },
         }
+    }
+
+    fn topics(&self, query: &TopicsQuery) -> Topics {
+        let kafka = KafkaTopic {
+            topic: Some("metrics-t".to_owned()),
+            state: query.state.unwrap_or_default(),
+            reason: Some("creating".to_owned()),
+            oldest_ms: Some(1),
+            ..KafkaTopic::default()
+        };
+        let number = query.after.map_or(0, |after| after + 1);
+        let view = TopicView {
+            number,
+            topic: Some(HOSTILE.to_owned()),
+            accepted_records: query.limit as u64,
+            kafka: Some(kafka),
+        };
+        Topics { total: 2, topics: vec![view], next: Some(number) }
     }
 
     fn metrics(&self) -> String {
@@ -210,7 +230,17 @@ pub(super) const ETAG: &str = "\"f00-1\"";
 
 impl Steering for Wheel {
     fn view(&self) -> Arc<ConfigView> {
-        let keys = serde_json::json!({ "kafka-key": { "value": "agent" } });
+        let keys = serde_json::json!({
+            "kafka-key": {
+                "value": "agent",
+                "default": "agent",
+                "origin": "default",
+                "place": "default",
+                "change": "live",
+                "secret": false,
+                "doc": "What messages are keyed by.",
+            },
+        });
         Arc::new(ConfigView {
             version: 1,
             etag: ETAG.to_owned(),
@@ -286,9 +316,13 @@ impl Server {
         self.send(peer, request, Body::empty()).await
     }
 
-    /// The answer to `request` with `body` from `peer`.
+    /// The answer to `request` with `body` from `peer`, which is one of those that the document has for it.
     pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
-        Answer::of(self.open(peer, request, body).await).await
+        let (method, uri) = (request.method_ref().unwrap(), request.uri_ref().unwrap());
+        let (method, path) = (method.to_string(), uri.path().to_owned());
+        let answer = Answer::of(self.open(peer, request, body).await).await;
+        described::check(&method, &path, &answer);
+        answer
     }
 
     /// The same with nothing of the answer's body read yet.
@@ -327,6 +361,17 @@ pub(super) fn stages() -> (Control, Metrics) {
 /// A request for `path` as curl on this machine would send it.
 pub(super) fn get(path: &str) -> Builder {
     Request::builder().uri(path).header("host", "127.0.0.1:8128")
+}
+
+/// A path of the route, with something in place of its parameters, whose answer has an end.
+pub(super) fn path_of(route: &Route) -> String {
+    ended(&route.path.replace("{key}", "kafka-key"))
+}
+
+/// The path with what gives its answer an end.
+pub(super) fn ended(path: &str) -> String {
+    let limit = if path == "/v1/events" { "?limit=1" } else { "" };
+    format!("{path}{limit}")
 }
 
 /// An answer, read to its end.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::super::routes::table;
 use super::fixture::{HERE, Server, get};
 
 /// What stands between `begin` and `end`, once.
@@ -24,9 +25,8 @@ fn text(page: &str) -> String {
 #[tokio::test]
 async fn the_page_links_every_route_from_where_it_is() {
     let page = Server::new(None).ask(HERE, get("/")).await.text;
-    for path in ["/-/healthy", "/-/ready", "/metrics", "/v1/config", "/v1/events", "/v1/ledger", "/v1/status"]
-    {
-        let link = format!("<a href=\"{}\">{path}</a>", &path[1..]);
+    for route in table().into_iter().filter(|route| route.is_linked() && route.path != "/") {
+        let link = format!("<a href=\"{}\">{}</a>", &route.path[1..], route.path);
         assert!(page.contains(&link), "{link} in {page}");
     }
 }

@@ -39,13 +39,11 @@ pub(super) struct Queue {
     open_since: Option<Instant>,
     pub(super) open_records: u64,
     /// To be sent again, in order, before anything else.
-    resend: VecDeque<Batch>,
+    pub(super) resend: VecDeque<Batch>,
     /// Under way.
     pub(super) in_flight_messages: usize,
     pub(super) in_flight_bytes: usize,
     pub(super) in_flight_records: u64,
-    /// When the oldest record of each was accepted, in the order in which they were sent.
-    in_flight_since: VecDeque<u64>,
     pub(super) flow: Flow,
     /// The reason for holding it that the log has had.
     told: Option<HoldReason>,
@@ -134,7 +132,6 @@ impl Queue {
             in_flight_messages: 0,
             in_flight_bytes: 0,
             in_flight_records: 0,
-            in_flight_since: VecDeque::new(),
             flow: Flow::Flowing,
             told: None,
             sent_before: false,
@@ -226,11 +223,10 @@ impl Queue {
         self.open_records + self.waiting_records + resend
     }
 
-    /// When its oldest record was accepted that waits or is under way.
+    /// When its oldest waiting record was accepted.
     pub(super) fn oldest_ms(&self) -> Option<u64> {
         let resend = self.resend.front().map(|batch| batch.accepted_ms);
-        let waiting = self.waiting.front().map(|waiting| waiting.frame.accepted_ms);
-        self.in_flight_since.iter().copied().chain(resend).chain(waiting).min()
+        resend.or_else(|| self.waiting.front().map(|waiting| waiting.frame.accepted_ms))
     }
 
     /// How large its messages may be.
@@ -313,7 +309,7 @@ impl Queue {
     }
 
     /// A message has been given to librdkafka.
-    pub(super) fn sent(&mut self, records: u32, bytes: usize, accepted_ms: u64, now: Instant) {
+    pub(super) fn sent(&mut self, records: u32, bytes: usize, now: Instant) {
         self.sent_before = true;
         if self.in_flight_messages == 0 {
             // Before this there was nothing to acknowledge.
@@ -322,18 +318,13 @@ impl Queue {
         self.in_flight_messages += 1;
         self.in_flight_bytes += bytes;
         self.in_flight_records += u64::from(records);
-        self.in_flight_since.push_back(accepted_ms);
     }
 
     /// A message has come back, delivered or not.
-    pub(super) fn returned(&mut self, records: u32, bytes: usize, accepted_ms: u64) {
+    pub(super) fn returned(&mut self, records: u32, bytes: usize) {
         self.in_flight_messages -= 1;
         self.in_flight_bytes -= bytes;
         self.in_flight_records -= u64::from(records);
-        // They come back in about the order in which they went.
-        if let Some(at) = self.in_flight_since.iter().position(|since| *since == accepted_ms) {
-            self.in_flight_since.remove(at);
-        }
     }
 
     /// A message was acknowledged.
@@ -485,7 +476,7 @@ mod tests {
         let mut small = filled(&[(1, 10)], now);
         assert_eq!(due(&small, true), Due::Now);
         assert_eq!(due(&small, false), Due::At(now + FIRST_AGE), "the first message closes early");
-        small.sent(1, 10, 7, now);
+        small.sent(1, 10, now);
         assert_eq!(due(&small, false), Due::At(now + Duration::from_secs(8)));
     }
 
@@ -560,9 +551,9 @@ mod tests {
         let now = Instant::now();
         let mut queue = filled(&[(1, 10)], now);
         let sent = now + Duration::from_secs(14);
-        queue.sent(1, 10, 7, sent);
+        queue.sent(1, 10, sent);
         assert_eq!(queue.last_ack, sent);
-        queue.sent(1, 10, 8, sent + Duration::from_secs(1));
+        queue.sent(1, 10, sent + Duration::from_secs(1));
         assert_eq!(queue.last_ack, sent, "the first has been waited for longer");
     }
 
@@ -614,21 +605,5 @@ mod tests {
             queue.acknowledged(now);
         }
         assert_eq!(queue.size(&limits()).bytes, 800);
-    }
-
-    #[test]
-    fn the_oldest_may_be_under_way() {
-        let now = Instant::now();
-        let mut queue = queue(now);
-        assert_eq!(queue.oldest_ms(), None);
-        for accepted_ms in [7, 5, 9] {
-            queue.sent(1, 10, accepted_ms, now);
-        }
-        assert_eq!(queue.oldest_ms(), Some(5));
-        queue.returned(1, 10, 5);
-        assert_eq!(queue.oldest_ms(), Some(7));
-        queue.returned(1, 10, 7);
-        queue.returned(1, 10, 9);
-        assert_eq!(queue.oldest_ms(), None);
     }
 }

@@ -69,7 +69,7 @@ impl Task {
         let batch = &delivery.batch;
         let bytes = batch.value.as_bytes().len();
         let queue = &mut self.queues[batch.topic];
-        queue.returned(batch.records, bytes, batch.accepted_ms);
+        queue.returned(batch.records, bytes);
         self.in_flight_messages -= 1;
         self.in_flight_bytes -= bytes;
         match delivery.result {
@@ -83,6 +83,7 @@ impl Task {
                 (self.failed, self.replace_pause) = (false, REPLACE_PAUSE);
                 self.set_up();
                 let batch = *delivery.batch;
+                self.note_topic(batch.topic, |news| news.delivered += u64::from(batch.records));
                 batch.ticket.finish(Outcome::Delivered);
                 self.reader.recycle(batch.value.into_parts().0);
             }
@@ -124,6 +125,7 @@ impl Task {
                 let bytes = batch.value.as_bytes().len();
                 if batch.records == 1 {
                     self.log_aside(&name, Kind::RecordTooLarge, "Kafka takes no message as large");
+                    self.note_topic(topic, |news| news.set_aside += 1);
                     batch.ticket.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
                 } else {
                     queue.halve(bytes);
@@ -138,6 +140,7 @@ impl Task {
             }
             Answer::Refused if batch.records == 1 => {
                 self.log_aside(&name, Kind::RecordRefused, &format!("Kafka refuses it: {code}"));
+                self.note_topic(topic, |news| news.set_aside += 1);
                 batch.ticket.finish(Outcome::SetAside(AsideReason::Refused));
             }
             Answer::Refused => {

@@ -77,7 +77,9 @@ impl Task {
             // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
             let too_large = self.press.too_large;
             let mut batches = self.press.press(topic, frames, ticket, size).into_iter();
-            if self.press.too_large > too_large {
+            let set_aside = self.press.too_large - too_large;
+            if set_aside > 0 {
+                self.note_topic(topic, |news| news.set_aside += set_aside);
                 let name = self.queues[topic].name.clone();
                 self.log_aside(&name, Kind::RecordTooLarge, "it is larger than any message may be");
             }
@@ -87,6 +89,7 @@ impl Task {
             for batch in batches {
                 self.queues[topic].put_back(batch);
             }
+            self.note_topic(topic, |_| {});
         }
         self.look_soon(topic);
     }
@@ -135,7 +138,6 @@ impl Task {
     fn give(&mut self, mut batch: Batch, now: Instant) {
         let queue = &mut self.queues[batch.topic];
         let (topic, records, bytes) = (batch.topic, batch.records, batch.value.as_bytes().len());
-        let accepted_ms = batch.accepted_ms;
         batch.alone = queue.in_flight_messages == 0;
         if self.config.record_log || self.config.hexdump {
             super::record_log::log(&self.config, &queue.name, &batch);
@@ -160,7 +162,7 @@ impl Task {
         let link = self.link.as_ref().expect("looked at before");
         match lend(link.producer(), &queue.c_name, key, &headers, Box::new(batch)) {
             Ok(()) => {
-                queue.sent(records, bytes, accepted_ms, now);
+                queue.sent(records, bytes, now);
                 if let Some(budget) = &mut self.budget {
                     budget.take(bytes as u64, now);
                 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
+use super::topics::Topics;
 use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
 use crate::telemetry::unix_ms;
 
@@ -34,7 +35,11 @@ impl Link {
 
 /// The notes.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<Notes>);
+pub(super) struct Board {
+    notes: Mutex<Notes>,
+    /// Of each record topic.
+    pub(super) topics: Topics,
+}
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -49,7 +54,7 @@ struct Notes {
 impl Board {
     pub(super) fn new(brokers: Vec<String>, in_flight_bytes_max: usize) -> Board {
         let status = KafkaStatus { brokers, in_flight_bytes_max, ..KafkaStatus::default() };
-        Board(Mutex::new(Notes { status, ..Notes::default() }))
+        Board { notes: Mutex::new(Notes { status, ..Notes::default() }), topics: Topics::default() }
     }
 
     /// Notes which brokers the output begins with.
@@ -107,6 +112,7 @@ impl Board {
 
     /// Notes how the topics are. Says whether nothing of what is under way has been acknowledged for a while.
     pub(super) fn update(&self, queues: &[Queue], messages: usize, bytes: usize) -> bool {
+        self.topics.update(queues);
         let mut busy: Vec<&Queue> =
             queues.iter().filter(|queue| !queue.is_empty() || queue.state() != "flowing").collect();
         busy.sort_by_key(|queue| (queue.state() == "flowing", queue.oldest_ms().unwrap_or(u64::MAX)));
@@ -118,7 +124,6 @@ impl Board {
             oldest_ms: queue.oldest_ms(),
         });
         let topics = topics.collect();
-        let oldest_ms = queues.iter().filter_map(Queue::oldest_ms).min();
         let mut under_way = queues.iter().filter(|queue| queue.in_flight_messages > 0).peekable();
         let all_stalled = under_way.peek().is_some() && under_way.all(|queue| queue.stalled);
         self.with(|notes| {
@@ -126,7 +131,6 @@ impl Board {
             notes.is_stuck = all_stalled && notes.status.last_ack_ms.is_none_or(long_ago);
             notes.status.topics = topics;
             notes.status.topics_total = queues.len();
-            notes.status.oldest_ms = oldest_ms;
             notes.status.in_flight_messages = messages;
             notes.status.in_flight_bytes = bytes;
             notes.is_stuck
@@ -173,6 +177,6 @@ impl Board {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
-        change(&mut self.0.lock().expect("no code panics under this lock"))
+        change(&mut self.notes.lock().expect("no code panics under this lock"))
     }
 }

@@ -19,13 +19,15 @@ pub(super) enum End {
     Stalled,
     /// It acknowledged what it was not sent, or no number.
     BadAck,
+    /// It was given as much as it had asked for.
+    Enough,
     /// The collector ended.
     Drain,
 }
 
 impl End {
     /// Every reason, for series that start at 0.
-    pub(super) const ALL: [End; 8] = [
+    pub(super) const ALL: [End; 9] = [
         End::Left,
         End::Limit,
         End::BadHello,
@@ -33,6 +35,7 @@ impl End {
         End::Replaced,
         End::Stalled,
         End::BadAck,
+        End::Enough,
         End::Drain,
     ];
 
@@ -42,7 +45,7 @@ impl End {
             End::Limit | End::TooManyNames => Some(Kind::PartnerLimit),
             End::BadHello | End::BadAck => Some(Kind::PartnerRefused),
             End::Stalled => Some(Kind::PartnerStalled),
-            End::Left | End::Replaced | End::Drain => None,
+            End::Left | End::Enough | End::Replaced | End::Drain => None,
         }
     }
 
@@ -56,6 +59,7 @@ impl End {
             End::Replaced => "replaced",
             End::Stalled => "stalled",
             End::BadAck => "bad_ack",
+            End::Enough => "enough",
             End::Drain => "drain",
         }
     }

@@ -1,4 +1,9 @@
 //! Which records a partner wants: globs over topic, framework and tags. Decides, does nothing.
+//!
+//! What others write, on both sides, costs little: a comparison takes time in proportion to the text, whatever the glob is,
+//! and a text that is longer than any name should be is only what `*` stands for.
+
+use memchr::memmem;
 
 use crate::ocf;
 
@@ -7,9 +12,42 @@ pub const GLOB_BYTES_MAX: usize = 256;
 /// As above.
 pub const GLOBS_MAX: usize = 16;
 
+/// A topic or a value of a tag that is longer matches no glob but `*`.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// Most stars of a glob, and longest stretch between two of them that may have a `?`: what is kept for a partner is bounded,
+/// however many there are.
+const STARS_MAX: usize = 8;
+/// As above.
+const MASKED_BYTES_MAX: usize = u16::BITS as usize;
+
 /// A pattern over bytes: `*` stands for any number of them, `?` for one, all else for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(Vec<u8>);
+pub struct Glob {
+    /// What stands before the first star, and behind the last one. Without a star the first is all.
+    begin: Vec<u8>,
+    end: Option<Vec<u8>>,
+    /// What stands between stars.
+    middle: Vec<Stretch>,
+}
+
+/// Bytes between two stars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stretch {
+    Plain(Vec<u8>),
+    Masked(Masked),
+}
+
+/// A stretch with a `?`. For each byte of the text one bit for each place of the stretch says whether the text so far ends
+/// with the stretch up to there (the shift-and method).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Masked {
+    /// The bytes that stand in it, and their places.
+    places: Vec<(u8, u16)>,
+    /// The places of `?`.
+    any: u16,
+    len: usize,
+}
 
 /// What a partner wants. An empty list wants all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +63,12 @@ pub enum BadFilter {
     /// One glob.
     #[error("\"{0}\" has more than {GLOB_BYTES_MAX} bytes")]
     TooLong(String),
+    /// One glob.
+    #[error("\"{0}\" has more than {STARS_MAX} stars")]
+    TooManyStars(String),
+    /// One glob.
+    #[error("\"{0}\" has more than {MASKED_BYTES_MAX} bytes between two stars, with a ? among them")]
+    TooManyMasked(String),
     /// One list.
     #[error("there are more than {GLOBS_MAX} globs in a list")]
     TooMany,
@@ -36,36 +80,93 @@ pub enum BadFilter {
 impl Glob {
     /// A glob of this text.
     fn new(text: &str) -> Result<Glob, BadFilter> {
+        let shown = || text.chars().take(32).collect::<String>() + "...";
         if text.len() > GLOB_BYTES_MAX {
-            let shown = text.chars().take(32).collect::<String>() + "...";
-            return Err(BadFilter::TooLong(shown));
+            return Err(BadFilter::TooLong(shown()));
         }
-        Ok(Glob(text.as_bytes().to_vec()))
+        let mut stretches: Vec<&[u8]> = text.as_bytes().split(|byte| *byte == b'*').collect();
+        if stretches.len() > STARS_MAX + 1 {
+            return Err(BadFilter::TooManyStars(shown()));
+        }
+        let begin = stretches.remove(0).to_vec();
+        let end = stretches.pop().map(<[u8]>::to_vec);
+        let middle = stretches.into_iter().filter(|stretch| !stretch.is_empty()).map(|stretch| {
+            Ok(match memchr::memchr(b'?', stretch) {
+                None => Stretch::Plain(stretch.to_vec()),
+                Some(_) if stretch.len() > MASKED_BYTES_MAX => return Err(BadFilter::TooManyMasked(shown())),
+                Some(_) => Stretch::Masked(Masked::new(stretch)),
+            })
+        });
+        Ok(Glob { begin, end, middle: middle.collect::<Result<_, _>>()? })
     }
 
-    /// Whether all of `text` is what the pattern stands for. Takes at most pattern times text steps.
+    /// Whether all of `text` is what the pattern stands for.
     #[must_use]
     pub fn matches(&self, text: &[u8]) -> bool {
-        let pattern = &self.0;
-        let (mut p, mut t) = (0, 0);
-        // Where to go on if what follows the last star does not fit: the star takes one byte more.
-        let mut star = None;
-        while t < text.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    star = Some((p, t));
-                    p += 1;
-                }
-                Some(b'?') => (p, t) = (p + 1, t + 1),
-                Some(byte) if *byte == text[t] => (p, t) = (p + 1, t + 1),
-                _ => {
-                    let Some((at, taken)) = star else { return false };
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
+        let Some(end) = &self.end else {
+            return text.len() == self.begin.len() && fits(&self.begin, text);
+        };
+        let is_any = self.begin.is_empty() && end.is_empty() && self.middle.is_empty();
+        if is_any || text.len() > TEXT_BYTES_MAX {
+            return is_any;
+        }
+        let Some(left) = text.len().checked_sub(self.begin.len() + end.len()) else { return false };
+        let (begin, rest) = text.split_at(self.begin.len());
+        let (mut rest, tail) = rest.split_at(left);
+        if !fits(&self.begin, begin) || !fits(end, tail) {
+            return false;
+        }
+        // The first place that fits leaves most for those behind it.
+        self.middle.iter().all(|stretch| {
+            let behind = stretch.behind_first(rest);
+            rest = behind.map_or(rest, |at| &rest[at..]);
+            behind.is_some()
+        })
+    }
+}
+
+/// Whether a text of the same length fits to a stretch.
+fn fits(stretch: &[u8], text: &[u8]) -> bool {
+    stretch.iter().zip(text).all(|(wanted, byte)| wanted == byte || *wanted == b'?')
+}
+
+impl Stretch {
+    /// Where the first place ends at which `text` has it.
+    fn behind_first(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Stretch::Plain(bytes) => memmem::find(text, bytes).map(|at| at + bytes.len()),
+            Stretch::Masked(masked) => masked.behind_first(text),
+        }
+    }
+}
+
+impl Masked {
+    fn new(stretch: &[u8]) -> Masked {
+        let mut masked = Masked { places: Vec::new(), any: 0, len: stretch.len() };
+        for (at, byte) in stretch.iter().enumerate() {
+            let place = 1 << at;
+            if *byte == b'?' {
+                masked.any |= place;
+            } else {
+                match masked.places.binary_search_by_key(byte, |(known, _)| *known) {
+                    Ok(index) => masked.places[index].1 |= place,
+                    Err(index) => masked.places.insert(index, (*byte, place)),
                 }
             }
         }
-        pattern[p..].iter().all(|byte| *byte == b'*')
+        masked
+    }
+
+    fn behind_first(&self, text: &[u8]) -> Option<usize> {
+        let (last, mut ends) = (1 << (self.len - 1), 0);
+        text.iter()
+            .position(|byte| {
+                let known = self.places.binary_search_by_key(byte, |(known, _)| *known);
+                let places = self.any | known.map_or(0, |index| self.places[index].1);
+                ends = (ends << 1 | 1) & places;
+                ends & last != 0
+            })
+            .map(|at| at + 1)
     }
 }
 
@@ -128,6 +229,8 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ocf::encode::encode_record;
     use crate::record::{MetricList, Tag};
@@ -148,12 +251,38 @@ mod tests {
             ("a?c", "ac", false),
             ("[a]", "a", false),
             ("*aab", "aaaaab", true),
+            ("a*a", "a", false),
+            ("*?b*", "b", false),
         ] {
             assert_eq!(Glob::new(glob).unwrap().matches(text.as_bytes()), expected, "{glob} {text}");
         }
-        // Many stars over many bytes end soon.
-        let many = Glob::new(&"*a".repeat(100)).unwrap();
-        assert!(!many.matches(&[vec![b'a'; 99], vec![b'b'; 100_000]].concat()));
+    }
+
+    /// What a glob means, without a thought of time.
+    fn means(glob: &[u8], text: &[u8]) -> bool {
+        match (glob.split_first(), text.split_first()) {
+            (None, _) => text.is_empty(),
+            (Some((b'*', rest)), _) => (0..=text.len()).any(|at| means(rest, &text[at..])),
+            (Some((wanted, glob)), Some((byte, text))) => {
+                (wanted == byte || *wanted == b'?') && means(glob, text)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_glob_matches_what_it_means(glob in "[ab?*]{0,8}", text in "[abc]{0,12}") {
+            let matches = Glob::new(&glob).unwrap().matches(text.as_bytes());
+            prop_assert_eq!(matches, means(glob.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_name_is_only_what_a_star_stands_for() {
+        let matches = |glob: &str, bytes| Glob::new(glob).unwrap().matches(&vec![b'a'; bytes]);
+        assert!(matches("a*", TEXT_BYTES_MAX) && !matches("a*", TEXT_BYTES_MAX + 1));
+        assert!(matches("*", TEXT_BYTES_MAX + 1) && matches("**", TEXT_BYTES_MAX + 1));
     }
 
     #[test]
@@ -191,6 +320,8 @@ mod tests {
         };
         check(&["host".to_owned()], "key=glob");
         check(&[format!("a={}", "x".repeat(257))], "more than 256 bytes");
+        check(&["a=".to_owned() + &"*x".repeat(9)], "more than 8 stars");
+        check(&[format!("a=*{}?*", "x".repeat(16))], "more than 16 bytes between");
         check(&vec!["a=b".to_owned(); 17], "more than 16");
     }
 }

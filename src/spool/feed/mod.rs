@@ -28,7 +28,6 @@
 
 mod attached;
 mod follower;
-mod lag;
 mod piece;
 #[cfg(test)]
 mod tests;
@@ -46,8 +45,6 @@ use crate::record::Seq;
 
 pub use follower::{Follower, From, News};
 pub use piece::{Part, Piece};
-
-pub(super) use lag::add_lags;
 
 use follower::Cursor;
 
@@ -152,11 +149,20 @@ impl Shared {
         self.lock().closed = true;
     }
 
+    /// Adds what waits for each follower, in bytes, to what waits for its row.
+    pub(super) fn add_waiting_bytes(&self, rows: &mut BTreeMap<String, usize>) {
+        let log = self.lock();
+        for (_, cursor) in &log.cursors {
+            *rows.entry(cursor.row.clone()).or_default() += log.bytes_from(cursor.needs());
+        }
+    }
+
     /// Adds each follower's books to those of its row. `accepted`: records that the spool has accepted.
     pub(super) fn add_books(&self, accepted: u64, rows: &mut BTreeMap<String, OutputLedger>) {
         let log = self.lock();
         for (_, cursor) in &log.cursors {
-            let books = cursor.books(accepted, log.first, log.next);
+            let mut books = cursor.books(accepted, log.first, log.next);
+            books.oldest_ms = (books.waiting > 0).then(|| log.accepted_at(cursor.needs())).flatten();
             rows.entry(cursor.row.clone()).or_default().merge(&books);
         }
     }
@@ -178,6 +184,21 @@ impl Log {
     /// Bytes that the pieces count for.
     fn bytes(&self) -> usize {
         self.bytes + self.growing.buffer.len()
+    }
+
+    /// Bytes from the record of this number on, and those before it in the same piece.
+    fn bytes_from(&self, at: Seq) -> usize {
+        let index = self.pieces.partition_point(|piece| piece.end() <= at);
+        let closed: usize = self.pieces.range(index..).map(|piece| piece.body.len()).sum();
+        closed + if at < self.next { self.growing.buffer.len() } else { 0 }
+    }
+
+    /// When the record of this number was accepted, or where that is gone the oldest that is there: Unix time in
+    /// milliseconds.
+    fn accepted_at(&self, at: Seq) -> Option<u64> {
+        let index = self.pieces.partition_point(|piece| piece.end() <= at);
+        let growing = (self.growing.records > 0).then_some(self.growing.accepted_ms);
+        self.pieces.get(index).map(|piece| piece.accepted_ms).or(growing)
     }
 
     fn push(&mut self, topic: &Arc<Topic>, records: u32, body: &[u8], now_ms: u64) {

@@ -1,6 +1,7 @@
 //! The package in `universe/`, as a repository offers it.
 
 use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -37,6 +38,18 @@ pub(crate) fn package() -> &'static Value {
         package
     });
     &PACKAGE
+}
+
+/// Makes with `ci/package` the files of a repository, with the programs under test; `after` is the repository document of
+/// before.
+pub(crate) fn pack(url: &str, folder: &Path, after: Option<&Path>) -> Output {
+    let programs = Path::new(env!("CARGO_BIN_EXE_metrics-collector")).parent().unwrap();
+    let mut command = Command::new(repository("ci/package"));
+    command.args(["--url", url]).arg("--out").arg(folder).arg("--binaries").arg(programs);
+    if let Some(after) = after {
+        command.arg("--after").arg(after);
+    }
+    command.output().expect("ci/package can be started")
 }
 
 fn base64(bytes: &[u8]) -> String {
