@@ -92,8 +92,8 @@ impl Task {
         let is_up = self.board.link() == Link::Up;
         let for_long =
             |queue: &Queue| is_stalled(queue) && now.duration_since(queue.last_ack) > 2 * STALLED_AFTER;
-        self.tell(Kind::TopicUnknown, |queue| queue.waits_for(HoldReason::UnknownTopic));
-        self.tell(Kind::TopicNotAuthorized, |queue| queue.waits_for(HoldReason::NotAuthorized));
+        self.tell(Kind::TopicUnknown, |queue| queue.tried() == Some(HoldReason::UnknownTopic));
+        self.tell(Kind::TopicNotAuthorized, |queue| queue.tried() == Some(HoldReason::NotAuthorized));
         if !is_up || !self.queues.iter().any(is_stalled) || self.queues.iter().any(for_long) {
             self.tell(Kind::TopicStalled, |queue| is_up && for_long(queue));
         }

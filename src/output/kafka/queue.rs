@@ -377,18 +377,13 @@ impl Queue {
         }
     }
 
-    /// Whether it has something, and was held for this reason and not acknowledged since.
-    pub(super) fn waits_for(&self, reason: HoldReason) -> bool {
-        self.told == Some(reason) && !self.is_empty()
-    }
-
     /// Whether it takes no messages, as far as is known.
     pub(super) fn is_held(&self) -> bool {
         self.flow != Flow::Flowing || self.tried().is_some()
     }
 
     /// Why it was held, where it has something, is tried again, and nothing has been acknowledged since.
-    fn tried(&self) -> Option<HoldReason> {
+    pub(super) fn tried(&self) -> Option<HoldReason> {
         self.told.filter(|_| !self.is_empty())
     }
 }
