@@ -4,7 +4,7 @@
 //! * One change at a time, in the order in which they came; a version (`ETag`) tells them apart.
 //! * A change is worked out and held against the rules before any stage hears of it; then all of them hear of it at once.
 //!   It is made to its end also when whoever asked for it is gone.
-//! * There is one log line for each key that was changed: by whom, from what, to what.
+//! * There is one log line for each key that was changed, of partners for each of them: by whom, from what, to what.
 //! * What was set at runtime is in `runtime.json` of the data directory, readable by nobody else, before the answer goes
 //!   out; or the answer says why it is not. It counts all the same then: whoever steers in need must not fail for a full
 //!   disk.
@@ -14,10 +14,12 @@
 //!   answer costs it five seconds.
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde_json::Value as Json;
 use tokio::sync::watch;
 use tracing::{Level, info, warn};
 
@@ -29,6 +31,7 @@ use crate::control::steering::{
 use crate::dcos::agent;
 use crate::output::kafka;
 use crate::output::message::Envelope;
+use crate::output::partner;
 use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{Log, Problems};
@@ -52,6 +55,7 @@ pub(super) struct Wires {
     pub(super) kafka: Option<watch::Sender<kafka::Config>>,
     pub(super) brokers: Option<watch::Sender<Wanted>>,
     pub(super) agent: Option<watch::Sender<agent::Config>>,
+    pub(super) partners: partner::Handle,
 }
 
 /// Shows and changes the configuration. Cheap to clone.
@@ -105,6 +109,10 @@ impl Steers for Steering {
         config::schema()
     }
 
+    fn partner_schema(&self) -> serde_json::Value {
+        config::partner_schema()
+    }
+
     fn change(&self, order: Order) -> Changing<'_> {
         let shared = self.0.clone();
         // A task of its own: it ends what it has begun.
@@ -124,6 +132,11 @@ impl Shared {
             if let Change::Remove(key) = &order.change {
                 state.live.removable(key).map_err(not_removed)?;
             }
+            if let Change::RemovePartner(name) = &order.change
+                && !state.live.has_partner(name)
+            {
+                return Err(NotChanged::NoPartner);
+            }
             if !order.expected.admits(&state.view.etag) {
                 return Err(NotChanged::Stale);
             }
@@ -131,14 +144,15 @@ impl Shared {
         };
         let Order { change, by, .. } = order;
         let is_reload = matches!(change, Change::Reload);
-        let next = disk::patiently(move || work_out(&live, &change)).await.unwrap_or(Err(NotChanged::Slow));
+        let worked_out = disk::patiently(move || work_out(&live, &change)).await;
+        let worked_out = worked_out.unwrap_or(Err(NotChanged::Slow));
         // Whoever sets a key has the answer; nobody may be there who reads a signal's.
-        match &next {
+        match &worked_out {
             Err(why) if is_reload => self.wires.problems.note(Kind::Configuration, Told(why)),
             Ok(_) if is_reload => self.wires.problems.over(Kind::Configuration),
             _ => {}
         }
-        let next = next?;
+        let (next, created) = worked_out?;
         let Next { config, live, changed, pending, dropped } = next;
         // Whichever filter lets more through is to let the lines through.
         let is_early = tracing::enabled!(Level::INFO);
@@ -155,6 +169,7 @@ impl Shared {
             changed: changed.into_iter().map(|changed| changed.key).collect(),
             pending,
             dropped,
+            created,
             view,
         })
     }
@@ -218,6 +233,7 @@ impl Wires {
         if let (Some(wire), Some(of)) = (&self.agent, &config.agent) {
             set(wire, of.agent.clone());
         }
+        self.partners.dial(&config.partner.dialled);
     }
 }
 
@@ -246,18 +262,31 @@ impl fmt::Display for Told<'_> {
                 write!(f, "{before}{} ({}): {}", fault.key, fault.place, fault.expected)
             }),
             NotChanged::Slow => f.write_str("a file that keys name does not answer"),
-            NotChanged::Stale | NotChanged::NoKey | NotChanged::NotSet => write!(f, "{:?}", self.0),
+            // Nobody who only reloads gets these.
+            other => write!(f, "{other:?}"),
         }
     }
 }
 
-fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
+/// What a change comes to, and whether it adds a partner.
+fn work_out(live: &Live, change: &Change) -> Result<(Next, bool), NotChanged> {
+    let mut created = false;
     let next = match change {
+        Change::PutPartner { name, fields } => {
+            live.put_partner(name, fields, &kafka::check).map(|(next, is_new)| {
+                created = is_new;
+                next
+            })
+        }
+        Change::RemovePartner(name) => {
+            live.remove_partner(name, &kafka::check).ok_or(NotChanged::NoPartner)?
+        }
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
         Change::Remove(key) => live.remove(key, &kafka::check).map_err(not_removed)?,
     };
-    next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))
+    let next = next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))?;
+    Ok((next, created))
 }
 
 fn not_removed(why: NotRemoved) -> NotChanged {
@@ -275,7 +304,14 @@ fn fault(fault: config::Fault) -> Fault {
 /// What happened, for those who look for it later.
 fn tell(changed: &[Changed], pending: &[&str], dropped: &[&str], by: &str) {
     for Changed { key, before, after, origin } in changed {
-        info!(key, %before, %after, origin = origin.kind(), by, "configuration changed");
+        let origin = origin.kind();
+        let parts = differences(before, after);
+        if parts.is_empty() {
+            info!(key, %before, %after, origin, by, "configuration changed");
+        }
+        for (name, before, after) in parts {
+            info!(key, name, %before, %after, origin, by, "configuration changed");
+        }
     }
     for key in dropped {
         info!(
@@ -290,6 +326,19 @@ fn tell(changed: &[Changed], pending: &[&str], dropped: &[&str], by: &str) {
     if changed.is_empty() && pending.is_empty() && dropped.is_empty() {
         info!(by, "configuration read, nothing is changed");
     }
+}
+
+/// Of two lists of things with names those that differ, each before and after.
+fn differences<'a>(before: &'a Json, after: &'a Json) -> Vec<(&'a str, &'a Json, &'a Json)> {
+    fn named(list: &Json) -> impl Iterator<Item = (&str, &Json)> {
+        list.as_array().into_iter().flatten().filter_map(|entry| Some((entry["name"].as_str()?, entry)))
+    }
+    let find = |list: &'a Json, name: &str| {
+        named(list).find(|(other, _)| *other == name).map_or(&Json::Null, |(_, entry)| entry)
+    };
+    let names: BTreeSet<&str> = named(before).chain(named(after)).map(|(name, _)| name).collect();
+    let all = names.into_iter().map(|name| (name, find(before, name), find(after, name)));
+    all.filter(|(_, before, after)| before != after).collect()
 }
 
 fn write(folder: &Path, live: &Live) -> Result<(), String> {
@@ -343,4 +392,25 @@ fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
         told.push(format!("cannot write {}: {error}", path.display()));
     }
     (next, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_partners_those_are_told_that_differ() {
+        let entry = |name: &str, address: &str| json!({ "name": name, "address": address });
+        let before = json!([entry("a", "1"), entry("b", "1"), entry("c", "1")]);
+        let after = json!([entry("c", "1"), entry("b", "2"), entry("d", "1")]);
+        let told: Vec<_> = differences(&before, &after)
+            .into_iter()
+            .map(|(name, before, after)| (name, before["address"].as_str(), after["address"].as_str()))
+            .collect();
+        assert_eq!(told, [("a", Some("1"), None), ("b", Some("1"), Some("2")), ("d", None, Some("1"))]);
+        assert!(differences(&json!("x"), &json!("y")).is_empty());
+        assert_eq!(differences(&Json::Null, &before).len(), 3);
+    }
 }

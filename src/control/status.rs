@@ -207,6 +207,23 @@ pub struct PartnerStatus {
     pub lost_records: u64,
     /// Accepted and not sent to it, those among them that it does not want.
     pub behind_records: u64,
+    /// Absent for those that connect themselves.
+    pub dialled: Option<DialStatus>,
+}
+
+/// How the connection to a partner stands that the collector connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DialStatus {
+    /// `host:port`, or `unix:` and a path.
+    pub address: String,
+    /// Where each connection begins: `resume`, `now` or `oldest`.
+    pub from: &'static str,
+    /// `connecting`, `connected`, or `waiting` for the next attempt.
+    pub state: &'static str,
+    /// Why the last attempt failed or the last connection ended, and when (Unix seconds); absent: neither has happened.
+    pub last_error: Option<(u64, String)>,
+    /// Unix time of the next attempt, in milliseconds, while it is waited for.
+    pub next_ms: Option<u64>,
 }
 
 /// The one byte budget.

@@ -2,10 +2,14 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `stream`, `topics`, `page` and
-//! `events` answer, the last two with what `live` sees. What each route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why
+//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `partners`, `stream`, `topics`,
+//! `page` and `events` answer, the last two with what `live` sees. What each route takes and may answer stands in the same
+//! table (`operation`), and `openapi` tells it to programs. Why
 //! something was refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
+//!
+//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
+//! for those who ask.
 
 mod accept;
 mod answers;
@@ -20,6 +24,7 @@ mod metrics;
 mod openapi;
 mod operation;
 mod page;
+mod partners;
 mod patient;
 mod problem;
 mod query;

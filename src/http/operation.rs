@@ -71,6 +71,21 @@ pub(super) fn query(name: &'static str, about: &'static str, schema: serde_json:
 pub(super) enum Body {
     /// A change of the configuration, which says itself what it may be.
     ConfigChange,
+    /// The fields of a partner, of which the same is true.
+    Partner,
+}
+
+impl Body {
+    /// Every one.
+    pub(super) const ALL: [Body; 2] = [Body::ConfigChange, Body::Partner];
+
+    /// Name of its schema.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Body::ConfigChange => "ConfigChange",
+            Body::Partner => "PartnerFields",
+        }
+    }
 }
 
 /// An answer that is no error.
@@ -145,6 +160,14 @@ where
     T: 'static,
 {
     operation("POST", on(MethodFilter::POST, handler), about)
+}
+
+pub(super) fn put<H, T>(handler: H, about: &'static str) -> Operation
+where
+    H: Handler<T, Arc<Shared>>,
+    T: 'static,
+{
+    operation("PUT", on(MethodFilter::PUT, handler), about)
 }
 
 pub(super) fn patch<H, T>(handler: H, about: &'static str) -> Operation

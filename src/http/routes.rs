@@ -11,20 +11,22 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::answers::{Books, JSON, PROMETHEUS, Partners, Readiness, TEXT};
+use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
 use super::events::VIEWERS_MAX;
 use super::guard::{self, Access};
 use super::live::Live;
 use super::metrics::Metrics;
-use super::operation::{Body, Content, Route, delete, get, patch, post, route};
+use super::operation::{Body, Content, Route, delete, get, patch, post, put, route};
+use super::partners::Partners;
 use super::problem::Problem;
 use super::settings::Writes;
-use super::{answers, code, config, events, page, stream, topics};
+use super::{answers, code, config, events, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
-use crate::control::{Control, Endpoints, Status, Topics};
+use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
 use crate::record::Secret;
 
 /// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
+#[expect(clippy::too_many_lines, reason = "one table, and nothing else")]
 pub(super) fn table() -> Vec<Route> {
     use Access::{Closed, Open};
     let made = || [code::STALE, code::SLOW_FILE, code::INVALID_CONFIG];
@@ -98,8 +100,36 @@ pub(super) fn table() -> Vec<Route> {
                 .gives([Content::of::<Document>(JSON)]),
         ),
         route("/v1/partners", Closed).with(
-            get(answers::partners, "who takes records as they arrive").gives([Content::of::<Partners>(JSON)]),
+            get(partners::all, "who takes records as they arrive").gives([Content::of::<Partners>(JSON)]),
         ),
+        route("/v1/partners/{name}", Closed)
+            .with(
+                get(partners::one, "one of them")
+                    .takes([partners::name()])
+                    .gives([Content::of::<PartnerStatus>(JSON)])
+                    .may([code::UNKNOWN_PARTNER]),
+            )
+            .with(
+                put(partners::put, "connects to a partner, from now on or to something else than before")
+                    .takes([partners::name(), config::if_match()])
+                    .takes_body(Body::Partner)
+                    .gives(outcome())
+                    .or(StatusCode::CREATED, "it was not there before", outcome())
+                    .tagged()
+                    .may(made())
+                    .may([code::MALFORMED_BODY]),
+            )
+            .with(
+                delete(
+                    partners::remove,
+                    "ends a partner's place and its connection, for good if it is dialled",
+                )
+                .takes([partners::name(), config::if_match()])
+                .gives(outcome())
+                .tagged()
+                .may(made())
+                .may([code::UNKNOWN_PARTNER]),
+            ),
         route("/v1/stream", Closed).with(
             get(stream::show, "records as they arrive, for a moment's look")
                 .takes(stream::parameters())

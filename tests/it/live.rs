@@ -124,6 +124,8 @@ fn changes() -> Vec<Value> {
             "admin-router-url": "http://127.0.0.1:1", "marathon-url": "http://127.0.0.1:1",
             "mesos-dns-url": "http://127.0.0.1:1",
         }),
+        json!({ "partners": [{ "name": "nobody", "address": "127.0.0.1:1" }] }),
+        json!({ "partners": null }),
     ]
 }
 

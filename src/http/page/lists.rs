@@ -5,7 +5,9 @@ use std::fmt::{self, Write};
 use super::html::{Cell, Escaped, Tone, facts, section, table};
 use super::human::{age, bare_rate, bytes, bytes_rate, count, span, thousands, utc};
 use super::line::is_held;
-use crate::control::{AgentStatus, AskedStatus, DiscoveryStatus, KafkaStatus, MemoryStatus};
+use crate::control::{
+    AgentStatus, AskedStatus, DialStatus, DiscoveryStatus, KafkaStatus, MemoryStatus, PartnerStatus,
+};
 use crate::http::live::View;
 
 /// Topics that are shown.
@@ -109,15 +111,11 @@ pub(super) fn partners(html: &mut String, view: &View) -> fmt::Result {
         }
         let rows = view.partners.iter().map(|partner| {
             let name = partner.name.as_deref().or(partner.peer.as_deref()).unwrap_or("without a name");
-            let (tone, word) = if partner.connected {
-                (Tone::Good, "connected")
-            } else {
-                (Tone::Quiet, "away, has a place")
-            };
+            let (tone, word) = partner_word(partner);
             let lost = partner.lost_records;
             vec![
                 Cell::text(name),
-                Cell::tone(tone, format_args!("{word} {}", partner.protocol.unwrap_or_default())),
+                Cell::tone(tone, word),
                 age(Some(partner.since_ms), view.at_ms),
                 count(partner.behind_records),
                 count(partner.done_records),
@@ -126,6 +124,19 @@ pub(super) fn partners(html: &mut String, view: &View) -> fmt::Result {
         });
         table(html, &["Partner", "State", "For", "Behind", "Done", "Lost"], rows)
     })
+}
+
+fn partner_word(partner: &PartnerStatus) -> (Tone, String) {
+    match &partner.dialled {
+        _ if partner.connected => {
+            (Tone::Good, format!("connected by {}", partner.protocol.unwrap_or("unknown")))
+        }
+        None => (Tone::Quiet, "away, has a place".to_owned()),
+        Some(DialStatus { address, last_error: Some((_, error)), .. }) => {
+            (Tone::Bad, format!("{address} cannot be reached: {error}"))
+        }
+        Some(DialStatus { address, .. }) => (Tone::Warn, format!("{address} is being connected to")),
+    }
 }
 
 pub(super) fn topics(html: &mut String, view: &View) -> fmt::Result {

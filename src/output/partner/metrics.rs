@@ -2,6 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::connect::Dialling;
 use super::end::End;
 use crate::telemetry::Problems;
 
@@ -12,11 +13,12 @@ pub struct Metrics {
     pub(super) sent_bytes: IntCounter,
     latency: Histogram,
     ended: IntCounterVec,
+    dials: IntCounterVec,
     pub(super) problems: Problems,
 }
 
 impl Metrics {
-    /// Registers the partners' metrics; those of ends start at 0.
+    /// Registers the partners' metrics; those of ends and attempts start at 0.
     ///
     /// # Errors
     /// If one of the names is registered already.
@@ -44,17 +46,33 @@ impl Metrics {
         for end in End::ALL {
             ended.with_label_values(&[end.name()]);
         }
+        let dials = IntCounterVec::new(
+            Opts::new(
+                "metrics_collector_partner_dials_total",
+                "Attempts to connect to partners that are dialled, by result.",
+            ),
+            &["result"],
+        )?;
+        for result in Dialling::ALL {
+            dials.with_label_values(&[result.name()]);
+        }
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(sent_bytes.clone()))?;
         registry.register(Box::new(ended.clone()))?;
         registry.register(Box::new(latency.clone()))?;
-        Ok(Metrics { connections, sent_bytes, latency, ended, problems: Problems::default() })
+        registry.register(Box::new(dials.clone()))?;
+        Ok(Metrics { connections, sent_bytes, latency, ended, dials, problems: Problems::default() })
     }
 
     /// The same, telling `problems` what goes wrong.
     #[must_use]
     pub fn telling(self, problems: &Problems) -> Metrics {
         Metrics { problems: problems.clone(), ..self }
+    }
+
+    /// Counts an attempt to connect.
+    pub(super) fn dialled(&self, result: Dialling) {
+        self.dials.with_label_values(&[result.name()]).inc();
     }
 
     /// Notes that a partner has taken records, of which the first was accepted at `accepted_ms`.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -46,8 +47,10 @@ pub(super) struct Session {
 pub(super) struct Signals {
     /// There is news in the feed, or an end to it.
     pub(super) news: watch::Receiver<()>,
-    /// Another connection has the same name.
-    pub(super) replaced: oneshot::Receiver<()>,
+    /// How many have heard of it.
+    pub(super) told: Arc<AtomicUsize>,
+    /// The connection is to go: why.
+    pub(super) sent_away: oneshot::Receiver<End>,
     /// The collector ends now.
     pub(super) deadline: watch::Receiver<bool>,
 }
@@ -63,6 +66,7 @@ impl Session {
         let mut outbox = Outbox::new(self.held.clone());
         let mut receipts = Receipts::default();
         let mut stalled_at = None;
+        let mut is_busy = false;
         // When the first of what is in the outbox was accepted.
         let mut accepted_ms = None;
         outbox.push([self.packer.head(self.follower.next())]);
@@ -84,11 +88,18 @@ impl Session {
                 if let Some(accepted_ms) = accepted_ms.take().filter(|_| !self.socket.is_stream()) {
                     self.metrics.taken(accepted_ms, unix_ms());
                 }
+                // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
+                if std::mem::take(&mut is_busy)
+                    && let Some(end) = self.breathe(&mut receipts).await
+                {
+                    return end;
+                }
                 let done = if self.ack { receipts.done } else { receipts.sent };
                 receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
                 self.progress.note(&receipts, &self.follower);
                 if receipts.has_room()
-                    && let Some(packed) = self.packer.pack(&mut self.follower, &self.held, unix_ms())
+                    && let grant = self.held.grant(&self.socket)
+                    && let Some(packed) = self.packer.pack(&mut self.follower, grant, unix_ms())
                 {
                     self.progress.lost(packed.lost);
                     if packed.lost > 0 {
@@ -98,9 +109,7 @@ impl Session {
                     receipts.add(packed.runs);
                     accepted_ms = packed.accepted_ms;
                     outbox.push(packed.buffers);
-                    if let Some(end) = self.breathe(&mut receipts).await {
-                        return end;
-                    }
+                    is_busy = true;
                     continue;
                 }
                 if self.packer.left == Some(0) {
@@ -117,7 +126,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = given(&mut self.signals.deadline) => return End::Drain,
-                _ = &mut self.signals.replaced => return End::Replaced,
+                end = &mut self.signals.sent_away => return end.unwrap_or(End::Removed),
                 ready = self.socket.readable() => {
                     if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
                         return end;
@@ -132,6 +141,7 @@ impl Session {
                     if news.is_err() {
                         return End::Drain;
                     }
+                    self.signals.told.fetch_add(1, Ordering::Relaxed);
                 }
                 () = sleep_until(self.until) => return End::Enough,
                 () = sleep_until(stalled) => return End::Stalled,
@@ -144,7 +154,7 @@ impl Session {
         tokio::select! {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
-            _ = &mut self.signals.replaced => Some(End::Replaced),
+            end = &mut self.signals.sent_away => Some(end.unwrap_or(End::Removed)),
             () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
@@ -199,5 +209,66 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::super::filter::Filter;
+    use super::super::hello::Format;
+    use super::super::pack::Stamp;
+    use super::*;
+    use crate::spool::{Config, Framing, From, Spool, WhenFull};
+
+    #[tokio::test]
+    async fn over_a_wait_a_partner_keeps_nothing_of_the_feed() {
+        let config = Config { memory_bytes: 32 << 20, when_full: WhenFull::Auto, topics_max: 1 };
+        let spool = Spool::in_memory(config, Framing::default());
+        let [follower, mut other] = [From::Now, From::Now].map(|from| spool.follow("p", from));
+        // Each has a piece and a segment of its own, and is more than a socket takes.
+        for _ in 0..3 {
+            let written: Result<_, ()> = spool.append(0, |append| {
+                append.record(b"t", 1, 200 << 10, |out| out.resize(out.len() + (200 << 10), 7));
+                Ok(())
+            });
+            assert_eq!(written.unwrap().records, 1);
+        }
+        let (socket, _reads_nothing) = UnixStream::pair().unwrap();
+        let news = watch::Sender::new(());
+        let deadline = watch::Sender::new(false);
+        let (_never, sent_away) = oneshot::channel();
+        let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
+        let session = Session {
+            socket: Socket::Unix(socket),
+            follower,
+            packer: Packer::new(Filter::default(), Format::Ocf, stamp),
+            held: Held::default(),
+            ack: false,
+            until: None,
+            heard: Vec::new(),
+            signals: Signals {
+                news: news.subscribe(),
+                told: Arc::default(),
+                sent_away,
+                deadline: deadline.subscribe(),
+            },
+            metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+            progress: Arc::default(),
+            called: "unix".to_owned(),
+        };
+        let mut run = std::pin::pin!(session.run());
+        for _ in 0..10 {
+            tokio::select! {
+                biased;
+                _ = &mut run => unreachable!("nobody ends it"),
+                () = std::future::ready(()) => {}
+            }
+            // Whenever it waits.
+            let (piece, _) = other.read().unwrap();
+            assert!(piece.body.is_unique(), "the feed alone has it");
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::target::Target;
+
 /// Settings of the partner outputs.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -12,6 +14,8 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Partners at once (`partners-max`); with 0 nothing listens.
     pub partners_max: usize,
+    /// Partners that the collector connects to (`partners`).
+    pub dialled: Vec<Target>,
     /// Folder in which the places of named partners are kept (`data-dir`).
     pub data_dir: Option<PathBuf>,
 }

@@ -19,6 +19,7 @@ pub(crate) mod partner;
 pub(crate) mod producer;
 pub(crate) mod python;
 pub(crate) mod random;
+pub(crate) mod receiver;
 pub(crate) mod record;
 pub(crate) mod scheduler;
 pub(crate) mod segment;
