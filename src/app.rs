@@ -19,7 +19,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -38,9 +37,9 @@ use crate::output::message::Envelope;
 use crate::output::partner;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
-use crate::telemetry::{Log, Statsd, build_info, chain, process};
+use crate::telemetry::{Log, Statsd, build_info, chain};
 use descriptors::Room;
-use parts::{Asked, delivery, naming, on_its_own, partners, serve_http};
+use parts::{Asked, Notices, delivery, naming, on_its_own, partners, serve_http};
 use stages::Program;
 use steering::{Steering, Wires};
 
@@ -180,21 +179,20 @@ struct Running {
 
 async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let Loaded { mut config, live } = loaded;
-    let registry = Registry::new();
-    process::register(&registry, build_info::VERSION, build_info::REVISION)?;
-    registry.register(Box::new(log.dropped()))?;
+    let notices = Notices::new(&log)?;
+    let Notices { registry, problems } = notices.clone();
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let marker: Marker = random()?;
     let envelope = Envelope::new(marker);
 
     let framing = config.kafka.as_ref().map_or_else(Framing::default, |kafka| kafka.framing(&envelope));
-    let spool = Spool::in_memory(config.spool.clone(), framing);
+    let spool = Spool::in_memory(config.spool.clone(), framing).telling(&problems);
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
 
     let (drain, drained) = watch::channel(false);
-    let authority = Authority::new(&config.dcos)?;
-    let (enricher, asked) = naming(&config, &authority, &registry)?;
-    let input_metrics = input::Metrics::register(&registry)?;
+    let authority = Authority::new(&config.dcos)?.telling(&problems);
+    let (enricher, asked) = naming(&config, &authority, &notices)?;
+    let input_metrics = input::Metrics::register(&registry)?.telling(&problems);
     let room = descriptors::connections(Room {
         input: config.input.connections_max,
         http: config.http.connections_max,
@@ -213,15 +211,16 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let http_at = http_listener.local_addr().map_err(|error| StartError::Http(at, error))?;
 
     let (deadline, over) = watch::channel(false);
-    let delivery = delivery(&config, &authority, &spool, &envelope, &incarnation, &registry)?;
+    let delivery = delivery(&config, &authority, &spool, &envelope, &incarnation, &notices)?;
     // Behind Kafka, whose reader bounds what they may have of the spool.
-    let partners = partners(&config.partner, &spool, &incarnation, marker, &registry).await?;
+    let partners = partners(&config.partner, &spool, &incarnation, marker, &notices).await?;
     let agent_id = asked.as_ref().map(|asked| asked.id.clone());
 
     let http_metrics = http::Metrics::register(&registry)?;
     let statsd = config.statsd.take().map(|config| Statsd::new(config, registry.clone()));
     let wires = Wires {
         log,
+        problems,
         input: input_wire,
         spool: spool.clone(),
         envelope,
@@ -235,7 +234,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
         incarnation,
         started: std::time::SystemTime::now(),
         memory_limit: config.memory_limit,
-        registry,
+        notices,
         input: input.handle(),
         spool: spool.clone(),
         kafka: delivery.as_ref().map(|delivery| (delivery.kafka.handle(), delivery.settings.subscribe())),

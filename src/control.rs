@@ -11,6 +11,7 @@
 mod status;
 pub mod steering;
 mod topics;
+mod watched;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use status::{
     KafkaStatus, MemoryStatus, PartnerStatus, SpoolStatus, Status, TopicStatus,
 };
 pub use topics::{KafkaTopic, TopicState, TopicView, Topics, TopicsQuery};
+pub use watched::{Problem, SenderStatus, SentBytes, Watched};
 
 /// What a stream gives, piece by piece, until it ends or the receiver is dropped.
 pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
@@ -56,6 +58,8 @@ pub trait Stages: Send + Sync {
     fn status(&self) -> Status;
     /// The books.
     fn ledger(&self) -> Ledger;
+    /// What whoever watches sees besides.
+    fn watched(&self) -> Watched;
     /// Record topics, those that are asked for.
     fn topics(&self, query: &TopicsQuery) -> Topics;
     /// The page for Prometheus, text format 0.0.4.
@@ -143,6 +147,12 @@ impl Control {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.stages.ledger()
+    }
+
+    /// See [`Stages::watched`].
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        self.stages.watched()
     }
 
     /// See [`Stages::topics`].

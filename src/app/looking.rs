@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::Registry;
 use tokio::sync::{Notify, watch};
 use tracing::error;
 
+use super::parts::Notices;
 use crate::config::Config;
 use crate::control::{DiscoveryStatus, Part};
 use crate::dcos::client::NoTls;
 use crate::dcos::discovery::{self, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
 use crate::output::kafka::{Brokers, List};
+use crate::telemetry::problems::Kind;
 use crate::telemetry::{chain, unix_seconds};
 
 /// Where the brokers are known from.
@@ -49,7 +50,7 @@ pub(super) struct Look {
     /// Rung when no broker can be reached.
     alarm: Arc<Notify>,
     asked: watch::Sender<Option<Handle>>,
-    registry: Registry,
+    notices: Notices,
     /// Registered when somebody first looks.
     metrics: OnceLock<Metrics>,
 }
@@ -59,7 +60,7 @@ impl Look {
         wanted: watch::Receiver<Wanted>,
         data_dir: Option<&Path>,
         authority: &Authority,
-        registry: &Registry,
+        notices: &Notices,
     ) -> Result<Look, NoTls> {
         let known = match &*wanted.borrow() {
             Wanted::Named(list) => Some(list.clone()),
@@ -72,7 +73,7 @@ impl Look {
             known: watch::Sender::new(known),
             alarm: Arc::default(),
             asked: watch::Sender::new(None),
-            registry: registry.clone(),
+            notices: notices.clone(),
             metrics: OnceLock::new(),
             wanted,
         };
@@ -118,13 +119,15 @@ impl Look {
         let (of, period) = match wanted {
             Wanted::Named(list) => {
                 self.asked.send_replace(None);
+                // Nobody looks any more.
+                self.notices.problems.over(Kind::Discovery);
                 self.publish(list);
                 return std::future::pending().await;
             }
             Wanted::Looked(of, period) => (*of, period),
         };
-        let register = || Metrics::register(&self.registry).expect("it is registered once");
-        let metrics = self.metrics.get_or_init(register).of(&of.framework);
+        let register = || Metrics::register(&self.notices.registry).expect("it is registered once");
+        let metrics = self.metrics.get_or_init(register).of(&of.framework).telling(&self.notices.problems);
         let client = match self.client() {
             Ok(client) => client.clone(),
             Err(error) => {

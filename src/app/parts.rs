@@ -23,6 +23,24 @@ use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
 use crate::output::partner::{self, Partners};
 use crate::spool::Spool;
+use crate::telemetry::{Log, Problems, build_info, process};
+
+/// Where every part puts its metrics, and what goes wrong with it.
+#[derive(Clone)]
+pub(super) struct Notices {
+    pub(super) registry: Registry,
+    pub(super) problems: Problems,
+}
+
+impl Notices {
+    /// With the metrics of the process and of its log, and no problems.
+    pub(super) fn new(log: &Log) -> prometheus::Result<Notices> {
+        let registry = Registry::new();
+        process::register(&registry, build_info::VERSION, build_info::REVISION)?;
+        registry.register(Box::new(log.dropped()))?;
+        Ok(Notices { registry, problems: Problems::default() })
+    }
+}
 
 /// What the Kafka output is called in the books.
 pub(super) const KAFKA: &str = "kafka";
@@ -42,12 +60,12 @@ pub(super) fn delivery(
     spool: &Spool,
     envelope: &Envelope,
     incarnation: &str,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<Option<Delivery>, StartError> {
     let (Some(kafka), Some(wanted)) = (config.kafka.clone(), Wanted::of(config)) else { return Ok(None) };
     let (wanted, told) = watch::channel(wanted);
-    let look = Look::new(told, config.data_dir.as_deref(), authority, registry)?;
-    let metrics = kafka::Metrics::register(registry)?;
+    let look = Look::new(told, config.data_dir.as_deref(), authority, notices)?;
+    let metrics = kafka::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let (settings, told) = watch::channel(kafka);
     let reader = spool.reader(KAFKA, true);
     let kafka = Kafka::new(told, look.brokers(), reader, envelope.clone(), incarnation.to_owned(), metrics);
@@ -60,9 +78,9 @@ pub(super) async fn partners(
     spool: &Spool,
     incarnation: &str,
     marker: Marker,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<Partners, StartError> {
-    let metrics = partner::Metrics::register(registry)?;
+    let metrics = partner::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
     Ok(Partners::listen(config, spool.clone(), stamp, metrics).await?)
 }
@@ -82,14 +100,15 @@ pub(super) struct Asked {
 pub(super) fn naming(
     config: &Config,
     authority: &Authority,
-    registry: &Registry,
+    notices: &Notices,
 ) -> Result<(Enricher, Option<Asked>), StartError> {
     let rules = config.enrich.clone();
     let Some(AgentConfig { agent, topic }) = config.agent.clone() else {
         return Ok((Enricher::fixed(&rules), None));
     };
     let (wire, settings) = watch::channel(agent);
-    let agent = Agent::new(settings, authority, dcos::agent::Metrics::register(registry)?)?;
+    let metrics = dcos::agent::Metrics::register(&notices.registry)?.telling(&notices.problems);
+    let agent = Agent::new(settings, authority, metrics)?;
     let (directory, enricher, id) = Directory::new(rules, agent.clone());
     Ok((enricher, Some(Asked { agent, wire, topic, directory, id })))
 }

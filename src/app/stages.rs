@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use prometheus::Registry;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::parts::KAFKA;
+use super::parts::{KAFKA, Notices};
 use super::{looking, topics};
 use crate::control::{
-    Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, SpoolStatus, Stages, Status,
-    StreamQuery, Topics, TopicsQuery,
+    Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, Problem, SentBytes,
+    SpoolStatus, Stages, Status, StreamQuery, Topics, TopicsQuery, Watched,
 };
 use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
@@ -22,6 +21,7 @@ use crate::ocf::METRIC_LIST_NAME;
 use crate::output::kafka::{self, Naming};
 use crate::output::partner;
 use crate::spool::{Ledger, Spool};
+use crate::telemetry::problems::{Row, Seen};
 use crate::telemetry::{build_info, page, process, unix_seconds};
 
 /// Handles of everything that runs.
@@ -29,7 +29,7 @@ pub(super) struct Program {
     pub(super) incarnation: String,
     pub(super) started: SystemTime,
     pub(super) memory_limit: usize,
-    pub(super) registry: Registry,
+    pub(super) notices: Notices,
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, watch::Receiver<kafka::Config>)>,
@@ -40,6 +40,9 @@ pub(super) struct Program {
     pub(super) discovery: Option<watch::Receiver<Option<discovery::Handle>>>,
     pub(super) http: SocketAddr,
 }
+
+/// Senders that are shown.
+const SENDERS_SHOWN: usize = 10;
 
 impl Program {
     fn discovery(&self) -> Option<discovery::Handle> {
@@ -143,11 +146,21 @@ impl Stages for Program {
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
             discovery: self.discovery().as_ref().map(looking::status),
             agent: self.agent.as_ref().map(|(agent, enricher)| input::agent::status(agent, enricher)),
+            problems: self.notices.problems.lately().into_iter().map(problem).collect(),
         }
     }
 
     fn ledger(&self) -> Ledger {
         self.spool.ledger()
+    }
+
+    fn watched(&self) -> Watched {
+        let kafka = self.kafka.as_ref().map_or(0, |(kafka, _)| kafka.status().acknowledged_bytes);
+        Watched {
+            senders: self.input.senders(SENDERS_SHOWN),
+            waiting_bytes: self.spool.waiting_bytes(),
+            sent: SentBytes { kafka, partners: self.partners.sent_bytes() },
+        }
     }
 
     fn topics(&self, query: &TopicsQuery) -> Topics {
@@ -158,6 +171,23 @@ impl Stages for Program {
     }
 
     fn metrics(&self) -> String {
-        page::encode(&self.registry)
+        page::encode(&self.notices.registry)
+    }
+}
+
+/// A problem, with what the table says of its kind.
+fn problem(seen: Seen) -> Problem {
+    let Row { part, name, what, advice, .. } = *seen.kind.row();
+    Problem {
+        part,
+        kind: name,
+        what,
+        advice,
+        now: seen.is_now(),
+        detail: seen.detail,
+        times: seen.times,
+        first_ms: seen.first_ms,
+        last_ms: seen.last_ms,
+        over_ms: seen.over_ms,
     }
 }

@@ -15,6 +15,7 @@
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -32,7 +33,8 @@ use crate::output::kafka;
 use crate::output::message::Envelope;
 use crate::output::partner;
 use crate::spool::Spool;
-use crate::telemetry::Log;
+use crate::telemetry::problems::Kind;
+use crate::telemetry::{Log, Problems};
 use crate::{disk, input};
 
 const FILE: &str = "runtime.json";
@@ -46,6 +48,7 @@ const MODE: u32 = 0o600;
 /// Where the stages hear of what they follow.
 pub(super) struct Wires {
     pub(super) log: Log,
+    pub(super) problems: Problems,
     pub(super) input: watch::Sender<input::Config>,
     pub(super) spool: Spool,
     pub(super) envelope: Envelope,
@@ -140,8 +143,16 @@ impl Shared {
             state.live.clone()
         };
         let Order { change, by, .. } = order;
+        let is_reload = matches!(change, Change::Reload);
         let worked_out = disk::patiently(move || work_out(&live, &change)).await;
-        let (next, created) = worked_out.ok_or(NotChanged::Slow)??;
+        let worked_out = worked_out.unwrap_or(Err(NotChanged::Slow));
+        // Whoever sets a key has the answer; nobody may be there who reads a signal's.
+        match &worked_out {
+            Err(why) if is_reload => self.wires.problems.note(Kind::Configuration, Told(why)),
+            Ok(_) if is_reload => self.wires.problems.over(Kind::Configuration),
+            _ => {}
+        }
+        let (next, created) = worked_out?;
         let Next { config, live, changed, pending, dropped } = next;
         // Whichever filter lets more through is to let the lines through.
         let is_early = tracing::enabled!(Level::INFO);
@@ -180,6 +191,7 @@ impl Shared {
             Some(Err(error)) => error,
             None => "it does not answer".to_owned(),
         };
+        self.wires.problems.note(Kind::DataDirectory, format_args!("the runtime values: {error}"));
         warn!("cannot keep the runtime values for the next start in data-dir: {error}");
         Err(format!("data-dir cannot be written to: {error}"))
     }
@@ -237,6 +249,23 @@ fn set<T: PartialEq>(wire: &watch::Sender<T>, value: T) {
 
 fn etag(incarnation: &str, version: u64) -> String {
     format!("\"{incarnation}-{version}\"")
+}
+
+/// Why nothing was changed, in a line.
+struct Told<'a>(&'a NotChanged);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NotChanged::Faults(faults) => faults.iter().enumerate().try_for_each(|(n, fault)| {
+                let before = if n == 0 { "" } else { "; " };
+                write!(f, "{before}{} ({}): {}", fault.key, fault.place, fault.expected)
+            }),
+            NotChanged::Slow => f.write_str("a file that keys name does not answer"),
+            // Nobody who only reloads gets these.
+            other => write!(f, "{other:?}"),
+        }
+    }
 }
 
 /// What a change comes to, and whether it adds a partner.

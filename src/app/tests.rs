@@ -153,7 +153,7 @@ async fn a_thousand_topics_have_two_hundred_series_of_their_own() {
 
 #[tokio::test]
 async fn every_counter_that_goes_to_statsd_is_one_of_ours() {
-    let registry = Registry::new();
+    let registry = prometheus::Registry::new();
     _ = dcos::agent::Metrics::register(&registry).unwrap();
     let framework = dcos::discovery::FrameworkName::parse("kafka").unwrap();
     _ = dcos::discovery::Metrics::register(&registry).unwrap().of(&framework);
@@ -313,6 +313,8 @@ async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
     let outcome = set(&running, json!({ "kafka-key": "none" })).await;
     let why = outcome.view.not_kept_because.unwrap();
     assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    let problems = running.listening.control.status().problems;
+    assert!(problems.iter().any(|problem| problem.kind == "data_directory"), "{problems:?}");
     assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
 }
 
@@ -372,4 +374,23 @@ async fn while_it_stops_the_input_is_not_ready() {
         _ = end => panic!("a record is left, so that the grace is not over"),
         () = not_ready => {}
     }
+}
+
+#[test]
+fn advice_names_keys_that_there_are() {
+    use crate::telemetry::problems::TABLE;
+
+    // What looks like a key and is none: names of other things.
+    const OTHERS: [&str; 3] = ["check-config", "log-in", "metrics-collector"];
+    let keys = crate::config::markdown();
+    let mut named = 0;
+    for row in &TABLE {
+        for word in row.advice.split(|c: char| !c.is_ascii_lowercase() && c != '-') {
+            if word.contains('-') && !OTHERS.contains(&word) {
+                assert!(keys.contains(&format!("`{word}`")), "{word} of {}", row.name);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "{named}");
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Problem;
+
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Status {
@@ -25,6 +27,8 @@ pub struct Status {
     /// Null with `--agent-polling=false`.
     pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
+    /// What went wrong in the last hour: what is so now first, then what began last.
+    pub problems: Vec<Problem>,
 }
 
 /// The input stage.
@@ -120,6 +124,8 @@ pub struct KafkaStatus {
     pub last_error: Option<(u64, String)>,
     /// Unix time of the last acknowledgement, in milliseconds.
     pub last_ack_ms: Option<u64>,
+    /// Bytes of messages that were acknowledged since start.
+    pub acknowledged_bytes: u64,
     pub in_flight_messages: usize,
     pub in_flight_bytes: usize,
     pub in_flight_bytes_max: usize,
@@ -164,7 +170,8 @@ pub struct BrokerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TopicStatus {
     pub topic: String,
-    /// `flowing`, or why not: `unknown_topic`, `not_authorized`, `message_too_large`.
+    /// `flowing`, or why not: `unknown_topic`, `not_authorized`, `creating`, `retrying`, `message_too_large`; `stalled`:
+    /// nothing of what is under way was acknowledged for a while.
     pub state: &'static str,
     pub waiting_records: u64,
     pub in_flight_records: u64,

@@ -47,7 +47,7 @@ pub struct KafkaTopic {
     /// As of at most five seconds ago.
     pub state: TopicState,
     /// Why it is not `flowing`, or flows in smaller messages: `unknown_topic`, `not_authorized`, `creating`, `retrying`,
-    /// `message_too_large`, `illegal_topic`, `topic_limit`.
+    /// `stalled`, `message_too_large`, `illegal_topic`, `topic_limit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Accepted and not finished with.

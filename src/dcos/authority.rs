@@ -20,6 +20,7 @@ use super::login::{Failed, Login};
 use super::settings::{Config, TokenHost, host_of, is_under};
 use super::tokens;
 use crate::record::Secret;
+use crate::telemetry::Problems;
 
 /// Names under which the masters are known in every cluster.
 const MASTERS: [&str; 2] = ["leader.mesos", "master.mesos"];
@@ -97,6 +98,15 @@ impl Authority {
             hosts: config.hosts.clone(),
             agent: Mutex::default(),
         })))
+    }
+
+    /// The same, telling `problems` of log-ins that fail.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Authority {
+        if let Some(login) = &self.0.login {
+            login.tell(problems);
+        }
+        self
     }
 
     /// Says where the Mesos agent of this machine is. Its token goes there in clear text too.

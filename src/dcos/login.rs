@@ -3,7 +3,7 @@
 //!
 //! A login runs in a task of its own, so that whoever gives up waiting does not end it for the others.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use openssl::error::ErrorStack;
@@ -16,6 +16,8 @@ use super::account::{Account, Source};
 use super::client::{Client, Error, with_causes};
 use super::tokens::{self, Advice, Token, Tokens};
 use crate::record::Secret;
+use crate::telemetry::Problems;
+use crate::telemetry::problems::Kind;
 
 /// Far more than any token has; it has to fit into a header.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -47,12 +49,19 @@ struct Shared {
     source: Source,
     account: Mutex<Account>,
     tokens: watch::Sender<Tokens<Failed>>,
+    problems: OnceLock<Problems>,
 }
 
 impl Login {
     pub(super) fn new(http: Client, source: Source, account: Account) -> Login {
-        let tokens = watch::Sender::new(Tokens::default());
-        Login { shared: Arc::new(Shared { http, source, account: Mutex::new(account), tokens }) }
+        let (account, tokens) = (Mutex::new(account), watch::Sender::new(Tokens::default()));
+        let problems = OnceLock::new();
+        Login { shared: Arc::new(Shared { http, source, account, tokens, problems }) }
+    }
+
+    /// From now on `problems` is told of log-ins that fail.
+    pub(super) fn tell(&self, problems: &Problems) {
+        _ = self.shared.problems.set(problems.clone());
     }
 
     /// The account as it was read last.
@@ -110,9 +119,17 @@ impl Login {
         tokio::spawn(async move {
             let outcome = shared.log_in().await;
             let uid = shared.account().uid().to_owned();
+            let problems = shared.problems.get();
             match &outcome {
-                Ok((_, lifetime)) => info!(uid, "logged in; the token is used for at most {lifetime:?}"),
-                Err(failed) => warn!(uid, "no token: {}; tried again", with_causes(failed)),
+                Ok((_, lifetime)) => {
+                    problems.inspect(|problems| problems.over(Kind::Login));
+                    info!(uid, "logged in; the token is used for at most {lifetime:?}");
+                }
+                Err(failed) => {
+                    let why = with_causes(failed);
+                    problems.inspect(|problems| problems.note(Kind::Login, &why));
+                    warn!(uid, "no token: {why}; tried again");
+                }
             }
             shared.tokens.send_modify(|tokens| tokens.finish(outcome, Instant::now()));
         });

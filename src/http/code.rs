@@ -31,6 +31,8 @@ pub(super) const SLOW_FILE: Code = code(StatusCode::SERVICE_UNAVAILABLE, "slow_f
 pub(super) const INVALID_CONFIG: Code = code(StatusCode::UNPROCESSABLE_ENTITY, "invalid_config");
 /// As many streams are open as may be.
 pub(super) const STREAM_LIMIT: Code = code(StatusCode::SERVICE_UNAVAILABLE, "stream_limit");
+/// As many watch as may.
+pub(super) const VIEWER_LIMIT: Code = code(StatusCode::SERVICE_UNAVAILABLE, "viewer_limit");
 /// The collector is ending.
 pub(super) const ENDING: Code = code(StatusCode::SERVICE_UNAVAILABLE, "ending");
 

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::events::Closing;
 use super::guard::Peer;
 use super::metrics::Metrics;
 use super::patient::Patient;
@@ -76,10 +77,12 @@ where
 {
     let Context { router, metrics, times, mut ending } = context;
     let Seat { place, mut leave } = seat;
+    let (close, closing) = watch::channel(false);
     let io = TokioIo::new(Patient::new(io, times.stall, Arc::clone(&place)));
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Closing(closing.clone()));
         place.asked();
         let (answer, place) = (router.clone().oneshot(request), Arc::clone(&place));
         async move {
@@ -107,6 +110,7 @@ where
     let outcome = if outcome.is_some() || overdue == Some(Reason::ConnectionLimit) {
         outcome
     } else {
+        close.send_replace(true);
         Pin::new(&mut connection).graceful_shutdown();
         tokio::select! {
             outcome = timeout(times.grace, &mut connection) => outcome.ok(),

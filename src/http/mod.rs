@@ -2,11 +2,11 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets them: `server` takes
 //! connections within their limit, `connection` holds each to its times and sizes, `guard` decides who may ask what,
-//! `routes` has every route in one table, `answers`, `config`, `partners`, `stream`, `topics` and `page` answer. What each
-//! route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why something was
-//! refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are
-//! `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of another site has business
-//! here.
+//! `routes` has every route in one table, `answers`, `config`, `partners`, `stream`, `topics`, `page` and `events` answer,
+//! the last two with what `live` sees. What each route takes and may answer stands in the same table (`operation`), and
+//! `openapi` tells it to programs. Why something was refused is one closed list in `reason`, what handlers answer instead
+//! one in `code`. Errors are `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of
+//! another site has business here.
 //!
 //! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
 //! for those who ask.
@@ -16,8 +16,10 @@ mod answers;
 mod code;
 mod config;
 mod connection;
+mod events;
 mod guard;
 mod host;
+mod live;
 mod metrics;
 mod openapi;
 mod operation;

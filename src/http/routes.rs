@@ -12,13 +12,15 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
+use super::events::VIEWERS_MAX;
 use super::guard::{self, Access};
+use super::live::Live;
 use super::metrics::Metrics;
 use super::operation::{Body, Content, Operation, Route, delete, get, patch, post, put, route};
 use super::partners::Partners;
 use super::problem::Problem;
 use super::settings::Writes;
-use super::{answers, code, config, page, partners, stream, topics};
+use super::{answers, code, config, events, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
 use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
 use crate::record::Secret;
@@ -54,6 +56,12 @@ pub(super) fn table() -> Vec<Route> {
         ),
         route("/v1/endpoints", Closed)
             .with(get(answers::endpoints, "where local processes send to and take from").json::<Endpoints>()),
+        route("/v1/events", Closed).with(
+            get(events::show, "a look at everything each second, as server-sent events")
+                .takes(events::parameters())
+                .gives([Content::text(events::STREAM)])
+                .may([code::BAD_QUERY, code::VIEWER_LIMIT]),
+        ),
         route("/v1/ledger", Closed).with(get(answers::ledger, "what became of every record").json::<Books>()),
         route("/v1/openapi.json", Closed)
             .with(get(answers::openapi, "these routes for programs, as OpenAPI 3.1").json::<Document>()),
@@ -124,6 +132,9 @@ pub(super) struct Shared {
     pub(super) bodies: Semaphore,
     /// What `/v1/openapi.json` answers, once somebody has asked.
     pub(super) openapi: OnceLock<Bytes>,
+    pub(super) live: Arc<Live>,
+    /// Who has a permit may watch.
+    pub(super) viewers: Arc<Semaphore>,
 }
 
 /// A route as people see it.
@@ -145,9 +156,11 @@ pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, me
         router = router.route(route.path, route.handler());
     }
     let bodies = Semaphore::new(config::BODIES_MAX);
+    let (live, viewers) = (Arc::new(Live::new(control.clone())), Arc::new(Semaphore::new(VIEWERS_MAX)));
     let openapi = OnceLock::new();
     let shared =
-        Arc::new(Shared { control, signposts, access: all, token, writes, metrics, bodies, openapi });
+        Shared { control, signposts, access: all, token, writes, metrics, bodies, openapi, live, viewers };
+    let shared = Arc::new(shared);
     router
         .fallback(async || Problem::new(code::NOT_FOUND, "there is nothing here; / lists what there is"))
         .method_not_allowed_fallback(async || {
@@ -179,13 +192,12 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     }
 }
 
-/// Header fields of every answer: nothing of it is code, a frame, or for keeping.
+/// Header fields of every answer that does not have them already: nothing of it is code, a frame, or for keeping.
 const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'",
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -203,7 +215,7 @@ async fn finish(
     let route = path.as_ref().map_or("other", MatchedPath::as_str);
     shared.metrics.answered(route, response.status().as_str());
     for (name, value) in ON_EVERY_ANSWER {
-        response.headers_mut().insert(name, value);
+        response.headers_mut().entry(name).or_insert(value);
     }
     response
 }

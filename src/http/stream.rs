@@ -101,7 +101,7 @@ fn read(text: Option<&str>) -> Result<StreamQuery, String> {
 }
 
 /// An answer that goes on.
-struct Streaming(Pieces);
+pub(super) struct Streaming(pub(super) Pieces);
 
 impl hyper::body::Body for Streaming {
     type Data = Bytes;

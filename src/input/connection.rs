@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::allowance::Allowance;
+use super::blame;
 use super::end::End;
 use super::intake::{Intake, READ_BYTES, Session};
 use super::listener::Shared;
@@ -284,6 +285,7 @@ impl Connection {
         // Blocks of no records prove nothing.
         let good_blocks = if tally.appended.records + tally.set_apart > 0 { tally.blocks } else { 0 };
         self.registration.note(session.has_header(), good_blocks, session.carried());
+        self.registration.count(tally.appended.records + tally.set_apart, received);
     }
 
     /// The collector stops: what the sender has sent is taken in, to the end of the block that it is in the middle of, as
@@ -331,6 +333,10 @@ impl Connection {
     fn log_end(&self, end: &End) {
         let peer = self.registration.peer.name();
         let reason = end.name();
+        if let Some(kind) = blame::of_end(end) {
+            let why = crate::telemetry::chain(end);
+            self.shared.metrics.problems.note(kind, format_args!("{peer}: {why}"));
+        }
         if !end.is_refusal() {
             debug!(%peer, reason, "connection ended");
         } else if let Some(suppressed) = self.shared.may_log(peer, reason) {
@@ -350,13 +356,21 @@ impl Connection {
 
     fn log_refusals(&self, tally: &Tally) {
         let peer = self.registration.peer.name();
+        let problems = &self.shared.metrics.problems;
         for (fault, blocks) in &tally.refused_blocks {
+            problems.note_times(
+                blame::of_block(*fault),
+                *blocks,
+                format_args!("a block from {peer}: {fault}"),
+            );
             let reason = fault.name();
             if let Some(suppressed) = self.shared.may_log(peer, reason) {
                 info!(%peer, reason, blocks, suppressed, "block refused: {fault}; the stream goes on");
             }
         }
         for (fault, records) in &tally.refused_records {
+            let kind = blame::of_record(*fault);
+            problems.note_times(kind, *records, format_args!("a record from {peer}: {fault}"));
             let reason = fault.name();
             if let Some(suppressed) = self.shared.may_log(peer, reason) {
                 info!(%peer, reason, records, suppressed, "record refused: {fault}; the block goes on");

@@ -22,6 +22,7 @@ use super::socket::Socket;
 use super::turns::Turns;
 use crate::socket_file::SocketFile;
 use crate::telemetry::LogBudget;
+use crate::telemetry::problems::Kind;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -105,6 +106,7 @@ pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 shared.metrics.accept_failed();
+                shared.metrics.problems.note(Kind::InputAccept, &error);
                 let peer = PeerName::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
                 if let Some(suppressed) = shared.may_log(&peer, "accept") {
                     warn!(suppressed, "cannot accept connections: {error}; trying again");
@@ -132,8 +134,10 @@ fn admit(socket: Socket, name: &PeerName, shared: &Arc<Shared>) -> Option<Connec
     }
     socket.reset_on_close();
     shared.metrics.ended("connection_limit");
+    let all_in_use = "input-connections-max are open, all of them in use";
+    shared.metrics.problems.note(Kind::InputLimit, format_args!("{name} was refused: {all_in_use}"));
     if let Some(suppressed) = shared.may_log(name, "connection_limit") {
-        info!(peer = %name, suppressed, "connection refused: input-connections-max are open, all of them in use");
+        info!(peer = %name, suppressed, "connection refused: {all_in_use}");
     }
     None
 }

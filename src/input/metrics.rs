@@ -8,6 +8,7 @@ use super::tally::Tally;
 use crate::control::EnrichmentStatus;
 use crate::enrich::Enrichment;
 use crate::ocf::{BlockFault, RecordFault, StreamFault};
+use crate::telemetry::Problems;
 
 /// What the wait of a record of an unknown container came to.
 const KNOWN: &str = "known";
@@ -38,6 +39,7 @@ pub struct Metrics {
     enriched: IntCounterVec,
     /// In the order of [`Enrichment::ALL`]: counted for every read, so not looked up each time.
     enriched_by: [IntCounter; 3],
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -91,6 +93,7 @@ impl Metrics {
             )?,
             enriched_by: Enrichment::ALL.map(|enrichment| enriched.with_label_values(&[enrichment.name()])),
             enriched,
+            problems: Problems::default(),
         };
         metrics.preset();
         for gauge in [&metrics.connections, &metrics.apart_records, &metrics.apart_bytes] {
@@ -120,6 +123,12 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
         }
         Ok(metrics)
+    }
+
+    /// The same, telling `problems` what was refused.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     fn preset(&self) {

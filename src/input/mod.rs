@@ -25,6 +25,7 @@
 pub mod agent;
 mod allowance;
 mod apart;
+mod blame;
 mod connection;
 mod end;
 mod entry;
@@ -53,7 +54,7 @@ pub use settings::Config;
 
 pub use agent::Poller;
 
-use crate::control::InputStatus;
+use crate::control::{InputStatus, SenderStatus};
 use crate::dcos::agent::Agent;
 use crate::enrich::Enricher;
 use crate::ocf::PlanCache;
@@ -202,6 +203,12 @@ impl Handle {
     #[must_use]
     pub fn carried_bytes(&self) -> usize {
         self.registry.carried() + self.rules.apart.bytes()
+    }
+
+    /// Who is connected, at most so many: those that have sent most.
+    #[must_use]
+    pub fn senders(&self, most: usize) -> Vec<SenderStatus> {
+        self.registry.senders(most)
     }
 
     /// Numbers as they are.

@@ -3,6 +3,7 @@
 //! Closing a session costs the Mesos module one or two blocks and up to a minute, so a sender that has delivered good
 //! blocks is the last to go, and never for the sake of a new connection.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,10 +12,15 @@ use std::time::Instant;
 use slab::Slab;
 use tokio::sync::Notify;
 
+use crate::control::SenderStatus;
+use crate::telemetry::unix_ms;
+
 /// Every connection.
 #[derive(Debug)]
 pub(super) struct Registry {
     peers: Mutex<Slab<Arc<Peer>>>,
+    /// Connections that there have been.
+    opened: AtomicU64,
     connections_max: usize,
     /// Bytes of half-sent headers and blocks, over all connections, and their bound.
     carried: AtomicUsize,
@@ -27,9 +33,13 @@ pub(super) struct Registry {
 #[derive(Debug)]
 pub(super) struct Peer {
     name: PeerName,
+    number: u64,
     opened: Instant,
+    since_ms: u64,
     has_header: AtomicBool,
     good_blocks: AtomicU64,
+    records: AtomicU64,
+    bytes: AtomicU64,
     carried: AtomicUsize,
     /// Why it has to go, once it has to.
     shed: Mutex<Option<Shed>>,
@@ -64,6 +74,7 @@ impl Registry {
     pub(super) fn new(connections_max: usize, carried_max: usize) -> Registry {
         Registry {
             peers: Mutex::default(),
+            opened: AtomicU64::new(0),
             connections_max,
             carried: AtomicUsize::new(0),
             carried_max,
@@ -85,9 +96,13 @@ impl Registry {
         }
         let peer = Arc::new(Peer {
             name,
+            number: self.opened.fetch_add(1, Ordering::Relaxed),
             opened: now,
+            since_ms: unix_ms(),
             has_header: AtomicBool::new(false),
             good_blocks: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
             carried: AtomicUsize::new(0),
             shed: Mutex::default(),
             wake: Notify::new(),
@@ -99,6 +114,17 @@ impl Registry {
     /// Bytes of half-sent headers and blocks.
     pub(super) fn carried(&self) -> usize {
         self.carried.load(Ordering::Relaxed)
+    }
+
+    /// Who is connected, at most so many: those that have sent most.
+    pub(super) fn senders(&self, most: usize) -> Vec<SenderStatus> {
+        let mut peers: Vec<Arc<Peer>> = {
+            let peers = self.peers.lock().expect("no code panics under this lock");
+            peers.iter().map(|(_, peer)| peer.clone()).collect()
+        };
+        peers.sort_by_cached_key(|peer| (Reverse(peer.bytes.load(Ordering::Relaxed)), peer.number));
+        peers.truncate(most);
+        peers.iter().map(|peer| peer.status()).collect()
     }
 
     /// So many bytes less are carried.
@@ -135,6 +161,12 @@ impl Registration {
         if carried > before {
             self.registry.shed_for_memory();
         }
+    }
+
+    /// Counts what a read has brought.
+    pub(super) fn count(&self, records: u64, bytes: usize) {
+        self.peer.records.fetch_add(records, Ordering::Relaxed);
+        self.peer.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Whether half-sent blocks hold no more than they may, so that another read is safe.
@@ -176,6 +208,16 @@ impl Drop for Registration {
 impl Peer {
     pub(super) fn name(&self) -> &PeerName {
         &self.name
+    }
+
+    fn status(&self) -> SenderStatus {
+        SenderStatus {
+            peer: self.name.to_string(),
+            connection: self.number,
+            since_ms: self.since_ms,
+            records: self.records.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// Whether it may be ended for a new connection's sake.
@@ -306,6 +348,24 @@ mod tests {
         }
         drop(first);
         room.await;
+    }
+
+    #[test]
+    fn who_has_sent_most_is_shown_first() {
+        let registry = Arc::new(Registry::new(10, 100));
+        let senders = [10, 30, 20].map(|bytes| {
+            let registration = registry.register(PEER, Instant::now()).unwrap();
+            registration.count(1, bytes);
+            registration.count(1, bytes);
+            registration
+        });
+        let shown =
+            |most| registry.senders(most).iter().map(|sender| (sender.connection, sender.bytes)).collect();
+        let shown_two: Vec<_> = shown(2);
+        assert_eq!(shown_two, [(1, 60), (2, 40)]);
+        drop(senders);
+        let shown_after: Vec<_> = shown(2);
+        assert_eq!(shown_after, []);
     }
 
     #[test]

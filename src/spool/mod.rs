@@ -49,6 +49,7 @@ mod settings;
 mod state;
 mod tail;
 mod topics;
+mod waiting;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -69,6 +70,7 @@ pub use settings::{Config, WhenFull};
 pub use tail::OUTPUTS_MAX;
 pub use topics::Topic;
 
+use crate::telemetry::Problems;
 use open::Held;
 use state::State;
 
@@ -142,6 +144,13 @@ impl Spool {
                 hurried: AtomicUsize::new(0),
             }),
         }
+    }
+
+    /// The same, telling `problems` when records have to go.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Spool {
+        self.shared.lock().problems = problems.clone();
+        self
     }
 
     /// Accepts what `write` writes, at `now_ms` (Unix time in milliseconds), or, where it gives an error, nothing of it.

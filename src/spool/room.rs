@@ -9,6 +9,7 @@ use super::ledger::LossReason;
 use super::settings::WhenFull;
 use super::state::State;
 use super::{Config, Shared, Spool};
+use crate::telemetry::problems::Kind;
 
 /// How long after its last confirmation an output counts as making progress.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -141,6 +142,9 @@ fn admission(state: &mut State, config: &Config, weight: Weight, now: Instant) -
 /// Says in the log, once in a while, that records are lost for want of room.
 fn note_drop(state: &mut State, now: Instant) {
     state.dropped_at = Some(now);
+    state
+        .problems
+        .note(Kind::SpoolFull, "an output is behind; /v1/ledger says which, and how many it has lost");
     if state.drop_told.is_none_or(|told| now.duration_since(told) >= DROP_NEWS) {
         state.drop_told = Some(now);
         warn!(

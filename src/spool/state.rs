@@ -16,6 +16,7 @@ use super::tail::{OUTPUTS_MAX, OutputSet, Tail};
 use super::topics::Topics;
 use super::{Config, OpenFrame};
 use crate::record::Seq;
+use crate::telemetry::Problems;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -41,6 +42,7 @@ pub(super) struct State {
     /// When a frame had to go last, and when the log was told so last.
     pub(super) dropped_at: Option<Instant>,
     pub(super) drop_told: Option<Instant>,
+    pub(super) problems: Problems,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub(super) struct Output {
     pub(super) books: OutputLedger,
     /// In its hands: taken, not finished.
     pub(super) taken_records: u64,
-    taken_bytes: usize,
+    pub(super) taken_bytes: usize,
     /// When the oldest of what its tickets stand for was accepted, and how many tickets are as old.
     pub(super) in_hands: BTreeMap<u64, usize>,
     /// Records that it needed and that had to go, by number of their topic.
@@ -87,6 +89,7 @@ impl State {
             closed: false,
             dropped_at: None,
             drop_told: None,
+            problems: Problems::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Logging, metric registry, build info, the time of day.
+//! Logging, metric registry, recent problems, build info, the time of day.
 
 pub mod build_info;
 mod chain;
@@ -7,6 +7,7 @@ mod hexdump;
 mod log_budget;
 mod logging;
 pub mod page;
+pub mod problems;
 pub mod process;
 mod settings;
 pub mod statsd;
@@ -18,5 +19,6 @@ pub use hexdump::hexdump;
 pub use log_budget::LogBudget;
 pub use logging::{Log, check_filter, init};
 pub use page::CappedLabels;
+pub use problems::Problems;
 pub use settings::{Config, Format, StatsdConfig};
 pub use statsd::Statsd;

@@ -1,7 +1,7 @@
 //! The integration tests, one binary: the real programs between real senders and a real Apache Kafka.
 //!
 //! `ci/test` runs them. Run alone (`cargo test --test it`) they need what it installs: a JDK of Java 17, Maven, Go,
-//! Python, openssl, Prometheus and iproute2. Every test uses topics of its own, so they share one broker and run at once; a
+//! Python, openssl, Prometheus, Chromium and iproute2. Every test uses topics of its own, so they share one broker and run at once; a
 //! test that stops a broker or shapes it has its own.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -27,6 +27,7 @@ mod moving;
 mod openapi;
 mod outage;
 mod package;
+mod page;
 mod partners;
 mod rehearsal;
 mod sample_producer;

@@ -148,11 +148,20 @@ fn the_file_is_read_again_as_a_whole_or_not_at_all() {
     assert_eq!(answer.status, 422, "{answer:?}");
     collector.hang_up();
     wait_told(&collector, &["kafka-key", "nothing changed"]);
+    let problem = |now: bool| {
+        let problems = collector.status()["problems"].as_array().cloned().unwrap_or_default();
+        let found = problems.iter().find(|problem| problem["kind"] == "configuration");
+        found.is_some_and(|problem| {
+            problem["now"] == now && problem["detail"].to_string().contains("kafka-key")
+        })
+    };
+    assert!(problem(true), "{}", collector.status());
     assert_eq!(collector.key("kafka-produce-count")["value"], 8);
 
     folder.write("kafka-produce-count = 3\n");
     collector.hang_up();
     wait_told(&collector, &["configuration changed", "kafka-produce-count", "\"8\"", "\"3\"", "SIGHUP"]);
+    assert!(problem(false), "{}", collector.status());
     collector.send(&ocf::stream(&record::numbered(&topic, 0..30)));
     collector.wait_delivered(30);
     let messages = consumer::read(Broker::shared().bootstrap(), &topic, 30);

@@ -51,6 +51,11 @@ impl Health {
         }
     }
 
+    /// Whether none of what is needed failed the last time.
+    pub(super) fn is_well(&self) -> bool {
+        What::ALL.into_iter().all(|what| what == What::Nested || self.of(what).failed().is_none())
+    }
+
     /// The attempts of one kind.
     #[must_use]
     pub fn of(&self, what: What) -> &Attempts {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{NoAddress, Outcome, What};
-use crate::telemetry::unix_seconds;
+use crate::telemetry::{Problems, unix_seconds};
 
 /// Why something in an answer was passed over. The name is the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub struct Metrics {
     records: IntCounter,
     values: IntCounter,
     skipped: IntCounterVec,
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -94,6 +95,7 @@ impl Metrics {
                 ),
                 &["reason"],
             )?,
+            problems: Problems::default(),
         };
         for result in [FOUND, EMPTY, FAILED] {
             metrics.lookups.with_label_values(&[result]);
@@ -116,6 +118,12 @@ impl Metrics {
         registry.register(Box::new(metrics.values.clone()))?;
         registry.register(Box::new(metrics.skipped.clone()))?;
         Ok(metrics)
+    }
+
+    /// The same, telling `problems` what goes wrong.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     /// The command that prints the address was run.

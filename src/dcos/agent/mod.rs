@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use super::authority::Authority;
 use super::client::{Body, Client, Limits, NoTls, Problem};
 use super::cut::{Cutter, Sink};
+use crate::telemetry::problems::Kind;
 pub use answer::{List, Maybe, Text, text_of};
 pub use failure::{Failure, Outcome};
 pub use health::{Attempts, Health, Told};
@@ -252,7 +253,18 @@ impl Agent {
     pub fn note(&self, what: What, ended: Result<(), (Outcome, String)>) {
         let outcome = ended.as_ref().err().map_or(Outcome::Ok, |(outcome, _)| *outcome);
         self.shared.metrics.polled(what, outcome);
-        let news = self.noted().note(what, ended, SystemTime::now());
+        let news = {
+            let mut health = self.noted();
+            let news = health.note(what, ended, SystemTime::now());
+            let problems = &self.shared.metrics.problems;
+            // The operator API is not always there, which is no trouble.
+            match health.of(what).failed() {
+                Some(why) if what != What::Nested => problems.note(Kind::Agent, why),
+                _ if health.is_well() => problems.over(Kind::Agent),
+                _ => {}
+            }
+            news
+        };
         match news {
             Some(Told::Failed(why)) => {
                 tracing::warn!(what = what.name(), "the Mesos agent gives no answer to use: {why}");

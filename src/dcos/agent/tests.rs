@@ -7,6 +7,7 @@ use super::*;
 use crate::dcos;
 use crate::dcos::testing::serve;
 use crate::record::Secret;
+use crate::telemetry::Problems;
 
 fn state(body: &[u8]) -> Option<State> {
     let (mut cutter, mut sink) = (Cutter::default(), StateSink::default());
@@ -205,4 +206,25 @@ async fn the_agents_token_reaches_it() {
         let answer = agent.open(What::State).await.unwrap().chunk().await.unwrap();
         assert_eq!(answer.as_deref(), Some(&b"token=fixed"[..]));
     }
+}
+
+#[tokio::test]
+async fn a_question_in_vain_is_a_problem_until_all_that_is_needed_answers() {
+    let problems = Problems::default();
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap().telling(&problems);
+    let place = Place::Given("127.0.0.1".into());
+    let period = Duration::from_secs(15);
+    let config = Config { place, port: 1, scheme: "http", period, files: Files::default() };
+    let authority = Authority::new(&dcos::Config::default()).unwrap();
+    let agent = Agent::new(watch::channel(config).1, &authority, metrics).unwrap();
+    let is_now = || problems.lately().first().map(|seen| (seen.kind, seen.is_now()));
+    let failed = || Err((Outcome::NoConnection, "no connection".to_owned()));
+    agent.note(What::Nested, failed());
+    assert_eq!(is_now(), None, "the operator API is not always there");
+    agent.note(What::State, failed());
+    agent.note(What::System, failed());
+    agent.note(What::State, Ok(()));
+    assert_eq!(is_now(), Some((Kind::Agent, true)), "one of two answers");
+    agent.note(What::System, Ok(()));
+    assert_eq!(is_now(), Some((Kind::Agent, false)));
 }

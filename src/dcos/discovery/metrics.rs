@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{Cause, FrameworkName, Kept, Way};
-use crate::telemetry::unix_seconds;
+use crate::telemetry::{Problems, unix_seconds};
 
 /// Label value of a question that was answered with brokers; the others are the causes' names.
 const FOUND: &str = "found";
@@ -22,6 +22,7 @@ pub struct Metrics {
     way: IntGaugeVec,
     brokers: IntGauge,
     last_success: IntGauge,
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -50,6 +51,7 @@ impl Metrics {
                 "last_success_timestamp_seconds",
                 "When somebody last answered with brokers; 0: never.",
             ))?,
+            problems: Problems::default(),
         };
         for way in [FILE].into_iter().chain(Way::ALL.map(Way::name)) {
             metrics.way.with_label_values(&[way]);
@@ -60,6 +62,12 @@ impl Metrics {
         registry.register(Box::new(metrics.brokers.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
         Ok(metrics)
+    }
+
+    /// The same, telling `problems` what goes wrong.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     /// The same for the look for the brokers of a framework, every result at 0.

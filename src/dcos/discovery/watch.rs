@@ -12,6 +12,7 @@ use super::schedule::{Outcome, Schedule};
 use super::store::Store;
 use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
 use crate::disk;
+use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, chain};
 
 /// Failures of one kind are logged once in this time.
@@ -153,6 +154,7 @@ impl Watch {
     }
 
     async fn take(&mut self, found: Found) -> Outcome {
+        self.metrics.problems.over(Kind::Discovery);
         let Found { brokers, way, said } = found;
         let is_news = !is_known(self.brokers.borrow().as_deref(), &brokers);
         let was_lost = !self.status.borrow().answered;
@@ -194,6 +196,7 @@ impl Watch {
             Some(Err(error)) => error.to_string(),
             None => "it does not answer".to_owned(),
         };
+        self.metrics.problems.note(Kind::DataDirectory, format_args!("the Kafka brokers: {error}"));
         if let Some(suppressed) = self.log.take("data-dir", std::time::Instant::now()) {
             warn!(suppressed, "cannot keep the Kafka brokers for the next start in data-dir: {error}");
         }
@@ -201,6 +204,7 @@ impl Watch {
 
     fn miss(&mut self, not_found: NotFound) -> Outcome {
         self.metrics.missed(not_found.cause());
+        self.metrics.problems.note(Kind::Discovery, &not_found);
         let known = self.brokers.borrow().is_some();
         if let Some(suppressed) = self.log.take(not_found.cause().name(), std::time::Instant::now()) {
             let goes_on = if known { "the known brokers stay in use" } else { "it is asked again" };

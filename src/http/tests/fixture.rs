@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -24,7 +24,8 @@ use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, 
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
     InputStatus, KafkaStatus, KafkaTopic, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus,
-    Pieces, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, TopicView, Topics, TopicsQuery,
+    Pieces, Problem, SenderStatus, SentBytes, SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
+    TopicView, Topics, TopicsQuery, Watched,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -40,6 +41,10 @@ pub(super) const HOSTILE: &str = "</td><script>alert('x' & \"y\")</script>";
 /// Stages whose last part is ready or not.
 pub(super) struct Fake {
     pub(super) ready: AtomicBool,
+    /// Whether something went wrong.
+    pub(super) has_problem: AtomicBool,
+    /// How often somebody asked for the status, which has the number as its incarnation.
+    pub(super) asked: AtomicU64,
     registry: Registry,
 }
 
@@ -87,10 +92,11 @@ impl Stages for Fake {
     fn status(&self) -> Status {
         let topic =
             TopicStatus { topic: HOSTILE.to_owned(), state: "not_authorized", ..TopicStatus::default() };
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         Status {
             version: "1.2.3",
             revision: "abc",
-            incarnation: "f00".to_owned(),
+            incarnation: asked.to_string(),
             started_seconds: 1,
             pid: 2,
             input: InputStatus {
@@ -123,6 +129,7 @@ impl Stages for Fake {
             }),
             agent: Some(agent()),
             memory: MemoryStatus::default(),
+            problems: self.has_problem.load(Ordering::Relaxed).then(problem).into_iter().collect(),
         }
     }
 
@@ -135,6 +142,15 @@ impl Stages for Fake {
             ..OutputLedger::default()
         };
         Ledger { accepted: 10, outputs: BTreeMap::from([("kafka".to_owned(), kafka)]) }
+    }
+
+    fn watched(&self) -> Watched {
+        let sender = SenderStatus { peer: HOSTILE.to_owned(), bytes: 12_345, ..SenderStatus::default() };
+        Watched {
+            senders: vec![sender],
+            waiting_bytes: BTreeMap::from([("kafka".to_owned(), 4000)]),
+            sent: SentBytes { kafka: 5_000_000, partners: 0 },
+        }
     }
 
     fn topics(&self, query: &TopicsQuery) -> Topics {
@@ -157,6 +173,22 @@ impl Stages for Fake {
 
     fn metrics(&self) -> String {
         page::encode(&self.registry)
+    }
+}
+
+/// Something that goes wrong, and is told in strange words.
+fn problem() -> Problem {
+    Problem {
+        part: "kafka",
+        kind: "kafka_unreachable",
+        what: "Kafka cannot be reached",
+        advice: "See that the brokers run.",
+        detail: HOSTILE.to_owned(),
+        now: true,
+        times: 3,
+        first_ms: 1000,
+        last_ms: 2000,
+        over_ms: None,
     }
 }
 
@@ -297,13 +329,19 @@ impl Server {
 
     /// The answer to `request` with `body` from `peer`, which is one of those that the document has for it.
     pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
+        let (method, uri) = (request.method_ref().unwrap(), request.uri_ref().unwrap());
+        let (method, path) = (method.to_string(), uri.path().to_owned());
+        let answer = Answer::of(self.open(peer, request, body).await).await;
+        described::check(&method, &path, &answer);
+        answer
+    }
+
+    /// The same with nothing of the answer's body read yet.
+    pub(super) async fn open(&self, peer: &str, request: Builder, body: Body) -> Response {
         let mut request = request.body(body).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(Peer(peer));
-        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-        let answer = Answer::of(self.router.clone().oneshot(request).await.unwrap()).await;
-        described::check(&method, &path, &answer);
-        answer
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 
@@ -312,7 +350,16 @@ impl Fake {
     fn new() -> (Arc<Fake>, Arc<Wheel>, Metrics) {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        (Arc::new(Fake { ready: AtomicBool::new(true), registry }), Arc::default(), metrics)
+        (
+            Arc::new(Fake {
+                ready: AtomicBool::new(true),
+                has_problem: AtomicBool::new(true),
+                asked: AtomicU64::new(0),
+                registry,
+            }),
+            Arc::default(),
+            metrics,
+        )
     }
 }
 
@@ -327,9 +374,15 @@ pub(super) fn get(path: &str) -> Builder {
     Request::builder().uri(path).header("host", "127.0.0.1:8128")
 }
 
-/// A path of the route, with something in place of its parameters.
+/// A path of the route, with something in place of its parameters, whose answer has an end.
 pub(super) fn path_of(route: &Route) -> String {
-    route.path.replace("{key}", "kafka-key").replace("{name}", "p")
+    ended(&route.path.replace("{key}", "kafka-key").replace("{name}", "p"))
+}
+
+/// The path with what gives its answer an end.
+pub(super) fn ended(path: &str) -> String {
+    let limit = if path == "/v1/events" { "?limit=1" } else { "" };
+    format!("{path}{limit}")
 }
 
 /// An answer, read to its end.
@@ -340,7 +393,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    async fn of(response: Response) -> Answer {
+    pub(super) async fn of(response: Response) -> Answer {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {

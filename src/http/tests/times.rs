@@ -155,6 +155,67 @@ async fn the_servers_end_does_not_wait_for_a_half_sent_request() {
     assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
 }
 
+const WATCH: &[u8] = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// The end of an answer in chunks.
+const LAST_CHUNK: &str = "\r\n0\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_end_ends_a_stream_of_events_politely_and_at_once() {
+    let Pipe { server, mut client, connection, end, .. } = connect(100_000);
+    client.write_all(WATCH).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let start = Instant::now();
+    drop(end);
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with(LAST_CHUNK), "{answer}");
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_is_stuck_does_not_hold_the_servers_end_longer_than_others() {
+    let Pipe { mut client, connection, end, .. } = connect(100);
+    client.write_all(WATCH).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let start = Instant::now();
+    drop(end);
+    assert_eq!(seconds_until_end(connection, start).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_takes_nothing_loses_its_connection() {
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(100);
+    client.write_all(WATCH).await.unwrap();
+    assert_eq!(seconds_until_end(connection, Instant::now()).await, 10);
+    assert_eq!(server.metrics.refusals(Reason::WriteStalled), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_is_asked_to_come_again_when_its_connection_is_old() {
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(100_000);
+    let start = Instant::now();
+    client.write_all(WATCH).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.map(|_| answer)
+    });
+    assert_eq!(seconds_until_end(connection, start).await, 600);
+    assert!(reading.await.unwrap().unwrap().ends_with(LAST_CHUNK));
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_keeps_no_seat_between_two_events() {
+    let Pipe { mut client, connection, end: _end, seats, .. } = connect(100_000);
+    client.write_all(WATCH).await.unwrap();
+    sleep(Duration::from_millis(1500)).await;
+    let start = Instant::now();
+    assert!(seat_is_to_be_had(&seats));
+    assert_eq!(seconds_until_end(connection, start).await, 0);
+}
+
 /// Whether a new connection would get the one seat.
 fn seat_is_to_be_had(seats: &Seats) -> bool {
     seats.take(true, Instant::now()).is_some()

@@ -12,6 +12,7 @@ use super::probe::{self, Found, NoAnswer, Patience};
 use super::task::{Replacing, Task};
 use super::tls::TlsProperties;
 use crate::control::BrokerStatus;
+use crate::telemetry::problems::Kind;
 
 /// Pause before brokers that did not answer are asked again; twice as long each time, up to the second.
 pub(super) const ASK_PAUSE: Duration = Duration::from_millis(100);
@@ -99,6 +100,7 @@ impl Task {
             }
             Err(no_answer) => {
                 let cause = no_answer.to_string();
+                self.metrics.problems.note(Kind::KafkaUnreachable, &cause);
                 self.board.set_cause(&cause, false);
                 self.set_down();
                 self.brokers.lost();

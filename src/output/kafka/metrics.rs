@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::errors::Answer;
-use crate::telemetry::CappedLabels;
 use crate::telemetry::page::TOPIC_LABELS_MAX;
+use crate::telemetry::{CappedLabels, Problems};
 
 /// Counters of the Kafka output.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct Metrics {
     pub(super) limit_pauses: IntCounter,
     pub(super) latency: Histogram,
     labels: Mutex<CappedLabels>,
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -85,6 +86,7 @@ impl Metrics {
             )?,
             latency: Histogram::with_opts(latency)?,
             labels: Mutex::new(CappedLabels::new(TOPIC_LABELS_MAX)),
+            problems: Problems::default(),
         };
         for answer in Answer::ALL {
             metrics.failures.with_label_values(&[answer.name()]);
@@ -113,6 +115,12 @@ impl Metrics {
         registry.register(Box::new(metrics.failures.clone()))?;
         registry.register(Box::new(metrics.latency.clone()))?;
         Ok(metrics)
+    }
+
+    /// The same, telling `problems` what goes wrong.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     pub(super) fn acknowledged(&self, topic: &str, records: u32, bytes: usize, seconds: f64, now_ms: u64) {

@@ -10,6 +10,7 @@ use super::settings::Naming;
 use super::task::{Route, Task};
 use crate::record::{RecordTopic, TopicName};
 use crate::spool::{AsideReason, Topic};
+use crate::telemetry::problems::Kind;
 
 impl Task {
     pub(super) fn topic_for(
@@ -24,6 +25,7 @@ impl Task {
         let Some(topic) = topic else {
             // Once: all of them are one.
             warn!("records set aside: they have more topics than kafka-topics-max");
+            self.metrics.problems.note(Kind::TopicLimit, "their names are not told apart any more");
             return Err(AsideReason::TopicLimit);
         };
         TopicName::with_prefix(prefix, topic).map_err(|error| {
@@ -32,6 +34,7 @@ impl Task {
                 let what = "records set aside: no Kafka topic can be called so";
                 warn!(prefix, %topic, suppressed, "{what}: {error}");
             }
+            self.metrics.problems.note(Kind::TopicIllegal, format_args!("{prefix}{topic}: {error}"));
             AsideReason::IllegalTopic
         })
     }

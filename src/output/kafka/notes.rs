@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::queue::Flow;
+use super::queue::{Flow, HoldReason, Queue};
 use super::state::Link;
 use super::task::{Route, Task};
 use super::topics::{TopicNews, in_hands};
+use crate::telemetry::problems::Kind;
 
 /// How often that is while something is under way or held, and while records only wait for their message to fill: on a
 /// quiet node each wake-up counts.
@@ -61,10 +62,17 @@ impl Task {
             self.look_at_starved();
         }
         self.metrics.topics_held.set(held);
+        self.tell_of_topics(now);
         self.metrics.up.set(i64::from(self.board.link() == Link::Up));
         let is_stuck = self.board.update(&self.queues, self.in_flight_messages, self.in_flight_bytes);
         if is_stuck {
             self.probe_stuck(now);
+        }
+        if is_stuck && self.board.link() == Link::Up {
+            let waits = format_args!("{} messages are under way", self.in_flight_messages);
+            self.metrics.problems.note(Kind::KafkaStuck, waits);
+        } else {
+            self.metrics.problems.over(Kind::KafkaStuck);
         }
         // Stalling and its end come with time, not with an event.
         if held > 0 || self.in_flight_messages > 0 {
@@ -74,6 +82,30 @@ impl Task {
         }
         if self.in_flight_messages == 0 && self.reader.keeps_buffers() {
             self.next_shrink.get_or_insert(now + SHRINK_AFTER);
+        }
+    }
+
+    /// Tells which topics do not flow, and why.
+    fn tell_of_topics(&self, now: Instant) {
+        let is_stalled = |queue: &Queue| queue.state() == "stalled";
+        // The client takes as long to find that there is no such topic. Without Kafka it is no news of topics.
+        let is_up = self.board.link() == Link::Up;
+        let for_long =
+            |queue: &Queue| is_stalled(queue) && now.duration_since(queue.last_ack) > 2 * STALLED_AFTER;
+        self.tell(Kind::TopicUnknown, |queue| queue.tried() == Some(HoldReason::UnknownTopic));
+        self.tell(Kind::TopicNotAuthorized, |queue| queue.tried() == Some(HoldReason::NotAuthorized));
+        if !is_up || !self.queues.iter().any(is_stalled) || self.queues.iter().any(for_long) {
+            self.tell(Kind::TopicStalled, |queue| is_up && for_long(queue));
+        }
+    }
+
+    /// Tells of the topics that are so, by the name of the first, or that there are none any more.
+    fn tell(&self, kind: Kind, is_so: impl Fn(&Queue) -> bool) {
+        let mut topics = self.queues.iter().filter(|queue| is_so(queue)).map(|queue| &queue.name);
+        match (topics.next(), topics.count()) {
+            (None, _) => self.metrics.problems.over(kind),
+            (Some(name), 0) => self.metrics.problems.note(kind, name),
+            (Some(name), more) => self.metrics.problems.note(kind, format_args!("{name} and {more} more")),
         }
     }
 }

@@ -371,6 +371,7 @@ impl Queue {
             (Flow::Asking(reason) | Flow::Held(reason, _), _) | (Flow::Flowing, Some(reason)) => {
                 reason.name()
             }
+            (Flow::Flowing, None) if self.stalled => "stalled",
             (Flow::Flowing, None) if self.bytes_max.is_some() => "message_too_large",
             (Flow::Flowing, None) => "flowing",
         }
@@ -382,7 +383,7 @@ impl Queue {
     }
 
     /// Why it was held, where it has something, is tried again, and nothing has been acknowledged since.
-    fn tried(&self) -> Option<HoldReason> {
+    pub(super) fn tried(&self) -> Option<HoldReason> {
         self.told.filter(|_| !self.is_empty())
     }
 }

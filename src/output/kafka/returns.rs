@@ -19,6 +19,7 @@ use super::state::Link;
 use super::task::{REPLACE_PAUSE, REPLACE_PAUSE_MAX, Replacing, Task};
 use crate::record::TopicName;
 use crate::spool::{AsideReason, LossReason, Outcome, Returned};
+use crate::telemetry::problems::Kind;
 use crate::telemetry::unix_ms;
 
 /// How long topics are left alone: one that does not exist, one that may not be written, one whose message failed.
@@ -78,7 +79,7 @@ impl Task {
                 #[expect(clippy::cast_precision_loss, reason = "a latency")]
                 let seconds = now_ms.saturating_sub(batch.accepted_ms) as f64 / 1e3;
                 self.metrics.acknowledged(queue.name.as_str(), batch.records, bytes, seconds, now_ms);
-                self.board.acknowledged();
+                self.board.acknowledged(bytes);
                 (self.failed, self.replace_pause) = (false, REPLACE_PAUSE);
                 self.set_up();
                 let batch = *delivery.batch;
@@ -101,6 +102,7 @@ impl Task {
         match answer {
             Answer::Resend => {
                 queue.put_back(batch);
+                self.metrics.problems.note(Kind::KafkaRetry, format_args!("{name}: {code}"));
                 if let Some(suppressed) = self.log_budget.take(&format!("resend {code:?}"), now) {
                     warn!(topic = %name, suppressed, "Kafka: {code}; the message is sent again");
                 }
@@ -122,7 +124,7 @@ impl Task {
             Answer::Smaller => {
                 let bytes = batch.value.as_bytes().len();
                 if batch.records == 1 {
-                    self.log_aside(&name, "Kafka takes no message as large");
+                    self.log_aside(&name, Kind::RecordTooLarge, "Kafka takes no message as large");
                     self.note_topic(topic, |news| news.set_aside += 1);
                     batch.ticket.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
                 } else {
@@ -137,7 +139,7 @@ impl Task {
                 }
             }
             Answer::Refused if batch.records == 1 => {
-                self.log_aside(&name, &format!("Kafka refuses it: {code}"));
+                self.log_aside(&name, Kind::RecordRefused, &format!("Kafka refuses it: {code}"));
                 self.note_topic(topic, |news| news.set_aside += 1);
                 batch.ticket.finish(Outcome::SetAside(AsideReason::Refused));
             }
@@ -177,7 +179,8 @@ impl Task {
     }
 
     /// Says that a record was set aside, within a budget for its topic.
-    pub(super) fn log_aside(&mut self, topic: &TopicName, reason: &str) {
+    pub(super) fn log_aside(&mut self, topic: &TopicName, kind: Kind, reason: &str) {
+        self.metrics.problems.note(kind, format_args!("{topic}: {reason}"));
         if let Some(suppressed) = self.log_budget.take(&format!("aside {topic}"), Instant::now()) {
             warn!(%topic, suppressed, "a record is set aside: {reason}");
         }
@@ -217,9 +220,17 @@ impl Task {
         }
         match trouble {
             Trouble::Passing => {}
-            Trouble::Broker => self.board.set_cause(reason, false),
+            Trouble::Broker => {
+                self.metrics.problems.note(Kind::KafkaBroker, reason);
+                self.board.set_cause(reason, false);
+            }
             Trouble::Credentials | Trouble::Unreachable => {
+                let kind = match trouble {
+                    Trouble::Credentials => Kind::KafkaAccess,
+                    _ => Kind::KafkaUnreachable,
+                };
                 self.board.set_cause(reason, code == Code::AllBrokersDown);
+                self.metrics.problems.note(kind, self.board.cause().as_deref().unwrap_or(reason));
                 self.set_down();
                 self.brokers.lost();
                 if !self.asking.probing {
@@ -250,6 +261,7 @@ impl Task {
 
     /// Gives the producer up because it is of no more use: what it holds comes back and goes out by a new one.
     fn replace(&mut self, reason: &str) {
+        self.metrics.problems.note(Kind::KafkaProducer, reason);
         if let Some(suppressed) = self.log_budget.take("replace", Instant::now()) {
             error!(suppressed, "the Kafka producer failed for good; a new one sends what it held: {reason}");
         }

@@ -13,6 +13,7 @@ use super::queue::HoldReason;
 use super::settings::Key;
 use super::state::Link;
 use super::task::{Replacing, Task};
+use crate::telemetry::problems::Kind;
 
 /// Pause before a producer that could not be made is tried again.
 const CONNECT_PAUSE: Duration = Duration::from_secs(5);
@@ -80,7 +81,7 @@ impl Task {
             if set_aside > 0 {
                 self.note_topic(topic, |news| news.set_aside += set_aside);
                 let name = self.queues[topic].name.clone();
-                self.log_aside(&name, "it is larger than any message may be");
+                self.log_aside(&name, Kind::RecordTooLarge, "it is larger than any message may be");
             }
             if let Some(batch) = batches.next() {
                 self.give(batch, now);
@@ -190,6 +191,8 @@ impl Task {
         self.asking.answered = true;
         if !self.failed && self.board.set_link(Link::Up) {
             self.metrics.up.set(1);
+            self.metrics.problems.over(Kind::KafkaUnreachable);
+            self.metrics.problems.over(Kind::KafkaAccess);
             if let Some(suppressed) = self.log_budget.take("answers", Instant::now()) {
                 info!(brokers = self.config.brokers.join(","), suppressed, "Kafka answers");
             }

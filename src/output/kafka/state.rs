@@ -88,6 +88,11 @@ impl Board {
         });
     }
 
+    /// Why the cluster is not reached, as far as is known.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.with(|notes| notes.cause.clone())
+    }
+
     /// Notes what the brokers are.
     pub(super) fn set_broker(&self, broker: BrokerStatus) {
         self.with(|notes| notes.status.broker = Some(broker));
@@ -98,8 +103,11 @@ impl Board {
         self.with(|notes| notes.status.last_error = Some((unix_ms() / 1000, error)));
     }
 
-    pub(super) fn acknowledged(&self) {
-        self.with(|notes| notes.status.last_ack_ms = Some(unix_ms()));
+    pub(super) fn acknowledged(&self, bytes: usize) {
+        self.with(|notes| {
+            notes.status.last_ack_ms = Some(unix_ms());
+            notes.status.acknowledged_bytes += bytes as u64;
+        });
     }
 
     /// Notes how the topics are. Says whether nothing of what is under way has been acknowledged for a while.
@@ -138,7 +146,8 @@ impl Board {
     pub(super) fn part(&self) -> Part {
         let status = self.status();
         let brokers = status.brokers.join(",");
-        let is_held = |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "message_too_large");
+        let is_held =
+            |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "stalled" | "message_too_large");
         let held = status.topics.iter().filter(is_held).count();
         let (ready, detail) = match self.link() {
             _ if status.brokers.is_empty() => {
@@ -154,9 +163,7 @@ impl Board {
             Link::Up => (true, format!("delivering to {brokers}")),
             link => {
                 let waits = if link == Link::Down { "cannot deliver to" } else { "no answer yet from" };
-                let cause = self
-                    .with(|notes| notes.cause.clone())
-                    .map_or_else(String::new, |cause| format!(": {cause}"));
+                let cause = self.cause().map_or_else(String::new, |cause| format!(": {cause}"));
                 let pinned = match &status.broker {
                     Some(BrokerStatus { version, known_by: "kafka-broker-version", .. }) => format!(
                         "; kafka-broker-version says {version}: unless that is what the brokers are, set it to auto"

@@ -28,6 +28,7 @@ use crate::output::message::Envelope;
 use crate::record::{Budget, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
+use crate::telemetry::problems::Kind;
 
 /// Above this fullness of the spool, messages are closed before they are full.
 const PRESSURE: f64 = 0.75;
@@ -282,6 +283,7 @@ impl Task {
                 if let Some(suppressed) = self.log_budget.take("topic limit", now) {
                     warn!(%topic, suppressed, "records set aside: more Kafka topics than kafka-topics-max");
                 }
+                self.metrics.problems.note(Kind::TopicLimit, &topic);
                 Route::Aside(AsideReason::TopicLimit)
             }
             Ok(topic) => Route::To(self.add_queue(topic, source, now)),

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::ocf::testing::{PLAIN, numbered, write_record};
 use crate::spool::{self, AsideReason, Framing, LossReason, OutputLedger, Spool, WhenFull};
+use crate::telemetry::Problems;
+use crate::telemetry::problems::{Kind, Seen};
 
 mod forgetful;
 
@@ -33,6 +35,7 @@ struct Rig {
     settings: watch::Sender<Config>,
     producers: prometheus::IntCounter,
     in_flight: prometheus::IntGauge,
+    problems: Problems,
     next: u32,
 }
 
@@ -107,7 +110,8 @@ fn rig_of(
         spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max },
         framing,
     );
-    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let problems = Problems::default();
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap().telling(&problems);
     let (producers, in_flight) = (metrics.producers.clone(), metrics.in_flight_messages.clone());
     let envelope = Envelope::new([7; 16]);
     let (settings, told) = watch::channel(config);
@@ -116,7 +120,7 @@ fn rig_of(
     let (deadline, over) = watch::channel(false);
     let handle = kafka.handle();
     let task = tokio::spawn(kafka.run(over));
-    Rig { cluster, spool, handle, task, deadline, settings, producers, in_flight, next: 0 }
+    Rig { cluster, spool, handle, task, deadline, settings, producers, in_flight, problems, next: 0 }
 }
 
 impl Rig {
@@ -140,6 +144,11 @@ impl Rig {
             Ok(())
         });
         assert_eq!(appended.unwrap().records, u64::from(records));
+    }
+
+    /// Whether there was such a problem, and if it lasts whether it is so now.
+    fn problem(&self, kind: Kind) -> Option<bool> {
+        self.problems.lately().iter().find(|seen| seen.kind == kind).map(Seen::is_now)
     }
 
     fn books(&self) -> OutputLedger {
@@ -293,6 +302,7 @@ async fn a_record_larger_than_any_message_is_set_aside() {
     rig.accept("a", 2);
     rig.delivered(4).await;
     assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::RecordTooLarge, 1)]));
+    assert_eq!(rig.problem(Kind::RecordTooLarge), Some(false));
     assert_eq!(rig.read("metrics-a").values, [0, 1, 3, 4]);
 }
 
@@ -313,6 +323,7 @@ async fn illegal_topics_are_set_aside_and_others_flow() {
     rig.accept("a", 1);
     rig.delivered(1).await;
     assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::IllegalTopic, 3)]));
+    assert_eq!(rig.problem(Kind::TopicIllegal), Some(false));
 }
 
 #[tokio::test]
@@ -324,6 +335,7 @@ async fn topics_over_the_limit_are_set_aside_and_others_flow() {
     rig.accept("a", 1);
     rig.delivered(4).await;
     assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::TopicLimit, 2)]));
+    assert_eq!(rig.problem(Kind::TopicLimit), Some(false));
 }
 
 #[tokio::test]
@@ -364,6 +376,7 @@ async fn a_message_too_large_for_the_broker_is_split_down_to_the_record() {
     rig.until("all finished", |rig| rig.books().waiting == 0).await;
     let books = rig.books();
     assert_eq!(books.set_aside, BTreeMap::from([(AsideReason::RecordTooLarge, 2)]));
+    assert_eq!(rig.problem(Kind::RecordTooLarge), Some(false));
     assert_eq!(rig.read("metrics-a").values, [2, 3, 4, 5, 6, 7]);
 }
 
@@ -375,6 +388,7 @@ async fn a_refused_message_costs_the_refused_records_alone() {
     rig.accept("a", 10);
     rig.until("all finished", |rig| rig.books().waiting == 0).await;
     assert_eq!(rig.books().set_aside, BTreeMap::from([(AsideReason::Refused, 1)]));
+    assert_eq!(rig.problem(Kind::RecordRefused), Some(false));
     assert_eq!(rig.read("metrics-a").values, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
@@ -392,6 +406,7 @@ async fn a_topic_that_may_not_be_written_waits_and_others_flow() {
     rig.accept("a", 5);
     rig.delivered(10).await;
     assert_eq!(rig.books().waiting, 5);
+    assert_eq!(rig.problem(Kind::TopicNotAuthorized), Some(true));
     let (books, undelivered) = {
         rig.deadline.send(true).unwrap();
         rig.close().await
@@ -411,8 +426,10 @@ async fn a_topic_that_is_unknown_is_asked_for_again() {
         rig.handle.status().topics.iter().any(|topic| topic.state == "unknown_topic")
     })
     .await;
+    assert_eq!(rig.problem(Kind::TopicUnknown), Some(true));
     rig.cluster.topic_error("metrics-b", Err::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
     rig.delivered(10).await;
+    rig.until("the topic's problem is over", |rig| rig.problem(Kind::TopicUnknown) == Some(false)).await;
     assert_eq!(rig.read("metrics-b").values, [0, 1, 2, 3, 4]);
 }
 
@@ -443,6 +460,7 @@ async fn a_producer_that_fails_for_good_is_told_until_something_is_acknowledged(
     })
     .await;
     assert!(rig.handle.part().detail.contains("authorization"), "{:?}", rig.handle.part());
+    assert_eq!(rig.problem(Kind::KafkaProducer), Some(false));
     rig.delivered(20).await;
     assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
     assert_eq!((rig.producers.get(), rig.read("metrics-a").values.len()), (3, 20));
@@ -568,8 +586,11 @@ async fn one_broker_of_several_that_is_gone_is_no_outage_for_the_others() {
         rig.delivered(u64::from(rig.next) - 5).await;
         assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
     }
+    rig.until("it is told", |rig| rig.problem(Kind::TopicStalled) == Some(true)).await;
+    assert!(rig.problem(Kind::KafkaUnreachable).is_none_or(|is_now| !is_now));
     rig.cluster.broker_up(3).unwrap();
     rig.delivered(rig.next.into()).await;
+    rig.until("the topic's problem is over", |rig| rig.problem(Kind::TopicStalled) == Some(false)).await;
 }
 
 #[tokio::test]
@@ -578,10 +599,12 @@ async fn it_starts_without_a_broker_and_delivers_when_one_comes() {
     rig.cluster.broker_down(1).unwrap();
     rig.accept("a", 15);
     rig.until("the outage is seen", |rig| !rig.handle.part().ready).await;
+    rig.until("the outage is told", |rig| rig.problem(Kind::KafkaUnreachable) == Some(true)).await;
     assert_eq!(rig.books().waiting, 15);
     rig.cluster.broker_up(1).unwrap();
     rig.delivered(15).await;
     assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
+    assert_eq!(rig.problem(Kind::KafkaUnreachable), Some(false));
     assert_eq!(rig.read("metrics-a").values, (0..15).collect::<Vec<_>>());
 }
 

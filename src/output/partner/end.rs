@@ -1,5 +1,7 @@
 //! Why a partner's connection ends: one closed list for the metric label, the log and the tests.
 
+use crate::telemetry::problems::Kind;
+
 /// The reason. The name is the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -45,6 +47,16 @@ impl End {
         End::Enough,
         End::Drain,
     ];
+
+    /// The problem that it is; none where nobody needs to do anything.
+    pub(super) fn problem(self) -> Option<Kind> {
+        match self {
+            End::Limit | End::TooManyNames => Some(Kind::PartnerLimit),
+            End::BadHello | End::BadAck | End::NameDialled => Some(Kind::PartnerRefused),
+            End::Stalled => Some(Kind::PartnerStalled),
+            End::Left | End::Enough | End::Replaced | End::Changed | End::Removed | End::Drain => None,
+        }
+    }
 
     /// The metric label, and the `code` in what a refused partner is told.
     pub(super) fn name(self) -> &'static str {

@@ -31,6 +31,7 @@ use super::{Handle, ListenError};
 use crate::disk;
 use crate::socket_file::SocketFile;
 use crate::spool::{News, Spool};
+use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, unix_ms};
 
 /// The rows of the ledger for partners without a name, and for streams over HTTP.
@@ -80,6 +81,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.metrics.sent_bytes.get()
+    }
+
     /// Whether there may be another log line for `reason` now; then how many were kept back before it.
     pub(super) fn may_log(&self, reason: &str) -> Option<u64> {
         self.log_budget.lock().expect("no code panics under this lock").take(reason, Instant::now())
@@ -243,12 +248,13 @@ async fn recall(folder: Option<PathBuf>) -> Option<kept::Content> {
 }
 
 async fn save(shared: &Arc<Shared>) {
-    let shared = shared.clone();
-    let error = match disk::patiently(move || shared.names.save()).await {
+    let saving = shared.clone();
+    let error = match disk::patiently(move || saving.names.save()).await {
         Some(Ok(())) => return,
         Some(Err(error)) => error.to_string(),
         None => "it does not answer".to_owned(),
     };
+    shared.metrics.problems.note(Kind::DataDirectory, format_args!("the places of partners: {error}"));
     warn!("the places of partners cannot be written to the data directory: {error}");
 }
 
@@ -358,6 +364,7 @@ pub(super) async fn serve_from(
 ) -> (End, Arc<Progress>) {
     let Greeting { hello, rest } = greeting;
     let Claimed { id, follower, sent_away, past } = place;
+    let called = hello.name.clone().or_else(|| peer.clone()).unwrap_or_else(|| socket.protocol().to_owned());
     let listed = shared.board.list(socket.protocol(), peer, &hello);
     let Hello { name, filter, format, ack, bounds, .. } = hello;
     let mut packer = Packer::new(filter, format, shared.stamp.clone());
@@ -384,6 +391,7 @@ pub(super) async fn serve_from(
         },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
+        called,
     };
     let (end, mut follower) = session.run().await;
     // It stands before all else that the other side can be done with.
@@ -399,6 +407,11 @@ pub(super) async fn serve_from(
 /// Counts and tells an end.
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
     shared.metrics.ended(end);
+    if let Some(kind) = end.problem() {
+        let at = peer.map_or_else(|| "unix socket or HTTP".to_owned(), |peer| peer.to_string());
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        shared.metrics.problems.note(kind, format_args!("{at}{why}"));
+    }
     match end {
         End::Left | End::Enough | End::Drain | End::Replaced | End::Removed => {
             debug!(?peer, reason = end.name(), "a partner has gone");

@@ -4,6 +4,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 
 use super::connect::Dialling;
 use super::end::End;
+use crate::telemetry::Problems;
 
 /// Counters of the partner outputs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +14,7 @@ pub struct Metrics {
     latency: Histogram,
     ended: IntCounterVec,
     dials: IntCounterVec,
+    pub(super) problems: Problems,
 }
 
 impl Metrics {
@@ -59,7 +61,13 @@ impl Metrics {
         registry.register(Box::new(ended.clone()))?;
         registry.register(Box::new(latency.clone()))?;
         registry.register(Box::new(dials.clone()))?;
-        Ok(Metrics { connections, sent_bytes, latency, ended, dials })
+        Ok(Metrics { connections, sent_bytes, latency, ended, dials, problems: Problems::default() })
+    }
+
+    /// The same, telling `problems` what goes wrong.
+    #[must_use]
+    pub fn telling(self, problems: &Problems) -> Metrics {
+        Metrics { problems: problems.clone(), ..self }
     }
 
     /// Counts an attempt to connect.

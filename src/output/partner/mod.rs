@@ -119,6 +119,12 @@ impl Handle {
         self.streams.open(query)
     }
 
+    /// Bytes that partners and streams have taken since start.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.shared.sent_bytes()
+    }
+
     /// These partners are dialled from now on, and no others. Their places are there when this returns; those that were
     /// dialled and are no more are over.
     pub fn dial(&self, wanted: &[Target]) {

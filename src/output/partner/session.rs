@@ -15,6 +15,7 @@ use super::pack::Packer;
 use super::receipts::Receipts;
 use super::socket::{Held, Outbox, Socket};
 use crate::spool::Follower;
+use crate::telemetry::problems::Kind;
 use crate::telemetry::unix_ms;
 
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
@@ -40,6 +41,8 @@ pub(super) struct Session {
     pub(super) signals: Signals,
     pub(super) metrics: Metrics,
     pub(super) progress: Arc<Progress>,
+    /// How the partner is called where somebody is told of it.
+    pub(super) called: String,
 }
 
 /// What a session listens to.
@@ -111,6 +114,10 @@ impl Session {
                 };
                 if let Some(packed) = packed {
                     self.progress.lost(packed.lost);
+                    if packed.lost > 0 {
+                        let told = format_args!("{}: {} records", self.called, packed.lost);
+                        self.metrics.problems.note(Kind::PartnerSlow, told);
+                    }
                     receipts.add(packed.runs);
                     accepted_ms = packed.accepted_ms;
                     outbox.push(packed.buffers);
@@ -267,6 +274,7 @@ mod tests {
             },
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
             progress: Arc::default(),
+            called: "unix".to_owned(),
         };
         (session, (news, deadline, never))
     }

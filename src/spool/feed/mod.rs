@@ -149,6 +149,14 @@ impl Shared {
         self.lock().closed = true;
     }
 
+    /// Adds what waits for each follower, in bytes, to what waits for its row.
+    pub(super) fn add_waiting_bytes(&self, rows: &mut BTreeMap<String, usize>) {
+        let log = self.lock();
+        for (_, cursor) in &log.cursors {
+            *rows.entry(cursor.row.clone()).or_default() += log.bytes_from(cursor.needs());
+        }
+    }
+
     /// Adds each follower's books to those of its row. `accepted`: records that the spool has accepted.
     pub(super) fn add_books(&self, accepted: u64, rows: &mut BTreeMap<String, OutputLedger>) {
         let log = self.lock();
@@ -176,6 +184,13 @@ impl Log {
     /// Bytes that the pieces count for.
     fn bytes(&self) -> usize {
         self.bytes + self.growing.buffer.len()
+    }
+
+    /// Bytes from the record of this number on, and those before it in the same piece.
+    fn bytes_from(&self, at: Seq) -> usize {
+        let index = self.pieces.partition_point(|piece| piece.end() <= at);
+        let closed: usize = self.pieces.range(index..).map(|piece| piece.body.len()).sum();
+        closed + if at < self.next { self.growing.buffer.len() } else { 0 }
     }
 
     /// When the record of this number was accepted, or where that is gone the oldest that is there: Unix time in

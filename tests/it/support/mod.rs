@@ -1,6 +1,7 @@
 //! What the integration tests are made of.
 
 pub(crate) mod agent;
+pub(crate) mod browser;
 pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod consumer;

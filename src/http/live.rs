@@ -1,0 +1,337 @@
+//! What viewers see: one look at everything, made for all of them together.
+//!
+//! # What it promises
+//! * While somebody watches a look is taken once a second, however many watch; its texts are made once each, and all get
+//!   the same bytes. While nobody watches nothing is done.
+//! * Who asks once, as for the page, gets the look of the last second if there is one.
+//! * Rates are over the last ten seconds. The first look after a pause has them over the pause, the very first one since
+//!   the start; each look says over how long.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::answers::Readiness;
+use crate::control::{Control, Ledger, OutputLedger, PartnerStatus, SenderStatus, Status, Watched};
+use crate::telemetry::unix_ms;
+
+/// Between two looks.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
+
+/// Rates are over so long where somebody has watched so long.
+const RATES_OVER: Duration = Duration::from_secs(10);
+
+/// Takes looks.
+pub(super) struct Live {
+    control: Control,
+    state: Mutex<State>,
+}
+
+struct State {
+    samples: VecDeque<Sample>,
+    last: Option<Arc<View>>,
+    /// Where the task that looks each second tells of it, while it runs.
+    told: Option<watch::Receiver<Arc<View>>>,
+}
+
+/// What was counted at some time.
+#[derive(Default)]
+struct Sample {
+    /// None: at the start, when all was 0.
+    at: Option<Instant>,
+    records: u64,
+    datapoints: u64,
+    received_bytes: u64,
+    kafka_bytes: u64,
+    partner_bytes: u64,
+    delivered: BTreeMap<String, u64>,
+    senders: HashMap<u64, u64>,
+}
+
+/// One look.
+#[derive(Serialize)]
+pub(super) struct View {
+    /// Version of this shape: 1.
+    version: u32,
+    /// Unix time in milliseconds.
+    pub(super) at_ms: u64,
+    #[serde(flatten)]
+    pub(super) readiness: Readiness,
+    pub(super) rates: Rates,
+    pub(super) outputs: Vec<Output>,
+    pub(super) senders: Vec<Sender>,
+    pub(super) partners: Vec<PartnerStatus>,
+    pub(super) status: Status,
+    #[serde(skip)]
+    made: Option<Instant>,
+    #[serde(skip)]
+    texts: [OnceLock<Bytes>; 2],
+}
+
+/// How much a second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Rates {
+    /// Over how long they are, in seconds.
+    pub(super) over_seconds: f64,
+    /// Accepted records and datapoints, and received bytes.
+    pub(super) records: f64,
+    pub(super) datapoints: f64,
+    pub(super) received_bytes: f64,
+    /// Bytes that Kafka acknowledged, and that partners and streams took.
+    pub(super) kafka_bytes: f64,
+    pub(super) partner_bytes: f64,
+}
+
+/// An output: its books, how far behind it is, and how fast it goes.
+#[derive(Serialize)]
+pub(super) struct Output {
+    pub(super) name: String,
+    /// Delivered records a second.
+    pub(super) records_rate: f64,
+    pub(super) waiting_bytes: usize,
+    #[serde(flatten)]
+    pub(super) books: OutputLedger,
+    pub(super) imbalance: i64,
+}
+
+/// A sender, and how fast it sends.
+#[derive(Serialize)]
+pub(super) struct Sender {
+    #[serde(flatten)]
+    pub(super) status: SenderStatus,
+    /// Received bytes a second.
+    pub(super) bytes_rate: f64,
+}
+
+/// Which text of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The look as JSON.
+    Json,
+    /// What the page shows, as HTML.
+    Page,
+}
+
+impl Live {
+    pub(super) fn new(control: Control) -> Live {
+        let state = State { samples: VecDeque::from([Sample::default()]), last: None, told: None };
+        Live { control, state: Mutex::new(state) }
+    }
+
+    /// The look of the last second, or a new one.
+    pub(super) fn view(&self) -> Arc<View> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        match &state.last {
+            Some(view) if view.made.is_some_and(|made| now - made < PERIOD) => view.clone(),
+            _ => self.look(&mut state, now),
+        }
+    }
+
+    /// Looks from now on, one a second, until the receiver is dropped.
+    pub(super) fn watch(self: &Arc<Live>) -> watch::Receiver<Arc<View>> {
+        let first = self.view();
+        let mut state = self.lock();
+        // Whoever runs it has not ended where its receiver is there, unless it panicked.
+        if let Some(told) = state.told.as_ref().filter(|told| told.has_changed().is_ok()) {
+            return told.clone();
+        }
+        let (tell, told) = watch::channel(first);
+        state.told = Some(told.clone());
+        drop(state);
+        tokio::spawn(self.clone().run(tell));
+        told
+    }
+
+    async fn run(self: Arc<Live>, tell: watch::Sender<Arc<View>>) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first comes at once, and the first look is there.
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            let mut state = self.lock();
+            // One of them is ours.
+            if tell.receiver_count() <= 1 {
+                state.told = None;
+                return;
+            }
+            let view = self.look(&mut state, Instant::now());
+            drop(state);
+            tell.send_replace(view);
+        }
+    }
+
+    fn look(&self, state: &mut State, now: Instant) -> Arc<View> {
+        let control = &self.control;
+        let (status, ledger, watched) = (control.status(), control.ledger(), control.watched());
+        let sample = Sample::of(&status, &ledger, &watched, now);
+        let before = state.before(now);
+        // Since the start, by the clock of those who read it.
+        let since_start = unix_ms().saturating_sub(status.started_seconds * 1000);
+        let over = before.at.map_or(Duration::from_millis(since_start), |at| now - at);
+        let view = View {
+            version: 1,
+            at_ms: unix_ms(),
+            readiness: Readiness::of(control.readiness()),
+            rates: sample.rates(before, over),
+            outputs: before.outputs(over, ledger, &watched.waiting_bytes),
+            senders: before.senders(over, watched.senders),
+            partners: control.partners(),
+            status,
+            made: Some(now),
+            texts: [const { OnceLock::new() }; 2],
+        };
+        state.samples.push_back(sample);
+        let view = Arc::new(view);
+        state.last = Some(view.clone());
+        view
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics under this lock")
+    }
+}
+
+impl State {
+    /// What the rates of a look at `now` begin with: the oldest sample within their time, or the newest there is.
+    fn before(&mut self, now: Instant) -> &Sample {
+        let is_old = |sample: &Sample| sample.at.is_none_or(|at| now - at > RATES_OVER);
+        while self.samples.len() > 1 && self.samples.front().is_some_and(is_old) {
+            self.samples.pop_front();
+        }
+        self.samples.front().expect("the newest sample stays")
+    }
+}
+
+impl Sample {
+    fn of(status: &Status, ledger: &Ledger, watched: &Watched, now: Instant) -> Sample {
+        let delivered = ledger.outputs.iter().map(|(name, books)| (name.clone(), books.delivered));
+        let senders = watched.senders.iter().map(|sender| (sender.connection, sender.bytes));
+        Sample {
+            at: Some(now),
+            records: status.input.accepted_records,
+            datapoints: status.input.accepted_datapoints,
+            received_bytes: status.input.received_bytes,
+            kafka_bytes: watched.sent.kafka,
+            partner_bytes: watched.sent.partners,
+            delivered: delivered.collect(),
+            senders: senders.collect(),
+        }
+    }
+
+    fn rates(&self, before: &Sample, over: Duration) -> Rates {
+        Rates {
+            over_seconds: over.as_secs_f64(),
+            records: rate(self.records, before.records, over),
+            datapoints: rate(self.datapoints, before.datapoints, over),
+            received_bytes: rate(self.received_bytes, before.received_bytes, over),
+            kafka_bytes: rate(self.kafka_bytes, before.kafka_bytes, over),
+            partner_bytes: rate(self.partner_bytes, before.partner_bytes, over),
+        }
+    }
+
+    /// The outputs of a look that is taken so long after this.
+    fn outputs(&self, over: Duration, ledger: Ledger, waiting: &BTreeMap<String, usize>) -> Vec<Output> {
+        let output = |(name, books): (String, OutputLedger)| {
+            let then = self.delivered.get(&name).copied().unwrap_or(0);
+            Output {
+                records_rate: rate(books.delivered, then, over),
+                waiting_bytes: waiting.get(&name).copied().unwrap_or(0),
+                imbalance: books.imbalance(),
+                name,
+                books,
+            }
+        };
+        ledger.outputs.into_iter().map(output).collect()
+    }
+
+    /// The senders of such a look. Whoever sends most now comes first.
+    fn senders(&self, over: Duration, senders: Vec<SenderStatus>) -> Vec<Sender> {
+        let sender = |status: SenderStatus| {
+            let then = self.senders.get(&status.connection).copied().unwrap_or(0);
+            Sender { bytes_rate: rate(status.bytes, then, over), status }
+        };
+        let mut senders: Vec<Sender> = senders.into_iter().map(sender).collect();
+        senders.sort_by(|a, b| b.bytes_rate.total_cmp(&a.bytes_rate));
+        senders
+    }
+}
+
+/// How much more a second; 0 where no time has passed.
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn rate(now: u64, before: u64, over: Duration) -> f64 {
+    let more = now.saturating_sub(before) as f64;
+    if over.is_zero() { 0.0 } else { more / over.as_secs_f64() }
+}
+
+impl View {
+    /// The text of this form, as an event of a stream: made once.
+    pub(super) fn event(&self, form: Form) -> Bytes {
+        let make = || match form {
+            Form::Json => {
+                let json = serde_json::to_string(self).expect("a look is structs with texts as keys");
+                event("status", &json)
+            }
+            Form::Page => event("page", &super::page::view(self)),
+        };
+        self.texts[form as usize].get_or_init(make).clone()
+    }
+}
+
+/// An event of a stream: each line of `data` has a line.
+fn event(name: &str, data: &str) -> Bytes {
+    let mut text = format!("event: {name}\n");
+    for line in data.lines() {
+        text.extend(["data: ", line, "\n"]);
+    }
+    text.push('\n');
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at: Instant, records: u64) -> Sample {
+        Sample { at: Some(at), records, ..Sample::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rates_are_over_ten_seconds_or_over_the_pause_before() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let samples = VecDeque::from([Sample::default()]);
+        let mut state = State { samples, last: None, told: None };
+        let mut begins = |now: u64| {
+            let before = state.before(at(now)).at.map(|at| (at - start).as_secs());
+            state.samples.push_back(sample(at(now), 0));
+            before
+        };
+        assert_eq!(begins(0), None, "since the start");
+        assert_eq!((1..=10).map(&mut begins).collect::<Vec<_>>(), [Some(0); 10]);
+        assert_eq!((11..=13).map(&mut begins).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+        assert_eq!(begins(100), Some(13), "over the pause");
+        assert_eq!(begins(101), Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_is_what_came_by_the_time_that_it_took() {
+        let now = Instant::now();
+        let rates = sample(now, 500).rates(&sample(now, 100), Duration::from_secs(8));
+        assert!((rates.records - 50.0).abs() < 1e-9, "{rates:?}");
+        assert!((rates.over_seconds - 8.0).abs() < 1e-9, "{rates:?}");
+        let at_once = sample(now, 500).rates(&Sample::default(), Duration::ZERO);
+        assert!(at_once.records == 0.0, "{at_once:?}");
+    }
+
+    #[test]
+    fn each_line_of_an_event_is_marked() {
+        assert_eq!(event("page", "a\n\nb"), "event: page\ndata: a\ndata: \ndata: b\n\n");
+    }
+}
