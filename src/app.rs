@@ -40,7 +40,7 @@ use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain, process};
 use descriptors::Room;
-use parts::{Asked, delivery, naming, on_its_own, partners};
+use parts::{Asked, delivery, naming, on_its_own, partners, serve_http};
 use stages::Program;
 use steering::{Steering, Wires};
 
@@ -154,9 +154,10 @@ pub async fn run_until(
             return ExitCode::from(exit::FAILURE);
         }
     };
+    // Before the threads beside this one need any of it: what they do not is not mapped again.
+    pages::let_go();
     // Whoever asked may have lost interest.
     _ = told.send(running.listening.clone());
-    pages::let_go();
     running.until(stop, grace).await
 }
 
@@ -250,7 +251,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
         Listening { input: input.handle().listen(), http: http_at, partner, control: control.clone() };
     let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
-    let server = http::serve(http_listener, config.http, control, http_metrics, given(ended.clone()));
+    let server = serve_http(http_listener, config.http, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
     let agent = asked.map(|Asked { agent, topic, directory, .. }| {
         let poller = input.poller(agent, &topic);
@@ -275,7 +276,7 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
         partners: on_its_own("partners", partners.run()).map_err(StartError::Thread)?,
         discovery: look.map(|look| tokio::spawn(look.run(discovery_ended))),
-        http: tokio::spawn(server),
+        http: on_its_own("http", server).map_err(StartError::Thread)?,
         statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
         drain,
         deadline,

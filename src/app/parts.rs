@@ -5,15 +5,19 @@ use std::io;
 use std::sync::Arc;
 
 use prometheus::Registry;
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::error;
 
 use super::StartError;
 use super::looking::{Look, Wanted};
 use crate::config::{AgentConfig, Config};
+use crate::control::Control;
 use crate::dcos::agent::Agent;
 use crate::dcos::{self, Authority};
 use crate::enrich::{Directory, Enricher};
+use crate::http;
 use crate::ocf::Marker;
 use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
@@ -88,6 +92,21 @@ pub(super) fn naming(
     let agent = Agent::new(settings, authority, dcos::agent::Metrics::register(registry)?)?;
     let (directory, enricher, id) = Directory::new(rules, agent.clone());
     Ok((enricher, Some(Asked { agent, wire, topic, directory, id })))
+}
+
+/// The HTTP server, to run on a thread of its own: those who ask, a health check among them, do not wait for the line.
+pub(super) async fn serve_http(
+    listener: TcpListener,
+    config: http::Config,
+    control: Control,
+    metrics: http::Metrics,
+    end: impl Future<Output = ()>,
+) {
+    // Told of new connections by the runtime that it serves them on.
+    match listener.into_std().and_then(TcpListener::from_std) {
+        Ok(listener) => http::serve(listener, config, control, metrics, end).await,
+        Err(error) => error!("cannot serve HTTP: {error}"),
+    }
 }
 
 /// Runs a stage on a thread of its own, so that much work in it takes nothing from the line.

@@ -80,6 +80,22 @@ async fn the_http_server_that_ends_early_ends_the_process_after_the_drain() {
 }
 
 #[tokio::test]
+async fn pages_are_answered_while_the_line_has_no_time() {
+    let running = started_with(&[("kafka", "false")]).await;
+    let at = running.listening.http;
+    let asked = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(GRACE)).unwrap();
+        write!(stream, "GET /-/healthy HTTP/1.0\r\nHost: {at}\r\n\r\n").unwrap();
+        io::read_to_string(stream).unwrap()
+    });
+    // All of the line runs on this thread, which waits.
+    let answer = asked.join().unwrap();
+    assert!(answer.contains(" 200 "), "{answer}");
+    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
 async fn the_output_that_ends_early_ends_the_process() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;

@@ -7,6 +7,9 @@
 //! refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are
 //! `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of another site has business
 //! here.
+//!
+//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the
+//! line for those who ask.
 
 mod accept;
 mod answers;

@@ -5,7 +5,9 @@
 //! [`MUCH`] bytes (or when its window is about to close, or the sender is done), and a tick each `input-linger` picks
 //! up what is less. So a burst is read as promptly as ever, and no sender ever meets a full socket for it. When ticks
 //! find nothing the connection is read at once again, and an idle one costs nothing. So it is as long as something has
-//! come only in part, since the time for the rest is running.
+//! come only in part, since the time for the rest is running; and as long as somebody wants records the moment that they
+//! arrive, see [`Spool::hurry`](crate::spool::Spool::hurry), which a connection that was quiet before hears with its next
+//! tick.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +37,12 @@ impl Ticker {
     /// A clock that ticks every `linger`; zero: no connection ever becomes quiet.
     pub(super) fn new(linger: Duration) -> Ticker {
         Ticker { linger, quiet: AtomicUsize::new(0), begun: Notify::new(), tick: Notify::new() }
+    }
+
+    /// Whether any connection is quiet.
+    #[cfg(test)]
+    pub(super) fn has_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed) > 0
     }
 
     /// Ticks, for ever.

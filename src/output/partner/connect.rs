@@ -103,7 +103,7 @@ pub(super) async fn connect(address: &Address) -> Result<(Socket, String), Failu
             let mut last = Failure::unresolved("the name has no address");
             for at in found.take(ADDRESSES_MAX) {
                 match connect_to(at).await {
-                    Ok(stream) => return Ok((Socket::Tcp(stream), at.to_string())),
+                    Ok(stream) => return Ok((Socket::tcp(stream), at.to_string())),
                     Err(failure) => last = failure,
                 }
             }

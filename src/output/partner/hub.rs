@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,8 +43,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Pause after partners were told of news, and how many of them make it a millisecond longer: what comes meanwhile goes
-/// out together, and two hundred small writes take as long as that.
+/// Pause after partners were told of news, and how many that heard of it make it a millisecond longer: what comes meanwhile
+/// goes out together, and two hundred small writes take as long as that.
 const PACE: Duration = Duration::from_millis(1);
 const PACE_PARTNERS: usize = 64;
 
@@ -67,8 +68,12 @@ pub(super) struct Shared {
     pub(super) dials: Dials,
     stamp: Stamp,
     held: Held,
+    /// Turns of those that cost more than a write.
+    costly: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     news: watch::Sender<()>,
+    /// How many have heard of it lately.
+    told: Arc<AtomicUsize>,
     deadline: watch::Sender<bool>,
     /// By reason: all partners that connect are one host. Those that are dialled have a share each.
     log_budget: Mutex<LogBudget>,
@@ -115,8 +120,10 @@ impl Partners {
             dials: Dials::new(&config.dialled),
             stamp,
             held: Held::default(),
+            costly: Arc::new(Semaphore::new(1)),
             metrics,
             news: watch::Sender::new(()),
+            told: Arc::default(),
             deadline: watch::Sender::new(false),
             log_budget: Mutex::default(),
         };
@@ -216,8 +223,12 @@ async fn ring(mut news: News, shared: &Shared) {
     while !shared.spool.is_closed() {
         news.wait().await;
         shared.news.send_replace(());
-        let more = shared.news.receiver_count() / PACE_PARTNERS;
-        tokio::time::sleep(PACE + Duration::from_millis(more as u64)).await;
+        tokio::time::sleep(PACE).await;
+        // Who is stuck, or still at work, has not heard of it.
+        let more = shared.told.swap(0, Ordering::Relaxed) / PACE_PARTNERS;
+        if more > 0 {
+            tokio::time::sleep(Duration::from_millis(more as u64)).await;
+        }
     }
 }
 
@@ -263,7 +274,7 @@ async fn accept_tcp(tcp: Option<&TcpListener>) -> io::Result<(Socket, Option<Soc
     // A few records are to go out at once; where that fails they go out later.
     _ = stream.set_nodelay(true);
     _ = socket2::SockRef::from(&stream).set_keepalive(true);
-    Ok((Socket::Tcp(stream), Some(peer)))
+    Ok((Socket::tcp(stream), Some(peer)))
 }
 
 async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<(Socket, Option<SocketAddr>)> {
@@ -355,15 +366,22 @@ pub(super) async fn serve_from(
     if socket.is_stream() {
         packer.grant_max = PIECE_BYTES;
     }
+    let _promptness = shared.spool.hurry();
     let session = Session {
         socket,
         follower,
         packer,
         held: shared.held.clone(),
+        costly: shared.costly.clone(),
         ack,
         until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
-        signals: Signals { news: shared.news.subscribe(), sent_away, deadline: shared.deadline.subscribe() },
+        signals: Signals {
+            news: shared.news.subscribe(),
+            told: shared.told.clone(),
+            sent_away,
+            deadline: shared.deadline.subscribe(),
+        },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
     };
