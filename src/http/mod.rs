@@ -8,8 +8,8 @@
 //! `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of another site has business
 //! here.
 //!
-//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the
-//! line for those who ask.
+//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
+//! for those who ask.
 
 mod accept;
 mod answers;
