@@ -298,7 +298,7 @@ mod tests {
         let [follower, mut other] = [From::Now, From::Now].map(|from| spool.follow("p", from));
         // Each has a piece and a segment of its own, and is more than a socket takes.
         for _ in 0..3 {
-            append(&spool, b"t", &[7; 200 << 10]);
+            append(&spool, b"t", &vec![7; 200 << 10]);
         }
         let (socket, _reads_nothing) = UnixStream::pair().unwrap();
         let costly = Arc::new(Semaphore::new(1));
