@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, info, warn};
 
+use super::bell::Bell;
 use super::board::{Board, Progress};
 use super::dial::{Dials, Lines};
 use super::end::End;
@@ -30,7 +30,7 @@ use super::target::Target;
 use super::{Handle, ListenError};
 use crate::disk;
 use crate::socket_file::SocketFile;
-use crate::spool::{News, Spool};
+use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, unix_ms};
 
@@ -43,11 +43,6 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Pause after partners were told of news, and how many that heard of it make it a millisecond longer: what comes meanwhile
-/// goes out together, and two hundred small writes take as long as that.
-const PACE: Duration = Duration::from_millis(1);
-const PACE_PARTNERS: usize = 64;
 
 /// The partner outputs, listening and not yet accepting.
 pub struct Partners {
@@ -72,9 +67,7 @@ pub(super) struct Shared {
     /// Turns of those that cost more than a write.
     costly: Arc<Semaphore>,
     pub(super) metrics: Metrics,
-    news: watch::Sender<()>,
-    /// How many have heard of it lately.
-    told: Arc<AtomicUsize>,
+    bell: Arc<Bell>,
     deadline: watch::Sender<bool>,
     /// By reason: all partners that connect are one host. Those that are dialled have a share each.
     log_budget: Mutex<LogBudget>,
@@ -127,8 +120,7 @@ impl Partners {
             held: Held::default(),
             costly: Arc::new(Semaphore::new(1)),
             metrics,
-            news: watch::Sender::new(()),
-            told: Arc::default(),
+            bell: Arc::default(),
             deadline: watch::Sender::new(false),
             log_budget: Mutex::default(),
         };
@@ -156,7 +148,7 @@ impl Partners {
         let mut sessions = JoinSet::new();
         let mut lines = Lines::new(shared.dialled.subscribe());
         lines.follow(&shared, &mut sessions);
-        let mut ring = pin!(ring(shared.spool.news(), &shared));
+        let mut ring = pin!(shared.bell.ring_for(&shared.spool));
         loop {
             let expiry = shared.names.expire(unix_ms());
             let accepted = tokio::select! {
@@ -200,7 +192,7 @@ impl Partners {
             }
         }
         drop((tcp, unix, asked, lines));
-        shared.news.send_replace(());
+        shared.bell.ring();
         let all = async {
             while let Some(ended) = sessions.join_next().await {
                 check(ended);
@@ -220,20 +212,6 @@ impl Partners {
             );
         }
         save(&shared).await;
-    }
-}
-
-/// Tells sessions of news, at its pace, until there will be no more.
-async fn ring(mut news: News, shared: &Shared) {
-    while !shared.spool.is_closed() {
-        news.wait().await;
-        shared.news.send_replace(());
-        tokio::time::sleep(PACE).await;
-        // Who is stuck, or still at work, has not heard of it.
-        let more = shared.told.swap(0, Ordering::Relaxed) / PACE_PARTNERS;
-        if more > 0 {
-            tokio::time::sleep(Duration::from_millis(more as u64)).await;
-        }
     }
 }
 
@@ -383,12 +361,7 @@ pub(super) async fn serve_from(
         ack,
         until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
-        signals: Signals {
-            news: shared.news.subscribe(),
-            told: shared.told.clone(),
-            sent_away,
-            deadline: shared.deadline.subscribe(),
-        },
+        signals: Signals { news: shared.bell.listen(), sent_away, deadline: shared.deadline.subscribe() },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
         called,

@@ -14,9 +14,9 @@
 //! # How it works
 //! One task, the `hub`, has the listeners; each partner has a `session`, and so has each stream over HTTP (`streams`). A
 //! partner that the collector connects to, a `target`, has a task that `dial`s it again and again, and runs the same
-//! session. They have a thread of their own, so that a filter over every tag of every record takes nothing from the input. All that is new in the [feed](crate::spool) wakes the hub
-//! once, which tells all sessions and then pauses for a moment ([`pace`](self)), so that many small blocks become one
-//! write. A session reads its `greeting`, takes its place from `names`, and then goes between its
+//! session. They have a thread of their own, so that a filter over every tag of every record takes nothing from the
+//! input. All that is new in the [feed](crate::spool) rings the `bell` once, which tells all sessions and then pauses for
+//! a moment, so that many small blocks become one write. A session reads its `greeting`, takes its place from `names`, and then goes between its
 //! [`Follower`](crate::spool::Follower), the `pack`er that filters and frames, the `socket`, and the `receipts` of what
 //! was sent.
 //!
@@ -40,6 +40,7 @@
 //! * The process is asked to end: all that was accepted is sent, for two seconds at most; what is left is lost and booked
 //!   so, and partners with a place are told when they come back, if there is a `data-dir`.
 
+mod bell;
 mod board;
 mod connect;
 mod dial;

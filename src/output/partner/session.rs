@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+use super::bell::Listener;
 use super::board::Progress;
 use super::end::End;
 use super::metrics::Metrics;
@@ -48,9 +48,7 @@ pub(super) struct Session {
 /// What a session listens to.
 pub(super) struct Signals {
     /// There is news in the feed, or an end to it.
-    pub(super) news: watch::Receiver<()>,
-    /// How many have heard of it.
-    pub(super) told: Arc<AtomicUsize>,
+    pub(super) news: Listener,
     /// The connection is to go: why.
     pub(super) sent_away: oneshot::Receiver<End>,
     /// The collector ends now.
@@ -149,11 +147,10 @@ impl Session {
                         return End::Left;
                     }
                 }
-                news = self.signals.news.changed(), if outbox.is_empty() => {
+                news = self.signals.news.heard(), if outbox.is_empty() => {
                     if news.is_err() {
                         return End::Drain;
                     }
-                    self.signals.told.fetch_add(1, Ordering::Relaxed);
                 }
                 () = sleep_until(self.until) => return End::Enough,
                 () = sleep_until(stalled) => return End::Stalled,
@@ -238,6 +235,7 @@ async fn sleep_until(at: Option<Instant>) {
 mod tests {
     use tokio::net::UnixStream;
 
+    use super::super::bell::Bell;
     use super::super::filter::Filter;
     use super::super::hello::Format;
     use super::super::pack::Stamp;
@@ -253,7 +251,7 @@ mod tests {
         filter: Filter,
         costly: &Arc<Semaphore>,
     ) -> (Session, impl Sized) {
-        let news = watch::Sender::new(());
+        let bell = Arc::new(Bell::default());
         let deadline = watch::Sender::new(false);
         let (never, sent_away) = oneshot::channel();
         let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
@@ -266,17 +264,12 @@ mod tests {
             ack: false,
             until: None,
             heard: Vec::new(),
-            signals: Signals {
-                news: news.subscribe(),
-                told: Arc::default(),
-                sent_away,
-                deadline: deadline.subscribe(),
-            },
+            signals: Signals { news: bell.listen(), sent_away, deadline: deadline.subscribe() },
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
             progress: Arc::default(),
             called: "unix".to_owned(),
         };
-        (session, (news, deadline, never))
+        (session, (deadline, never))
     }
 
     fn spool() -> Spool {
