@@ -157,6 +157,8 @@ impl Task {
                 }
             }
         }
+        // What went back into the spool is counted there.
+        self.note_topic(topic, |_| {});
         self.look_soon(topic);
     }
 
