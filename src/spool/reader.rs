@@ -137,9 +137,9 @@ impl Reader {
     #[must_use]
     pub fn fullness(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a ratio")]
-        let ratio = |bytes: usize| bytes as f64 / self.shared.config.memory_bytes as f64;
+        let ratio = |bytes: usize, of: usize| bytes as f64 / of as f64;
         let state = self.shared.lock();
-        ratio(state.bytes() - state.fed_bytes())
+        ratio(state.bytes() - state.fed_bytes(), state.bounds.config.memory_bytes)
     }
 
     /// Keeps a large buffer that is not needed any more, for frames to come.
@@ -192,7 +192,7 @@ impl Ticket {
         let bytes = std::mem::take(&mut self.bytes);
         let mut state = self.shared.lock();
         state.finish(self.output, records, bytes, outcome, Instant::now());
-        self.shared.wake_sources(&state);
+        self.shared.wake_sources(&mut state);
     }
 
     /// Splits off the first `records` of it, of `bytes` bytes.
