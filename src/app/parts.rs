@@ -1,8 +1,6 @@
-//! Parts of the line that are made of several things: what delivers, what serves partners, and what gives records their
-//! names.
+//! Parts of the line that are made of several things: what delivers, and what serves partners.
 
 use std::io;
-use std::sync::Arc;
 
 use prometheus::Registry;
 use tokio::sync::{oneshot, watch};
@@ -10,10 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use super::looking::{Look, Wanted};
-use crate::config::{AgentConfig, Config};
-use crate::dcos::agent::Agent;
-use crate::dcos::{self, Authority};
-use crate::enrich::{Directory, Enricher};
+use crate::config::Config;
+use crate::dcos::Authority;
 use crate::ocf::Marker;
 use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
@@ -49,7 +45,7 @@ pub(super) fn delivery(
 
 /// The partners. Kafka must have its reader of the spool by now.
 pub(super) async fn partners(
-    config: &partner::Config,
+    settings: watch::Receiver<partner::Config>,
     spool: &Spool,
     incarnation: &str,
     marker: Marker,
@@ -57,34 +53,7 @@ pub(super) async fn partners(
 ) -> Result<Partners, StartError> {
     let metrics = partner::Metrics::register(registry)?;
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
-    Ok(Partners::listen(config, spool.clone(), stamp, metrics).await?)
-}
-
-/// The Mesos agent, which is asked.
-pub(super) struct Asked {
-    pub(super) agent: Agent,
-    pub(super) wire: watch::Sender<dcos::agent::Config>,
-    /// Record topic of its own metrics.
-    pub(super) topic: String,
-    pub(super) directory: Directory,
-    /// Its id, once it is known.
-    pub(super) id: watch::Receiver<Option<Arc<str>>>,
-}
-
-/// What gives records their names.
-pub(super) fn naming(
-    config: &Config,
-    authority: &Authority,
-    registry: &Registry,
-) -> Result<(Enricher, Option<Asked>), StartError> {
-    let rules = config.enrich.clone();
-    let Some(AgentConfig { agent, topic }) = config.agent.clone() else {
-        return Ok((Enricher::fixed(&rules), None));
-    };
-    let (wire, settings) = watch::channel(agent);
-    let agent = Agent::new(settings, authority, dcos::agent::Metrics::register(registry)?)?;
-    let (directory, enricher, id) = Directory::new(rules, agent.clone());
-    Ok((enricher, Some(Asked { agent, wire, topic, directory, id })))
+    Ok(Partners::listen(settings, spool.clone(), stamp, metrics).await?)
 }
 
 /// Runs a stage on a thread of its own, so that much work in it takes nothing from the line.

@@ -4,7 +4,8 @@
 //! * One change at a time, in the order in which they came; a version (`ETag`) tells them apart.
 //! * A change is worked out and held against the rules before any stage hears of it; then all of them hear of it at once.
 //!   It is made to its end also when whoever asked for it is gone.
-//! * There is one log line for each key that was changed: by whom, from what, to what.
+//! * There is one log line for each key that was changed: by whom, from what, to what; and for each file that a key names
+//!   and that has other contents than it had.
 //! * What was set at runtime is in `runtime.json` of the data directory, readable by nobody else, before the answer goes
 //!   out; or the answer says why it is not. It counts all the same then: whoever steers in need must not fail for a full
 //!   disk.
@@ -16,21 +17,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{Level, info, warn};
+use tracing::{Level, error, info, warn};
 
+use super::descriptors::Descriptors;
 use super::looking::Wanted;
-use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
+use crate::config::{self, Changed, Config, Live, Loaded, NamedFile, Next, NotRemoved};
 use crate::control::steering::{
     Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
 };
-use crate::dcos::agent;
-use crate::output::kafka;
+use crate::dcos::{Authority, agent};
+use crate::enrich::Knowledge;
 use crate::output::message::Envelope;
+use crate::output::{kafka, partner};
 use crate::spool::Spool;
-use crate::telemetry::Log;
-use crate::{disk, input};
+use crate::telemetry::{Log, StatsdConfig, chain};
+use crate::{disk, http, input};
 
 const FILE: &str = "runtime.json";
 
@@ -43,12 +47,19 @@ const MODE: u32 = 0o600;
 /// Where the stages hear of what they follow.
 pub(super) struct Wires {
     pub(super) log: Log,
+    pub(super) connections: Descriptors,
     pub(super) input: watch::Sender<input::Config>,
     pub(super) spool: Spool,
     pub(super) envelope: Envelope,
     pub(super) kafka: Option<watch::Sender<kafka::Config>>,
     pub(super) brokers: Option<watch::Sender<Wanted>>,
-    pub(super) agent: Option<watch::Sender<agent::Config>>,
+    pub(super) partners: watch::Sender<partner::Config>,
+    pub(super) knowledge: Knowledge,
+    pub(super) agent: watch::Sender<agent::Config>,
+    pub(super) authority: Authority,
+    pub(super) http: watch::Sender<http::Config>,
+    pub(super) statsd: watch::Sender<Option<StatsdConfig>>,
+    pub(super) grace: watch::Sender<Duration>,
 }
 
 /// Shows and changes the configuration. Cheap to clone.
@@ -93,6 +104,13 @@ impl Steering {
     }
 }
 
+impl Steering {
+    /// Files that keys name and whose contents count.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.0.state().live.files().iter().map(|file| file.path.clone()).collect()
+    }
+}
+
 impl Steers for Steering {
     fn view(&self) -> Arc<ConfigView> {
         self.0.state().view.clone()
@@ -123,21 +141,25 @@ impl Shared {
             state.live.clone()
         };
         let Order { change, by, .. } = order;
+        let is_asked = change != Change::Renew;
         let next = disk::patiently(move || work_out(&live, &change)).await.ok_or(NotChanged::Slow)??;
-        let Next { config, live, changed, pending, dropped } = next;
+        let Next { mut config, live, changed, renewed, pending, dropped } = next;
+        let news =
+            News { changed: &changed, renewed: &renewed, pending: &pending, dropped: &dropped, is_asked };
         // Whichever filter lets more through is to let the lines through.
         let is_early = tracing::enabled!(Level::INFO);
         if is_early {
-            tell(&changed, &pending, &dropped, &by);
+            news.tell(&by);
         }
-        self.wires.apply(&config);
+        self.wires.apply(&mut config);
         if !is_early {
-            tell(&changed, &pending, &dropped, &by);
+            news.tell(&by);
         }
         self.note(live, config.warnings);
         let view = self.publish(self.keep().await.err());
         Ok(Outcome {
             changed: changed.into_iter().map(|changed| changed.key).collect(),
+            renewed: renewed.into_iter().map(|file| file.key).collect(),
             pending,
             dropped,
             view,
@@ -186,22 +208,36 @@ impl Shared {
 
 impl Wires {
     /// Has every stage follow `config`.
-    fn apply(&self, config: &Config) {
-        self.log.set(&config.telemetry.filter);
+    fn apply(&self, config: &mut Config) {
+        self.log.set(&config.telemetry);
+        self.connections.fit(config);
+        if let Err(error) = self.authority.set(&config.dcos) {
+            error!("the way into the cluster stays as it was: {}", chain(&error));
+        }
+        self.knowledge.set(config.enrich.clone());
+        set(&self.agent, config.agent.clone());
         set(&self.input, config.input.clone());
         if let (Some(wire), Some(kafka)) = (&self.kafka, &config.kafka) {
-            let is_reframed = wire.borrow().batch != kafka.batch;
+            let (is_reframed, naming) = {
+                let before = wire.borrow();
+                (before.batch != kafka.batch, kafka.naming.clone().after(&before.naming))
+            };
             if is_reframed {
                 self.spool.set_framing(kafka.framing(&self.envelope));
             }
-            set(wire, kafka.clone());
+            // Before the spool: what is filed otherwise needs its name.
+            set(wire, kafka::Config { naming, ..kafka.clone() });
+        }
+        if self.spool.config() != config.spool {
+            self.spool.set(config.spool.clone());
         }
         if let (Some(wire), Some(wanted)) = (&self.brokers, Wanted::of(config)) {
             set(wire, wanted);
         }
-        if let (Some(wire), Some(of)) = (&self.agent, &config.agent) {
-            set(wire, of.agent.clone());
-        }
+        set(&self.partners, config.partner.clone());
+        set(&self.http, config.http.clone());
+        set(&self.statsd, config.statsd.clone());
+        set(&self.grace, config.shutdown_grace);
     }
 }
 
@@ -223,6 +259,7 @@ fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
     let next = match change {
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
+        Change::Renew => live.renew(&kafka::check),
         Change::Remove(key) => live.remove(key, &kafka::check).map_err(|why| match why {
             NotRemoved::NoKey => NotChanged::NoKey,
             NotRemoved::NotSet => NotChanged::NotSet,
@@ -237,22 +274,40 @@ fn fault(fault: config::Fault) -> Fault {
 }
 
 /// What happened, for those who look for it later.
-fn tell(changed: &[Changed], pending: &[&str], dropped: &[&str], by: &str) {
-    for Changed { key, before, after, origin } in changed {
-        info!(key, %before, %after, origin = origin.kind(), by, "configuration changed");
-    }
-    for key in dropped {
-        info!(
-            key,
-            by,
-            "the runtime value is dropped: flag, environment or file say something else than when it was set"
-        );
-    }
-    if !pending.is_empty() {
-        warn!(keys = pending.join(","), by, "set, and counts from the next start on");
-    }
-    if changed.is_empty() && pending.is_empty() && dropped.is_empty() {
-        info!(by, "configuration read, nothing is changed");
+struct News<'a> {
+    changed: &'a [Changed],
+    renewed: &'a [NamedFile],
+    pending: &'a [&'static str],
+    dropped: &'a [&'static str],
+    /// Somebody asked for it.
+    is_asked: bool,
+}
+
+impl News<'_> {
+    fn tell(&self, by: &str) {
+        let News { changed, renewed, pending, dropped, .. } = self;
+        for Changed { key, before, after, origin } in *changed {
+            info!(key, %before, %after, origin = origin.kind(), by, "configuration changed");
+        }
+        for NamedFile { key, path, .. } in *renewed {
+            info!(key, path = %path.display(), by, "configuration changed: the file has other contents");
+        }
+        for key in *dropped {
+            info!(
+                key,
+                by,
+                "the runtime value is dropped: flag, environment or file say something else than when it was set"
+            );
+        }
+        if !pending.is_empty() {
+            warn!(keys = pending.join(","), by, "set, and counts from the next start on");
+        }
+        if changed.is_empty() && renewed.is_empty() && pending.is_empty() && dropped.is_empty() {
+            // Looks come all the time.
+            if self.is_asked {
+                info!(by, "configuration read, nothing is changed");
+            }
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 //! # What it promises
 //! * A change is held against the same rules as a start, by the same code, and made as a whole or not at all; all that is
 //!   wrong with it is told at once.
-//! * Only keys that are [`Key::live`] change. What the file says of any other counts from the next start on, and is shown
+//! * Only keys that are [`Key::live`] change, and those that are [`Key::by_reload`] not by name. What the file says of any other counts from the next start on, and is shown
 //!   as *pending* until then; a change of such a key by name is a fault.
 //! * A value that was set here, at *runtime*, wins over flag, environment and file, until it is removed, or one of those
 //!   says something else than it did then: whoever edited it meant it to count.
+//! * Contents of files that keys name count anew with each change: a certificate that was renewed is another one.
 //! * Values outlive the process as far as somebody keeps [`Live::text`] and gives it to [`Live::recall`]. What does not fit
 //!   any more is dropped and told, and never a reason not to start.
 //!
@@ -30,7 +31,7 @@ use super::settings::{Setting, Settings};
 use super::source::{Given, Said, Sources};
 use super::value::Value;
 use super::written::Written;
-use super::{CheckKafka, Config, kafka, stages};
+use super::{CheckKafka, Config, NamedFile, kafka, stages};
 
 /// Version of the form of [`Live::text`].
 const VERSION: u32 = 1;
@@ -39,6 +40,9 @@ const VERSION: u32 = 1;
 const NOT_LIVE: &str =
     "counts from the next start on; set it as a flag, in the environment or in the file, and restart";
 
+/// What is expected of a change of a key that decides about others' rights.
+const BY_RELOAD: &str = "is not changed over HTTP; set it in the file, and have that read again";
+
 /// Where the configuration stands.
 #[derive(Clone)]
 pub struct Live {
@@ -46,6 +50,8 @@ pub struct Live {
     said: Said,
     set: BTreeMap<&'static str, Set>,
     settings: Settings,
+    /// Files that keys name, as they were read last.
+    files: Vec<NamedFile>,
 }
 
 /// A value that was set at runtime.
@@ -76,6 +82,8 @@ pub struct Next {
     pub live: Live,
     /// Keys whose value or origin is another.
     pub changed: Vec<Changed>,
+    /// Files that have other contents.
+    pub renewed: Vec<NamedFile>,
     /// Keys whose value is another from the next start on.
     pub pending: Vec<&'static str>,
     /// Keys whose runtime value was dropped, since the sources say something else than they did.
@@ -130,7 +138,7 @@ impl Live {
         let said = Said::read(&sources, &mut faults);
         let settings = assemble(&said, &BTreeMap::new(), None);
         let config = stages::build(&settings, &sources, check, &mut faults);
-        let live = Live { sources, said, set: BTreeMap::new(), settings };
+        let live = Live { sources, said, set: BTreeMap::new(), settings, files: config.files.clone() };
         if faults.is_empty() { Ok(Loaded { config, live }) } else { Err(Faults(faults)) }
     }
 
@@ -190,6 +198,20 @@ impl Live {
             stays
         });
         Ok(Next { dropped, ..self.next(said, set, faults, check)? })
+    }
+
+    /// Reads the files again that keys name, and nothing else: they are renewed without a word.
+    ///
+    /// # Errors
+    /// Every fault there is; nothing is changed then.
+    pub fn renew(&self, check: CheckKafka<'_>) -> Result<Next, Faults> {
+        self.next(self.said.clone(), self.set.clone(), Vec::new(), check)
+    }
+
+    /// The files that keys name, as they were read last.
+    #[must_use]
+    pub fn files(&self) -> &[NamedFile] {
+        &self.files
     }
 
     /// What was set at runtime, as text that [`Live::recall`] reads. It may have secrets in it.
@@ -265,6 +287,9 @@ impl Live {
         if !key.live {
             return Err(fault(NOT_LIVE, None));
         }
+        if key.by_reload {
+            return Err(fault(BY_RELOAD, None));
+        }
         let given = match Written::of_json(value).raw(key.kind) {
             Ok(raw) => Given::read(key, name, Origin::Runtime, &raw),
             Err(expected) => Given::unreadable(key, name, Origin::Runtime, &expected),
@@ -290,7 +315,7 @@ impl Live {
         check: CheckKafka<'_>,
     ) -> Result<Next, Faults> {
         let settings = assemble(&said, &set, Some(&self.settings));
-        let live = Live { sources: self.sources.clone(), said, set, settings };
+        let mut live = Live { sources: self.sources.clone(), said, set, settings, files: Vec::new() };
         let pending: Vec<_> = live.pending().into_keys().collect();
         if !pending.is_empty() {
             // It has to be good for a start as well. What is wrong with both is told once.
@@ -300,7 +325,10 @@ impl Live {
             let config = stages::build(&live.settings, &live.sources, check, &mut faults);
             if faults.is_empty() {
                 let changed = self.changed(&live);
-                return Ok(Next { config, live, changed, pending, dropped: Vec::new() });
+                let renewed = NamedFile::renewed(&self.files, &config.files);
+                let renewed = renewed.into_iter().cloned().collect();
+                live.files.clone_from(&config.files);
+                return Ok(Next { config, live, changed, renewed, pending, dropped: Vec::new() });
             }
         }
         Err(Faults(faults))

@@ -8,15 +8,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::guard::{self, Access};
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::settings::Writes;
+use super::settings::Config;
 use super::{answers, config, page, stream};
 use crate::control::Control;
-use crate::record::Secret;
 
 /// The routes. Each says itself who may read it.
 fn table() -> [Route; 13] {
@@ -56,8 +55,7 @@ pub(super) struct Shared {
     pub(super) signposts: Vec<Signpost>,
     /// Who may read each route.
     access: Vec<(&'static str, Access)>,
-    token: Option<Secret>,
-    writes: Writes,
+    settings: watch::Receiver<Config>,
     pub(super) metrics: Metrics,
     /// Who has a permit may read a body.
     pub(super) bodies: Semaphore,
@@ -95,7 +93,7 @@ impl Route {
 
 /// The routes with everything around them. Each request needs a [`guard::Peer`] among its extensions, or it is
 /// taken for one from elsewhere.
-pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, metrics: Metrics) -> Router {
+pub(super) fn router(control: Control, settings: watch::Receiver<Config>, metrics: Metrics) -> Router {
     let mut router = Router::new();
     let (mut signposts, mut all) = (Vec::new(), Vec::new());
     for Route { signpost, access, is_linked, methods } in table() {
@@ -106,7 +104,7 @@ pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, me
         }
     }
     let bodies = Semaphore::new(config::BODIES_MAX);
-    let shared = Arc::new(Shared { control, signposts, access: all, token, writes, metrics, bodies });
+    let shared = Arc::new(Shared { control, signposts, access: all, settings, metrics, bodies });
     router
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; / lists what there is")
@@ -126,7 +124,11 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         shared.access.iter().find(|(known, _)| *known == path.as_str()).map(|(_, access)| *access)
     });
     let access = access.unwrap_or(Access::Closed);
-    match guard::check(&request, access, shared.token.as_ref(), shared.writes) {
+    let checked = {
+        let settings = shared.settings.borrow();
+        guard::check(&request, access, settings.token.as_ref(), settings.writes)
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(reason) => {
             shared.metrics.refused(reason);

@@ -195,7 +195,8 @@ async fn the_agents_token_reaches_it() {
     let authority = Authority::new(&tokens).unwrap();
     let fixed = |place| {
         let period = Duration::from_secs(15);
-        watch::channel(Config { place, port, scheme: "http", period, files: Files::default() }).1
+        let (topic, files) = ("agent".to_owned(), Files::default());
+        watch::channel(Config { is_polled: true, place, port, scheme: "http", period, topic, files }).1
     };
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let host = Agent::new(fixed(Place::Given("127.0.0.1".into())), &authority, metrics.clone()).unwrap();

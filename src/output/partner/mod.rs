@@ -33,6 +33,7 @@
 //!   so, and partners with a place are told when they come back, if there is a `data-dir`.
 
 mod board;
+mod door;
 mod end;
 mod filter;
 mod greeting;
@@ -77,8 +78,6 @@ pub enum ListenError {
 /// Asks the partner outputs.
 #[derive(Clone)]
 pub struct Handle {
-    listen: Option<SocketAddr>,
-    socket: Option<PathBuf>,
     shared: Arc<Shared>,
     streams: Streams,
 }
@@ -87,13 +86,13 @@ impl Handle {
     /// Where partners connect; none if nothing listens.
     #[must_use]
     pub fn listen(&self) -> Option<SocketAddr> {
-        self.listen
+        self.shared.place.borrow().listen
     }
 
     /// The unix socket besides.
     #[must_use]
-    pub fn socket(&self) -> Option<&PathBuf> {
-        self.socket.as_ref()
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.shared.place.borrow().socket.clone()
     }
 
     /// Records as they arrive, for somebody who asks over HTTP.

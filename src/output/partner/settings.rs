@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Settings of the partner outputs.
-#[derive(Clone, Debug)]
+/// Settings of the partner outputs. How many there may be may change while they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where partners connect (`partner-endpoint`).
     pub listen: SocketAddr,
