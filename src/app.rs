@@ -14,6 +14,7 @@ mod stages;
 mod steering;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

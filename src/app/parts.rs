@@ -16,6 +16,9 @@ use crate::output::message::Envelope;
 use crate::output::partner::{self, Partners};
 use crate::spool::Spool;
 
+/// What the Kafka output is called in the books.
+pub(super) const KAFKA: &str = "kafka";
+
 /// The Kafka output, and who knows its brokers.
 pub(super) struct Delivery {
     pub(super) kafka: Kafka,
@@ -38,7 +41,7 @@ pub(super) fn delivery(
     let look = Look::new(told, config.data_dir.as_deref(), authority, registry)?;
     let metrics = kafka::Metrics::register(registry)?;
     let (settings, told) = watch::channel(kafka);
-    let reader = spool.reader("kafka", true);
+    let reader = spool.reader(KAFKA, true);
     let kafka = Kafka::new(told, look.brokers(), reader, envelope.clone(), incarnation.to_owned(), metrics);
     Ok(Some(Delivery { kafka, settings, look, wanted }))
 }

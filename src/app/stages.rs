@@ -6,10 +6,11 @@ use std::time::SystemTime;
 use prometheus::Registry;
 use tokio::sync::watch;
 
-use super::looking;
+use super::parts::KAFKA;
+use super::{looking, topics};
 use crate::control::{
     Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, SpoolStatus, Stages, Status,
-    StreamQuery,
+    StreamQuery, Topics, TopicsQuery,
 };
 use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
@@ -142,6 +143,13 @@ impl Stages for Program {
 
     fn ledger(&self) -> Ledger {
         self.spool.ledger()
+    }
+
+    fn topics(&self, query: &TopicsQuery) -> Topics {
+        // What has left the spool since is counted twice for a moment, and never not at all.
+        let books = self.spool.topics(KAFKA);
+        let news = self.kafka.as_ref().map(|(kafka, _)| kafka.topics());
+        topics::page(&books, news.as_deref(), query)
     }
 
     fn metrics(&self) -> String {

@@ -135,6 +135,10 @@ impl Shared {
         let _turn = self.turn.lock().await;
         let live = {
             let state = self.state();
+            // What is not there is not there in any version (RFC 9110 §13.2.1).
+            if let Change::Remove(key) = &order.change {
+                state.live.removable(key).map_err(not_removed)?;
+            }
             if !order.expected.admits(&state.view.etag) {
                 return Err(NotChanged::Stale);
             }
@@ -260,12 +264,16 @@ fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
         Change::Renew => live.renew(&kafka::check),
-        Change::Remove(key) => live.remove(key, &kafka::check).map_err(|why| match why {
-            NotRemoved::NoKey => NotChanged::NoKey,
-            NotRemoved::NotSet => NotChanged::NotSet,
-        })?,
+        Change::Remove(key) => live.remove(key, &kafka::check).map_err(not_removed)?,
     };
     next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))
+}
+
+fn not_removed(why: NotRemoved) -> NotChanged {
+    match why {
+        NotRemoved::NoKey => NotChanged::NoKey,
+        NotRemoved::NotSet => NotChanged::NotSet,
+    }
 }
 
 fn fault(fault: config::Fault) -> Fault {

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::config::{Live, Sources};
 use crate::control::steering::{NotChanged, Outcome};
+use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
 use crate::record::{Datapoint, MetricList};
@@ -42,14 +43,22 @@ async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) ->
 
 /// Sends a record, and waits until it is accepted.
 async fn send(running: &Running) {
-    let datapoint = Datapoint { name: b"answer".to_vec(), time_ms: 1, value: 42.0 };
-    let record = MetricList { topic: "orders".into(), tags: Vec::new(), datapoints: vec![datapoint] };
+    send_each(running, &["orders".to_owned()]).await;
+}
+
+/// Sends a record of each topic, and waits until all are accepted.
+async fn send_each(running: &Running, topics: &[String]) {
+    let record = |topic: &String| {
+        let datapoint = Datapoint { name: b"answer".to_vec(), time_ms: 1, value: 42.0 };
+        MetricList { topic: topic.as_str().into(), tags: Vec::new(), datapoints: vec![datapoint] }
+    };
+    let records: Vec<MetricList> = topics.iter().map(record).collect();
     let mut stream = TcpStream::connect(running.listening.input).await.unwrap();
-    stream.write_all(&file(&[record], b"0123456789abcdef")).await.unwrap();
+    stream.write_all(&file(&records, b"0123456789abcdef")).await.unwrap();
     stream.shutdown().await.unwrap();
     // It closes its side when it has read all.
     _ = stream.read(&mut [0]).await;
-    assert_eq!(running.spool.ledger().accepted, 1);
+    assert_eq!(running.spool.ledger().accepted, topics.len() as u64);
 }
 
 /// Lets `part` end before its time, and checks that all was drained before the end.
@@ -101,6 +110,34 @@ async fn an_end_that_was_asked_for_is_a_success() {
     assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
     let kafka = &spool.ledger().outputs["kafka"];
     assert_eq!((kafka.delivered, kafka.waiting), (1, 0), "{kafka:?}");
+}
+
+/// What Prometheus may take of a page, in bytes.
+const PAGE_BYTES_MAX: usize = 512 << 10;
+
+#[tokio::test]
+async fn a_thousand_topics_have_two_hundred_series_of_their_own() {
+    let cluster = MockCluster::new(1).unwrap();
+    let running = started(&cluster.bootstrap_servers()).await;
+    let topics: Vec<String> = (0..1000).map(|n| format!("{n:0>200}")).collect();
+    send_each(&running, &topics).await;
+    let control = running.listening.control.clone();
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
+    let page = control.metrics();
+    let series: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("metrics_collector_kafka_topic_records_total{topic=\""))
+        .collect();
+    assert_eq!(series.len(), 201);
+    assert_eq!(series.iter().filter(|series| series.starts_with("other\"} 800")).count(), 1, "{series:#?}");
+    assert!(page.len() < PAGE_BYTES_MAX, "{} bytes", page.len());
+    // All of them can be looked at, page by page.
+    let query = |after| TopicsQuery { after, limit: 600, state: None };
+    let first = control.topics(&query(None));
+    let rest = control.topics(&query(first.next));
+    assert_eq!((first.total, first.topics.len(), rest.topics.len(), rest.next), (1000, 600, 400, None));
+    let delivered = |topic: &TopicView| topic.kafka.as_ref().map(|kafka| kafka.delivered_records);
+    assert!(first.topics.iter().chain(&rest.topics).all(|topic| delivered(topic) == Some(1)));
 }
 
 #[tokio::test]
@@ -155,8 +192,14 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
     let first = control.config().etag.clone();
     let second = set(&running, json!({ "kafka-key": "none" })).await.view.etag;
     assert_ne!(first, second);
-    let stale = Order { expected: Expected::OneOf(vec![first]), ..wish(json!({ "kafka-key": "agent" })) };
-    assert_eq!(control.change(stale).await, Err(NotChanged::Stale));
+    let stale = |change| Order { change, expected: Expected::OneOf(vec![first.clone()]), by: "t".to_owned() };
+    let set_again = wish(json!({ "kafka-key": "agent" })).change;
+    assert_eq!(control.change(stale(set_again)).await, Err(NotChanged::Stale));
+    let remove = |key: &str| stale(Change::Remove(key.to_owned()));
+    assert_eq!(control.change(remove("kafka-key")).await, Err(NotChanged::Stale));
+    // What is not there is not there in any version.
+    assert_eq!(control.change(remove("no-such-key")).await, Err(NotChanged::NoKey));
+    assert_eq!(control.change(remove("log-level")).await, Err(NotChanged::NotSet));
     assert_eq!(shown(&running, "kafka-key").0, "none");
     // What changes nothing is no other version.
     let same = set(&running, json!({ "kafka-key": "none" })).await;

@@ -171,14 +171,23 @@ impl Live {
         self.next(self.said.clone(), set, faults, check)
     }
 
+    /// The key called `name`, for which something was set at runtime.
+    ///
+    /// # Errors
+    /// Why there is nothing to remove.
+    pub fn removable(&self, name: &str) -> Result<&'static Key, NotRemoved> {
+        let key = Key::find(name).ok_or(NotRemoved::NoKey)?;
+        if self.set.contains_key(key.name) { Ok(key) } else { Err(NotRemoved::NotSet) }
+    }
+
     /// Removes what was set at runtime for the key called `name`.
     ///
     /// # Errors
     /// There is nothing to remove; or what counts then is at fault.
     pub fn remove(&self, name: &str, check: CheckKafka<'_>) -> Result<Result<Next, Faults>, NotRemoved> {
-        let key = Key::find(name).ok_or(NotRemoved::NoKey)?;
+        let key = self.removable(name)?;
         let mut set = self.set.clone();
-        set.remove(key.name).ok_or(NotRemoved::NotSet)?;
+        set.remove(key.name);
         Ok(self.next(self.said.clone(), set, Vec::new(), check))
     }
 

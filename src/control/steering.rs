@@ -3,9 +3,11 @@
 //! Everybody sees the configuration with a version, and may tie a change to the version that they saw, so that two
 //! operators do not undo each other's work unseen.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -23,7 +25,7 @@ pub trait Steering: Send + Sync {
 pub type Changing<'a> = Pin<Box<dyn Future<Output = Result<Outcome, NotChanged>> + Send + 'a>>;
 
 /// `GET /v1/config`. Fields are only ever added.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ConfigView {
     /// Version of this answer's shape: 1.
     pub version: u32,
@@ -36,7 +38,27 @@ pub struct ConfigView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_kept_because: Option<String>,
     /// By name.
+    #[schemars(with = "BTreeMap<String, KeyView>")]
     pub keys: Map<String, Value>,
+}
+
+/// A key as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct KeyView {
+    /// Null where it is not set; secrets are hidden.
+    pub value: Value,
+    pub default: Value,
+    /// `default`, `file`, `environment`, `flag` or `runtime`.
+    pub origin: String,
+    /// Where exactly it was set.
+    pub place: String,
+    /// `live` where a change counts at once, else `restart`.
+    pub change: String,
+    pub secret: bool,
+    pub doc: String,
+    /// What the value is from the next start on, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Value>,
 }
 
 /// A change and who wants it.
@@ -72,7 +94,7 @@ pub enum Expected {
 }
 
 /// What a change came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Outcome {
     /// Keys whose value or origin is another.
     pub changed: Vec<&'static str>,
@@ -102,7 +124,7 @@ pub enum NotChanged {
 }
 
 /// One fault of a change. Its texts never hold the value of a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
     /// Empty where the fault is no key's.
     pub key: String,

@@ -7,20 +7,27 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::routes::Shared;
+use super::openapi;
+use super::routes::{Shared, table};
 use crate::control::{Ledger, OutputLedger, Part, PartnerStatus};
 
-const TEXT: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+/// Media types.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
 /// Prometheus' text format, with the version that it is.
-const PROMETHEUS: [(HeaderName, &str); 1] =
-    [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The header field of a media type.
+fn kind(kind: &'static str) -> [(HeaderName, &'static str); 1] {
+    [(header::CONTENT_TYPE, kind)]
+}
 
 /// `GET /-/healthy`. That it comes is the answer.
 pub(super) async fn healthy() -> Response {
-    (TEXT, "healthy\n").into_response()
+    (kind(TEXT), "healthy\n").into_response()
 }
 
 /// `GET /-/ready`.
@@ -28,14 +35,14 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>, headers: HeaderMap)
     let readiness = Readiness::of(shared.control.readiness());
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if wants_text(&headers) {
-        return (status, TEXT, readiness.text()).into_response();
+        return (status, kind(TEXT), readiness.text()).into_response();
     }
     (status, json(&readiness)).into_response()
 }
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    (PROMETHEUS, shared.control.metrics()).into_response()
+    (kind(PROMETHEUS), shared.control.metrics()).into_response()
 }
 
 /// `GET /v1/endpoints`.
@@ -46,6 +53,16 @@ pub(super) async fn endpoints(State(shared): State<Arc<Shared>>) -> Response {
 /// `GET /v1/status`.
 pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
     json(&shared.control.status())
+}
+
+/// `GET /v1/openapi.json`. It is made for the first who asks, and kept: few ever do.
+pub(super) async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
+    let document = shared.openapi.get_or_init(|| {
+        let mut text = openapi::document(&table(), shared.control.config_schema()).to_string();
+        text.push('\n');
+        text.into()
+    });
+    (kind(JSON), document.clone()).into_response()
 }
 
 /// `GET /v1/partners`.
@@ -62,7 +79,7 @@ pub(super) async fn ledger(State(shared): State<Arc<Shared>>) -> Response {
 pub(super) fn json(value: &impl Serialize) -> Response {
     let mut text = serde_json::to_string_pretty(value).expect("snapshots are structs with texts as keys");
     text.push('\n');
-    (JSON, text).into_response()
+    (kind(JSON), text).into_response()
 }
 
 /// Whether the client asks for text by name, and not for JSON.
@@ -75,8 +92,8 @@ fn wants_text(headers: &HeaderMap) -> bool {
     named("text/plain") && !named("application/json")
 }
 
-/// `GET /-/ready`: ready is what all parts together are.
-#[derive(Serialize)]
+/// Whether the collector does its work: ready is what all parts together are.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Readiness {
     pub(super) ready: bool,
     pub(super) parts: Vec<Part>,
@@ -100,23 +117,28 @@ impl Readiness {
     }
 }
 
-/// `GET /v1/partners`.
-#[derive(Serialize)]
-struct Partners {
+/// Who takes records as they arrive.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Partners {
     partners: Vec<PartnerStatus>,
 }
 
-/// `GET /v1/ledger`: the books, each with the sum that has to be 0.
-#[derive(Serialize)]
-struct Books {
+/// What became of every record: the books, each with the sum that has to be 0.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Ledger")]
+pub(super) struct Books {
+    /// Records accepted since start.
     accepted: u64,
+    /// By output.
     outputs: BTreeMap<String, OutputBooks>,
 }
 
-#[derive(Serialize)]
+/// The books of one output.
+#[derive(Serialize, JsonSchema)]
 struct OutputBooks {
     #[serde(flatten)]
     ledger: OutputLedger,
+    /// What they do not explain: 0, or there is a bug.
     imbalance: i64,
 }
 

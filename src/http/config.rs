@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::answers::json;
+use super::answers;
+use super::code;
 use super::guard::{BODY_BYTES_MAX, Peer};
+use super::operation::{Parameter, Place};
 use super::problem::Problem;
 use super::reason::Reason;
 use super::routes::Shared;
@@ -25,16 +27,32 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 /// Bodies that are read at once: a megabyte of them. Others wait, within their time.
 pub(super) const BODIES_MAX: usize = 16;
 
+/// Media type of a JSON Schema.
+pub(super) const SCHEMA: &str = "application/schema+json";
+
+/// The version that a change is made to.
+pub(super) fn if_match() -> Parameter {
+    let about = "The change is made only if this is the `ETag` of the configuration as it is, or one of several; \
+                 else 412.";
+    Parameter { place: Place::Header, name: "If-Match", about, schema: json!({ "type": "string" }) }
+}
+
+/// The key in a path.
+pub(super) fn key() -> Parameter {
+    let schema = json!({ "type": "string", "pattern": "^[a-z0-9-]+$" });
+    Parameter { place: Place::Path, name: "key", about: "Name of a key.", schema }
+}
+
 /// `GET /v1/config`.
 pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Response {
     let view = shared.control.config();
-    tagged(json(&*view), &view.etag)
+    tagged(answers::json(&*view), &view.etag)
 }
 
 /// `GET /v1/config/schema`.
 pub(super) async fn schema(State(shared): State<Arc<Shared>>) -> Response {
-    let mut response = json(&shared.control.config_schema());
-    let kind = HeaderValue::from_static("application/schema+json");
+    let mut response = answers::json(&shared.control.config_schema());
+    let kind = HeaderValue::from_static(SCHEMA);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
@@ -50,7 +68,7 @@ pub(super) async fn patch(State(shared): State<Arc<Shared>>, request: Request) -
         Ok(values) => change(&shared, asker, Change::Set(values)).await,
         Err(why) => {
             let detail = format!("the body has to be a JSON object of keys and values, but {why}");
-            Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail).into_response()
+            Problem::new(code::MALFORMED_BODY, detail).into_response()
         }
     }
 }
@@ -100,7 +118,7 @@ fn expected(headers: &HeaderMap) -> Expected {
 async fn change(shared: &Shared, asker: Asker, change: Change) -> Response {
     let Asker { by, expected } = asker;
     match shared.control.change(Order { change, expected, by }).await {
-        Ok(outcome) => tagged(json(&outcome), &outcome.view.etag),
+        Ok(outcome) => tagged(answers::json(&outcome), &outcome.view.etag),
         Err(why) => problem(why).into_response(),
     }
 }
@@ -108,23 +126,19 @@ async fn change(shared: &Shared, asker: Asker, change: Change) -> Response {
 fn problem(why: NotChanged) -> Problem {
     match why {
         NotChanged::Stale => Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "stale",
+            code::STALE,
             "somebody has changed the configuration since; look at it again, and change it then",
         ),
-        NotChanged::NoKey => Problem::new(StatusCode::NOT_FOUND, "unknown_key", "there is no such key"),
-        NotChanged::NotSet => {
-            Problem::new(StatusCode::NOT_FOUND, "not_set", "nothing was set at runtime for this key")
-        }
+        NotChanged::NoKey => Problem::new(code::UNKNOWN_KEY, "there is no such key"),
+        NotChanged::NotSet => Problem::new(code::NOT_SET, "nothing was set at runtime for this key"),
         NotChanged::Slow => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "slow_file",
+            code::SLOW_FILE,
             "a file that the configuration names does not answer; nothing is changed",
         ),
         NotChanged::Faults(faults) => {
             let n = faults.len();
             let detail = format!("nothing is changed, since there {} at fault", are(n));
-            Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_config", detail) }
+            Problem { faults, ..Problem::new(code::INVALID_CONFIG, detail) }
         }
     }
 }
@@ -143,7 +157,7 @@ async fn body(shared: &Shared, body: Body) -> Result<Bytes, Response> {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => {
             let detail = "the body broke off";
-            Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_body", detail).into_response())
+            Err(Problem::new(code::MALFORMED_BODY, detail).into_response())
         }
         Err(_) => {
             shared.metrics.refused(Reason::BodyTimeout);

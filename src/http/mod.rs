@@ -2,20 +2,25 @@
 //!
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
 //! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config` and `page` answer. Why something was
-//! refused is one closed list in `reason`. Errors are `application/problem+json` with a stable `code`. There are no
+//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `stream` and `page` answer. What
+//! each route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why
+//! something was refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are `application/problem+json` with a stable `code`. There are no
 //! CORS fields, ever: no page of another site has business here.
 
 mod accept;
 mod answers;
+mod code;
 mod config;
 mod connection;
 mod guard;
 mod host;
 mod metrics;
+mod openapi;
+mod operation;
 mod page;
 mod patient;
 mod problem;
+mod query;
 mod reason;
 mod routes;
 mod seats;
@@ -25,6 +30,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod token;
+mod topics;
 
 pub use metrics::Metrics;
 pub use server::serve;

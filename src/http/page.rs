@@ -16,6 +16,9 @@ use crate::control::{
     Status,
 };
 
+/// Its media type.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\">
 <head>

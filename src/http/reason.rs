@@ -2,6 +2,9 @@
 
 use axum::http::StatusCode;
 
+use super::code::{Code, code};
+use super::guard::Access;
+
 /// Why a connection or a request was refused. The name is the metric label and the problem's `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
@@ -83,6 +86,32 @@ impl Reason {
             Reason::WritesOff => "writes_off",
             Reason::NotJson => "not_json",
             Reason::BodyTimeout => "body_timeout",
+        }
+    }
+
+    /// The answer's status and code, if there is an answer.
+    pub(super) fn code(self) -> Option<Code> {
+        self.answer().map(|(status, _)| code(status, self.name()))
+    }
+
+    /// Whether a request that is a read or not, of a route with this access, may be refused for it with an answer.
+    pub(super) fn may_refuse(self, is_read: bool, access: Access, has_body: bool) -> bool {
+        match self {
+            Reason::HeaderTimeout
+            | Reason::WriteStalled
+            | Reason::ConnectionAge
+            | Reason::Malformed
+            | Reason::HeadersTooLarge => false,
+            Reason::ConnectionLimit
+            | Reason::UriTooLong
+            | Reason::BodyTooLarge
+            | Reason::LengthRequired
+            | Reason::HostInvalid
+            | Reason::HostNotAllowed
+            | Reason::CrossSite => true,
+            Reason::Unauthorized | Reason::NoTokenConfigured => !is_read || access == Access::Closed,
+            Reason::WritesOff | Reason::NotJson => !is_read,
+            Reason::BodyTimeout => has_body,
         }
     }
 

@@ -1,52 +1,116 @@
 //! Every route, on one screen, and what all of them have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 
+use super::answers::{Books, JSON, PROMETHEUS, Partners, Readiness, TEXT};
 use super::guard::{self, Access};
 use super::metrics::Metrics;
+use super::operation::{Body, Content, Route, delete, get, patch, post, route};
 use super::problem::Problem;
 use super::settings::Config;
-use super::{answers, config, page, stream};
-use crate::control::Control;
+use super::{answers, code, config, page, stream, topics};
+use crate::control::steering::{ConfigView, Outcome};
+use crate::control::{Control, Endpoints, Status, Topics};
 
-/// The routes. Each says itself who may read it.
-fn table() -> [Route; 13] {
+/// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
+pub(super) fn table() -> Vec<Route> {
     use Access::{Closed, Open};
-    [
-        route("/", Closed, "this page", get(page::show)),
-        route("/-/healthy", Open, "200 while the process serves", get(answers::healthy)),
-        route(
-            "/-/ready",
-            Open,
-            "200 when every part does its work, else 503; and what is missing",
-            get(answers::ready),
+    let made = || [code::STALE, code::SLOW_FILE, code::INVALID_CONFIG];
+    let outcome = || [Content::of::<Outcome>(JSON)];
+    vec![
+        route("/", Closed)
+            .with(get(page::show, "the state of all this, for people").gives([Content::text(page::HTML)])),
+        route("/-/healthy", Open)
+            .with(get(answers::healthy, "200 while the process serves").gives([Content::text(TEXT)])),
+        route("/-/ready", Open).with(
+            get(answers::ready, "200 when every part does its work, else 503; and what is missing")
+                .gives([Content::of::<Readiness>(JSON), Content::text(TEXT)])
+                .or(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "a part does not do its work",
+                    [Content::of::<Readiness>(JSON), Content::text(TEXT)],
+                ),
         ),
-        route("/-/reload", Closed, "POST: the configuration is read again", post(config::reload)).unlinked(),
-        route("/metrics", Open, "counters for Prometheus", get(answers::metrics)),
-        route("/v1/config", Closed, "every key; PATCH: change some", get(config::show).patch(config::patch)),
-        route("/v1/config/schema", Closed, "JSON Schema of a change", get(config::schema)),
-        route("/v1/config/{key}", Closed, "DELETE: what was set at runtime", delete(config::remove))
-            .unlinked(),
-        route(
-            "/v1/endpoints",
-            Closed,
-            "where local processes send to and take from",
-            get(answers::endpoints),
+        route("/-/reload", Closed).with(
+            post(config::reload, "the configuration is read again")
+                .takes([config::if_match()])
+                .gives(outcome())
+                .tagged()
+                .may(made()),
         ),
-        route("/v1/ledger", Closed, "what became of every record", get(answers::ledger)),
-        route("/v1/partners", Closed, "who takes records as they arrive", get(answers::partners)),
-        route("/v1/stream", Closed, "records as they arrive, for a moment's look", get(stream::show)),
-        route("/v1/status", Closed, "what runs, and what it waits for", get(answers::status)),
+        route("/metrics", Open)
+            .with(get(answers::metrics, "counters for Prometheus").gives([Content::text(PROMETHEUS)])),
+        route("/v1/config", Closed)
+            .with(
+                get(config::show, "every key, its value and whence that is")
+                    .gives([Content::of::<ConfigView>(JSON)])
+                    .tagged(),
+            )
+            .with(
+                patch(config::patch, "changes keys, all of them or none")
+                    .takes([config::if_match()])
+                    .takes_body(Body::ConfigChange)
+                    .gives(outcome())
+                    .tagged()
+                    .may(made())
+                    .may([code::MALFORMED_BODY]),
+            ),
+        route("/v1/config/schema", Closed).with(
+            get(config::schema, "JSON Schema of a change").gives([Content::of::<Document>(config::SCHEMA)]),
+        ),
+        route("/v1/config/{key}", Closed).with(
+            delete(config::remove, "removes what was set at runtime")
+                .takes([config::key(), config::if_match()])
+                .gives(outcome())
+                .tagged()
+                .may(made())
+                .may([code::UNKNOWN_KEY, code::NOT_SET]),
+        ),
+        route("/v1/endpoints", Closed).with(
+            get(answers::endpoints, "where local processes send to and take from").gives([Content::of::<
+                Endpoints,
+            >(
+                JSON
+            )]),
+        ),
+        route("/v1/ledger", Closed)
+            .with(get(answers::ledger, "what became of every record").gives([Content::of::<Books>(JSON)])),
+        route("/v1/openapi.json", Closed).with(
+            get(answers::openapi, "these routes for programs, as OpenAPI 3.1")
+                .gives([Content::of::<Document>(JSON)]),
+        ),
+        route("/v1/partners", Closed).with(
+            get(answers::partners, "who takes records as they arrive").gives([Content::of::<Partners>(JSON)]),
+        ),
+        route("/v1/stream", Closed).with(
+            get(stream::show, "records as they arrive, for a moment's look")
+                .takes(stream::parameters())
+                .gives([Content::text(stream::OCF), Content::text(stream::NDJSON)])
+                .may([code::BAD_QUERY, code::STREAM_LIMIT, code::ENDING]),
+        ),
+        route("/v1/status", Closed).with(
+            get(answers::status, "what runs, and what it waits for").gives([Content::of::<Status>(JSON)]),
+        ),
+        route("/v1/topics", Closed).with(
+            get(topics::show, "record topics, and what becomes of them")
+                .takes(topics::parameters())
+                .gives([Content::of::<Topics>(JSON)])
+                .may([code::BAD_QUERY]),
+        ),
     ]
 }
+
+/// A JSON document that is no answer of ours alone.
+type Document = Map<String, Value>;
 
 /// What handlers share.
 pub(super) struct Shared {
@@ -59,36 +123,14 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     /// Who has a permit may read a body.
     pub(super) bodies: Semaphore,
+    /// What `/v1/openapi.json` answers, once somebody has asked.
+    pub(super) openapi: OnceLock<Bytes>,
 }
 
 /// A route as people see it.
 pub(super) struct Signpost {
     pub(super) path: &'static str,
-    pub(super) about: &'static str,
-}
-
-struct Route {
-    signpost: Signpost,
-    access: Access,
-    /// Whether a link leads there.
-    is_linked: bool,
-    methods: MethodRouter<Arc<Shared>>,
-}
-
-fn route(
-    path: &'static str,
-    access: Access,
-    about: &'static str,
-    methods: MethodRouter<Arc<Shared>>,
-) -> Route {
-    Route { signpost: Signpost { path, about }, access, is_linked: true, methods }
-}
-
-impl Route {
-    fn unlinked(mut self) -> Route {
-        self.is_linked = false;
-        self
-    }
+    pub(super) about: String,
 }
 
 /// The routes with everything around them. Each request needs a [`guard::Peer`] among its extensions, or it is
@@ -96,22 +138,21 @@ impl Route {
 pub(super) fn router(control: Control, settings: watch::Receiver<Config>, metrics: Metrics) -> Router {
     let mut router = Router::new();
     let (mut signposts, mut all) = (Vec::new(), Vec::new());
-    for Route { signpost, access, is_linked, methods } in table() {
-        router = router.route(signpost.path, methods);
-        all.push((signpost.path, access));
-        if is_linked {
-            signposts.push(signpost);
+    for route in table() {
+        all.push((route.path, route.access));
+        if route.is_linked() {
+            signposts.push(Signpost { path: route.path, about: route.about() });
         }
+        router = router.route(route.path, route.handler());
     }
     let bodies = Semaphore::new(config::BODIES_MAX);
-    let shared = Arc::new(Shared { control, signposts, access: all, settings, metrics, bodies });
+    let openapi = OnceLock::new();
+    let shared = Arc::new(Shared { control, signposts, access: all, settings, metrics, bodies, openapi });
     router
-        .fallback(async || {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here; / lists what there is")
-        })
+        .fallback(async || Problem::new(code::NOT_FOUND, "there is nothing here; / lists what there is"))
         .method_not_allowed_fallback(async || {
             let detail = "the field Allow lists the methods that there are";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            Problem::new(code::METHOD_NOT_ALLOWED, detail)
         })
         .layer(from_fn_with_state(Arc::clone(&shared), admit))
         .layer(from_fn_with_state(Arc::clone(&shared), finish))

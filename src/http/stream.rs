@@ -1,4 +1,5 @@
-//! `GET /v1/stream`: records as they arrive, until the client leaves, the connection is too old, or the collector ends.
+//! `GET /v1/stream`: records as they arrive, until there are as many as were asked for, the client leaves, the connection
+//! is too old, or the collector ends.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,52 +8,96 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Bytes, Frame};
+use serde_json::json;
 
+use super::code::{self, Code};
+use super::operation::{Parameter, query};
 use super::problem::Problem;
+use super::query::Query;
 use super::routes::Shared;
 use crate::control::{NoStream, Pieces, StreamQuery};
 
-/// The answer: `topic`, `framework` and `tag` may stand there several times, `from` and `format` once.
+/// Media types of the two forms.
+pub(super) const OCF: &str = "avro/binary";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+
+/// What a stream is asked for by.
+pub(super) fn parameters() -> [Parameter; 7] {
+    let globs = |name, about| {
+        let glob = json!({ "type": "string", "maxLength": 256 });
+        query(name, about, json!({ "type": "array", "items": glob, "maxItems": 16 }))
+    };
+    [
+        globs(
+            "topic",
+            "Globs (`*`, `?`) of record topics, of which one must match; may stand there several times.",
+        ),
+        globs("framework", "Globs of the framework, by name or id, of which one must match."),
+        query(
+            "tag",
+            "Tags as `key=glob`, all of which must match.",
+            json!({
+                "type": "array",
+                "items": { "type": "string", "maxLength": 256, "pattern": "=" },
+                "maxItems": 16,
+            }),
+        ),
+        query(
+            "from",
+            "Where to begin: with what comes now, which is the default, or with the oldest that is there.",
+            json!({ "enum": ["now", "oldest"] }),
+        ),
+        query(
+            "format",
+            "An Avro object container stream, which is the default, or a line of JSON a record.",
+            json!({ "enum": ["ocf", "ndjson"] }),
+        ),
+        query(
+            "limit",
+            "The stream ends after so many records.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000_000 }),
+        ),
+        query(
+            "seconds",
+            "The stream ends after so long. Without either it goes on until the client leaves, at most ten minutes.",
+            json!({ "type": "number", "minimum": 0, "maximum": 600 }),
+        ),
+    ]
+}
+
+/// The answer.
 pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
-    let opened = read(query.as_deref().unwrap_or_default()).map_err(NoStream::Bad).and_then(|query| {
-        let kind =
-            if query.format.as_deref() == Some("ndjson") { "application/x-ndjson" } else { "avro/binary" };
+    let opened = read(query.as_deref()).map_err(NoStream::Bad).and_then(|query| {
+        let kind = if query.format.as_deref() == Some("ndjson") { NDJSON } else { OCF };
         Ok((kind, shared.control.stream(query)?))
     });
     match opened {
         Ok((kind, pieces)) => ([(header::CONTENT_TYPE, kind)], Body::new(Streaming(pieces))).into_response(),
-        Err(NoStream::Bad(why)) => Problem::new(StatusCode::BAD_REQUEST, "bad_query", why).into_response(),
-        Err(NoStream::Limit) => unavailable("stream_limit", "as many streams are open as may be; try again"),
-        Err(NoStream::Ending) => unavailable("ending", "the collector is ending"),
+        Err(NoStream::Bad(why)) => Problem::new(code::BAD_QUERY, why).into_response(),
+        Err(NoStream::Limit) => refused(code::STREAM_LIMIT, "as many streams are open as may be; try again"),
+        Err(NoStream::Ending) => refused(code::ENDING, "the collector is ending"),
     }
 }
 
-fn unavailable(code: &'static str, detail: &'static str) -> Response {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).into_response()
+fn refused(code: Code, detail: &'static str) -> Response {
+    Problem::new(code, detail).into_response()
 }
 
 /// Reads a query string.
-fn read(text: &str) -> Result<StreamQuery, String> {
-    let mut query = StreamQuery::default();
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        let value = value.into_owned();
-        let once = |place: &mut Option<String>| match place.replace(value.clone()) {
-            Some(_) => Err(format!("{name} stands there twice")),
-            None => Ok(()),
-        };
-        match &*name {
-            "topic" => query.topics.push(value),
-            "framework" => query.frameworks.push(value),
-            "tag" => query.tags.push(value),
-            "from" => once(&mut query.from)?,
-            "format" => once(&mut query.format)?,
-            _ => return Err("a stream is asked for by topic, framework, tag, from and format".to_owned()),
-        }
-    }
-    Ok(query)
+fn read(text: Option<&str>) -> Result<StreamQuery, String> {
+    let query = Query::read(text, &parameters())?;
+    Ok(StreamQuery {
+        topics: query.all("topic"),
+        frameworks: query.all("framework"),
+        tags: query.all("tag"),
+        from: query.once("from")?,
+        format: query.once("format")?,
+        limit: query.once("limit")?,
+        seconds: query.once("seconds")?,
+    })
 }
 
 /// An answer that goes on.
@@ -84,14 +129,16 @@ mod tests {
             tags: texts(&["k=v"]),
             from: Some("oldest".to_owned()),
             format: Some("ndjson".to_owned()),
+            limit: Some("5".to_owned()),
+            seconds: Some("0.5".to_owned()),
         };
-        let text = "topic=a*&topic=b+c&framework=f&tag=k%3Dv&from=oldest&format=ndjson";
-        assert_eq!(read(text), Ok(expected));
-        assert_eq!(read(""), Ok(StreamQuery::default()));
+        let text = "topic=a*&topic=b+c&framework=f&tag=k%3Dv&from=oldest&format=ndjson&limit=5&seconds=0.5";
+        assert_eq!(read(Some(text)), Ok(expected));
+        assert_eq!(read(None), Ok(StreamQuery::default()));
         for (text, expected) in
-            [("topics=a", "asked for by topic"), ("from=now&from=now", "from stands there twice")]
+            [("topics=a", "nothing in it but topic"), ("from=now&from=now", "from stands there twice")]
         {
-            assert!(read(text).is_err_and(|why| why.contains(expected)), "{text}");
+            assert!(read(Some(text)).is_err_and(|why| why.contains(expected)), "{text}");
         }
     }
 }

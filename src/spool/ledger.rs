@@ -6,10 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::books::earlier;
+
 /// Why a record that was accepted never reached an output. The name is the metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LossReason {
     /// The spool was full and the record was among the oldest.
@@ -36,7 +39,7 @@ impl LossReason {
 }
 
 /// Why an output put a record aside instead of delivering it. The name is the metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AsideReason {
     /// Prefix and record topic make no legal Kafka topic name.
@@ -84,7 +87,7 @@ pub enum Outcome {
 }
 
 /// The books of one output, in records.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OutputLedger {
     /// Accepted while this output was there.
     pub accepted: u64,
@@ -98,6 +101,9 @@ pub struct OutputLedger {
     pub set_aside: BTreeMap<AsideReason, u64>,
     /// Filtered out, or still waiting for an output that went for good.
     pub not_wanted: u64,
+    /// When the oldest record was accepted that is waiting: Unix time in milliseconds; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_ms: Option<u64>,
 }
 
 impl OutputLedger {
@@ -117,6 +123,7 @@ impl OutputLedger {
         self.delivered += other.delivered;
         self.waiting += other.waiting;
         self.not_wanted += other.not_wanted;
+        self.oldest_ms = earlier(self.oldest_ms, other.oldest_ms);
         for (reason, records) in &other.lost {
             *self.lost.entry(*reason).or_default() += records;
         }
@@ -140,7 +147,7 @@ impl OutputLedger {
 }
 
 /// The books of every output, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ledger {
     /// Records accepted since start.
     pub accepted: u64,

@@ -49,6 +49,7 @@ struct Page {
     lost: CounterVec,
     set_aside: CounterVec,
     waiting: GaugeVec,
+    oldest_waiting: GaugeVec,
     imbalance: GaugeVec,
 }
 
@@ -110,6 +111,10 @@ impl Default for Page {
                 "metrics_collector_output_waiting_records",
                 "Records that the output has not finished with, counted where they are.",
             ),
+            oldest_waiting: gauges(
+                "metrics_collector_output_oldest_timestamp_seconds",
+                "When the oldest record was accepted that the output has not finished with; 0 if there is none.",
+            ),
             imbalance: gauges(
                 "metrics_collector_ledger_imbalance_records",
                 "Accepted less delivered, waiting, lost, set aside and not wanted: 0, or the books do not balance.",
@@ -119,7 +124,7 @@ impl Default for Page {
 }
 
 impl Page {
-    fn metrics(&self) -> [&dyn Collector; 13] {
+    fn metrics(&self) -> [&dyn Collector; 14] {
         [
             &self.accepted,
             &self.bytes,
@@ -133,6 +138,7 @@ impl Page {
             &self.lost,
             &self.set_aside,
             &self.waiting,
+            &self.oldest_waiting,
             &self.imbalance,
         ]
     }
@@ -144,7 +150,7 @@ impl Page {
         self.bytes.set(snapshot.bytes as f64);
         self.bytes_max.set(snapshot.bytes_max as f64);
         self.frames.set(snapshot.frames as f64);
-        self.oldest.set(snapshot.oldest_ms.map_or(0.0, |ms| ms as f64 / 1e3));
+        self.oldest.set(seconds(snapshot.oldest_ms));
         self.held.set(f64::from(u8::from(snapshot.held)));
         for (output, books) in &spool.ledger().outputs {
             self.fill_output(output, books);
@@ -157,6 +163,7 @@ impl Page {
         self.delivered.with_label_values(&[output]).inc_by(books.delivered as f64);
         self.not_wanted.with_label_values(&[output]).inc_by(books.not_wanted as f64);
         self.waiting.with_label_values(&[output]).set(books.waiting as f64);
+        self.oldest_waiting.with_label_values(&[output]).set(seconds(books.oldest_ms));
         self.imbalance.with_label_values(&[output]).set(books.imbalance() as f64);
         for reason in LossReason::ALL {
             let records = books.lost.get(&reason).copied().unwrap_or(0);
@@ -167,4 +174,10 @@ impl Page {
             self.set_aside.with_label_values(&[output, reason.name()]).inc_by(records as f64);
         }
     }
+}
+
+/// A time in Prometheus' unit; 0 where there is none.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles")]
+fn seconds(ms: Option<u64>) -> f64 {
+    ms.map_or(0.0, |ms| ms as f64 / 1e3)
 }

@@ -35,6 +35,7 @@
 //! A crash costs what is waiting, since memory is all there is; so does a shutdown whose grace is over.
 
 mod append;
+mod books;
 mod bounds;
 mod buffers;
 mod feed;
@@ -55,6 +56,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 pub use append::{Append, Appended};
+pub use books::TopicBooks;
 pub use feed::{Follower, From, News, Part, Piece};
 pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
@@ -199,6 +201,12 @@ impl Spool {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.lock().ledger()
+    }
+
+    /// The books of every record topic, in the order in which they came. What waits: for the output of this name.
+    #[must_use]
+    pub fn topics(&self, output: &str) -> Vec<TopicBooks> {
+        self.shared.lock().topics(output)
     }
 
     /// Numbers as they are.

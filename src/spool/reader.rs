@@ -47,6 +47,8 @@ pub struct Ticket {
     output: usize,
     records: u64,
     bytes: usize,
+    /// When the oldest of them was accepted, while that is noted; those of a part may be younger.
+    oldest_ms: Option<u64>,
 }
 
 impl Reader {
@@ -104,10 +106,14 @@ impl Reader {
         let mut state = self.shared.lock();
         let frames: Vec<_> =
             wanted.into_iter().filter_map(|wanted| state.take(wanted, self.output)).collect();
+        let oldest_ms = frames.iter().map(|frame| frame.accepted_ms).min();
+        if let Some(oldest_ms) = oldest_ms {
+            state.hold(self.output, oldest_ms);
+        }
         drop(state);
         let records = frames.iter().map(|frame| u64::from(frame.records)).sum();
         let bytes = frames.iter().map(|frame| frame.body().len()).sum();
-        (frames, Ticket { shared: self.shared.clone(), output: self.output, records, bytes })
+        (frames, Ticket { shared: self.shared.clone(), output: self.output, records, bytes, oldest_ms })
     }
 
     /// Puts records that `ticket` stands for back, as a frame in the place where they were: they cannot be delivered for
@@ -119,7 +125,11 @@ impl Reader {
             Frame { seq, first, topic, records, accepted_ms, is_full: false, was_opened: false, memory };
         debug_assert_eq!((ticket.records, ticket.bytes), (u64::from(records), frame.body().len()));
         (ticket.records, ticket.bytes) = (0, 0);
-        self.shared.lock().give_back(self.output, frame)
+        let mut state = self.shared.lock();
+        if let Some(oldest_ms) = ticket.oldest_ms.take() {
+            state.release(self.output, oldest_ms);
+        }
+        state.give_back(self.output, frame)
     }
 
     /// Says whether the topic of this id can be delivered at present. The spool does not wait for one that cannot.
@@ -192,6 +202,9 @@ impl Ticket {
         let bytes = std::mem::take(&mut self.bytes);
         let mut state = self.shared.lock();
         state.finish(self.output, records, bytes, outcome, Instant::now());
+        if let Some(oldest_ms) = self.oldest_ms.take() {
+            state.release(self.output, oldest_ms);
+        }
         self.shared.wake_sources(&mut state);
     }
 
@@ -203,14 +216,22 @@ impl Ticket {
         assert!(records <= self.records && bytes <= self.bytes, "a part is not more than the whole");
         self.records -= records;
         self.bytes -= bytes;
-        Ticket { shared: self.shared.clone(), output: self.output, records, bytes }
+        let oldest_ms = if self.records == 0 { self.oldest_ms.take() } else { self.oldest_ms };
+        if let Some(oldest_ms) = self.oldest_ms {
+            self.shared.lock().hold(self.output, oldest_ms);
+        }
+        Ticket { shared: self.shared.clone(), output: self.output, records, bytes, oldest_ms }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.records > 0 || self.bytes > 0 {
-            self.shared.lock().forget(self.output, self.records, self.bytes);
+        if self.records > 0 || self.bytes > 0 || self.oldest_ms.is_some() {
+            let mut state = self.shared.lock();
+            state.forget(self.output, self.records, self.bytes);
+            if let Some(oldest_ms) = self.oldest_ms {
+                state.release(self.output, oldest_ms);
+            }
         }
     }
 }

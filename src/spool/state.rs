@@ -11,9 +11,9 @@ use super::append::Appended;
 use super::bounds::Bounds;
 use super::feed;
 use super::frame::{Frame, FrameRef, Framing};
-use super::ledger::{Ledger, LossReason, Outcome, OutputLedger};
+use super::ledger::{LossReason, Outcome, OutputLedger};
 use super::open::{Closed, OpenFrames};
-use super::tail::{Evicted, OUTPUTS_MAX, OutputSet, Tail};
+use super::tail::{OUTPUTS_MAX, OutputSet, Tail};
 use super::topics::Topics;
 use super::{Config, OpenFrame};
 use crate::record::Seq;
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// Sources that wait for room now, and heavy ones that wait for more of it.
     pub(super) waiting_sources: usize,
     pub(super) waiting_heavy: usize,
-    outputs: Vec<Option<Output>>,
+    pub(super) outputs: Vec<Option<Output>>,
     /// Who gets new frames.
     members: OutputSet,
     /// What partners follow; none while nobody does.
@@ -46,22 +46,26 @@ pub(super) struct State {
 }
 
 #[derive(Debug)]
-struct Output {
-    name: String,
+pub(super) struct Output {
+    pub(super) name: String,
     /// Whether a full spool may wait for it.
     holds: bool,
     /// Frames that began to grow since it asked last.
     opened: Vec<OpenFrame>,
     /// The first frame in the list that it has not been shown.
-    unseen: Option<usize>,
+    pub(super) unseen: Option<usize>,
     /// Frames that it was shown or told of, did not take, and that had to go since it asked last.
-    gone: Vec<FrameRef>,
+    pub(super) gone: Vec<FrameRef>,
     wake: Arc<Notify>,
     /// What it has finished with, and what it was there for. `waiting` is filled in when somebody asks.
-    books: OutputLedger,
+    pub(super) books: OutputLedger,
     /// In its hands: taken, not finished.
-    taken_records: u64,
+    pub(super) taken_records: u64,
     taken_bytes: usize,
+    /// When the oldest of what its tickets stand for was accepted, and how many tickets are as old.
+    pub(super) in_hands: BTreeMap<u64, usize>,
+    /// Records that it needed and that had to go, by number of their topic.
+    pub(super) dropped: BTreeMap<u32, u64>,
     /// When it confirmed something last; before that, when it came.
     progress: Instant,
     /// Ids of topics that it cannot deliver at present.
@@ -109,6 +113,8 @@ impl State {
             books: OutputLedger::default(),
             taken_records: 0,
             taken_bytes: 0,
+            in_hands: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             progress: now,
             stalled: HashSet::new(),
         });
@@ -219,6 +225,7 @@ impl State {
         let topics: Vec<u32> = self.open.announce().map(|held| held.topic).collect();
         for topic in topics {
             if let Some(closed) = self.open.close(topic) {
+                self.topics.number(topic, closed.records);
                 self.open.buffers.give(closed.memory.into());
             }
         }
@@ -306,6 +313,21 @@ impl State {
         output.taken_bytes -= bytes;
     }
 
+    /// Notes a ticket of output `id` for what was accepted at `oldest_ms` and later.
+    pub(super) fn hold(&mut self, id: usize, oldest_ms: u64) {
+        *self.output(id).in_hands.entry(oldest_ms).or_default() += 1;
+    }
+
+    /// The ticket is no more.
+    pub(super) fn release(&mut self, id: usize, oldest_ms: u64) {
+        let in_hands = &mut self.output(id).in_hands;
+        let tickets = in_hands.get_mut(&oldest_ms).expect("a ticket is noted while it is there");
+        *tickets -= 1;
+        if *tickets == 0 {
+            in_hands.remove(&oldest_ms);
+        }
+    }
+
     pub(super) fn set_stalled(&mut self, id: usize, topic: u32, stalled: bool) {
         let topics = &mut self.output(id).stalled;
         if stalled {
@@ -354,44 +376,6 @@ impl State {
     /// Whether any output may hold the input.
     pub(super) fn has_holder(&self) -> bool {
         self.outputs.iter().flatten().any(|output| output.holds)
-    }
-
-    pub(super) fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger { accepted: self.accepted, ..Ledger::default() };
-        for (id, output) in self.outputs.iter().enumerate() {
-            let Some(output) = output else { continue };
-            let listed = self.tail.iter().filter(|(_, needed_by)| needed_by.contains(id));
-            let in_list = listed.map(|(frame, _)| u64::from(frame.records)).sum::<u64>();
-            // Outputs come and go between frames, so what grows is for all of them.
-            let waiting = self.open.records() + in_list + output.taken_records;
-            ledger.outputs.insert(output.name.clone(), OutputLedger { waiting, ..output.books.clone() });
-        }
-        for (row, books) in &self.past {
-            ledger.outputs.entry(row.clone()).or_default().merge(books);
-        }
-        if let Some(feed) = &self.feed {
-            feed.add_books(self.accepted, &mut ledger.outputs);
-        }
-        ledger
-    }
-
-    fn book_eviction(&mut self, evicted: Option<Evicted>, reason: LossReason) -> bool {
-        let Some(Evicted { shown, behind, needed_by }) = evicted else { return false };
-        let first_unseen = |output: &Output, tail: &Tail| output.unseen.map(|slot| tail.seq(slot));
-        for id in needed_by.iter() {
-            let tail = &self.tail;
-            let output = self.outputs[id].as_mut().expect("an output that needs a frame is there");
-            output.books.add(u64::from(shown.records), Outcome::Lost(reason));
-            let was_shown = output.unseen != Some(shown.slot)
-                && first_unseen(output, tail).is_none_or(|seq| shown.seq < seq);
-            if output.unseen == Some(shown.slot) {
-                output.unseen = tail.needed_from(behind, id);
-            }
-            if was_shown || shown.was_opened {
-                output.gone.push(shown.clone());
-            }
-        }
-        true
     }
 
     fn output(&mut self, id: usize) -> &mut Output {

@@ -590,3 +590,92 @@ fn what_nobody_took_is_lost_at_the_end() {
     assert_eq!(reader.abandon(), 25);
     assert_eq!(books(&spool, "a").lost[&LossReason::Shutdown], 25);
 }
+
+/// When the oldest record was accepted that waits for the output.
+fn oldest(spool: &Spool, output: &str) -> Option<u64> {
+    books(spool, output).oldest_ms
+}
+
+fn append_at(spool: &Spool, topic: &str, now_ms: u64) {
+    let appended: Result<_, ()> = spool.append(now_ms, |append| {
+        write(append, topic, 1, 10);
+        Ok(())
+    });
+    _ = appended.unwrap();
+}
+
+#[test]
+fn the_oldest_that_waits_is_known_wherever_it_is() {
+    let spool = spool(1 << 20, WhenFull::Hold);
+    let mut reader = spool.reader("k", true);
+    assert_eq!(oldest(&spool, "k"), None);
+    for (topic, at) in [("a", 100), ("b", 200), ("b", 300), ("c", 400)] {
+        append_at(&spool, topic, at);
+    }
+    // While it grows, and in the list.
+    assert_eq!(oldest(&spool, "k"), Some(100));
+    (0..3).for_each(|topic| reader.close(topic));
+    assert_eq!(oldest(&spool, "k"), Some(100));
+    let frames: Vec<FrameRef> = std::iter::from_fn(|| reader.show()).collect();
+    // In the output's hands, whole and in parts.
+    let (_, a) = reader.take([&frames[0]]);
+    let (taken, mut b) = reader.take([&frames[1]]);
+    assert_eq!(oldest(&spool, "k"), Some(100));
+    let first = b.split(1, 10);
+    a.finish(Outcome::Delivered);
+    assert_eq!(oldest(&spool, "k"), Some(200));
+    first.finish(Outcome::Delivered);
+    assert_eq!(oldest(&spool, "k"), Some(200), "the rest is in its hands");
+    let rest = b.split(1, 10);
+    drop((b, taken));
+    rest.finish(Outcome::SetAside(AsideReason::Refused));
+    assert_eq!(oldest(&spool, "k"), Some(400));
+    // Back in the spool, and let go of without a word.
+    let (taken, c) = reader.take([&frames[2]]);
+    let frame = &taken[0];
+    let returned = Returned {
+        topic: frame.topic.clone(),
+        seq: frame.seq,
+        first: frame.first,
+        records: frame.records,
+        accepted_ms: frame.accepted_ms,
+        buffer: frame.body().to_vec(),
+        start: 0,
+    };
+    let back = reader.give_back(c, returned);
+    assert_eq!(oldest(&spool, "k"), Some(400));
+    drop(taken);
+    let (_, c) = reader.take([&back]);
+    drop(c);
+    assert_eq!(spool.ledger().outputs["k"].oldest_ms, None);
+}
+
+#[test]
+fn each_topic_has_its_books() {
+    let spool = spool(1 << 20, WhenFull::Hold);
+    let told = |output: &str| -> Vec<_> {
+        let topics = spool.topics(output).into_iter();
+        topics.map(|books| (books.topic.id, books.accepted, books.waiting, books.oldest_ms)).collect()
+    };
+    let dropped =
+        |output: &str| -> Vec<u64> { spool.topics(output).iter().map(|books| books.dropped).collect() };
+    append(&spool, "a", 3, 10);
+    assert_eq!(told("k"), [(0, 3, 0, None)], "nobody was there");
+    let mut reader = spool.reader("k", true);
+    append(&spool, "b", 12, 10);
+    append(&spool, "a", 1, 10);
+    assert_eq!(told("k"), [(0, 4, 1, Some(7)), (1, 12, 12, Some(7))]);
+    assert_eq!(told("none"), [(0, 4, 0, None), (1, 12, 0, None)]);
+    let full = reader.show().unwrap();
+    let (_, ticket) = reader.take([&full]);
+    assert_eq!(told("k")[1], (1, 12, 2, Some(7)), "what it has taken it counts itself");
+    ticket.finish(Outcome::Delivered);
+    assert_eq!(told("k")[1], (1, 12, 2, Some(7)));
+    // What has to go is counted, whether the output has seen it or not.
+    append(&spool, "b", 20, 10);
+    let waiting = |topic: usize| told("k")[topic].2;
+    assert_eq!((waiting(0), waiting(1), dropped("k")), (1, 22, vec![0, 0]));
+    while spool.shared.lock().drop_oldest(LossReason::SpoolFull) {}
+    assert_eq!((waiting(0), waiting(1), dropped("k")), (0, 0, vec![1, 22]));
+    assert_eq!(books(&spool, "k").lost[&LossReason::SpoolFull], 23);
+}

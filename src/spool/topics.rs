@@ -106,6 +106,11 @@ impl Topics {
         &self.list[id as usize].0
     }
 
+    /// Every topic, by its id, and how many of its records have a number.
+    pub(super) fn counted(&self) -> Vec<(Arc<Topic>, u64)> {
+        self.list.clone()
+    }
+
     /// Numbers `records` records of the topic of this id, and gives the first of their numbers.
     pub(super) fn number(&mut self, id: u32, records: u32) -> u64 {
         let next = &mut self.list[id as usize].1;

@@ -1,22 +1,10 @@
 //! The programs of `docs/clients.md`, run as they stand there, but for the port.
 
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::support::collector::Collector;
 use crate::support::kafka::{Broker, unique};
-use crate::support::{consumer, repository};
-
-/// A Python that has the packages which the page names.
-fn python() -> &'static PathBuf {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let made = Command::new(repository("ci/python")).output().expect("ci/python can be run");
-        assert!(made.status.success(), "ci/python makes a Python or says what is missing: {made:?}");
-        PathBuf::from(String::from_utf8_lossy(&made.stdout).trim())
-    })
-}
+use crate::support::{consumer, python, repository};
 
 /// The first program below a heading of the page.
 fn program_of(heading: &str) -> String {
@@ -35,7 +23,8 @@ fn check_sender(heading: &str) {
     let prefix = unique("clients");
     let collector = Collector::start(Broker::shared().bootstrap(), &["--kafka-topic-prefix", &prefix]);
     let here = format!("(\"127.0.0.1\", {})", collector.input().port());
-    let ran = Command::new(python()).args(["-c", &program.replace(ADDRESS, &here)]).output().unwrap();
+    let ran =
+        Command::new(python::interpreter()).args(["-c", &program.replace(ADDRESS, &here)]).output().unwrap();
     assert!(ran.status.success(), "{ran:#?}");
     collector.wait_accepted(3);
     collector.wait_delivered(3);

@@ -1,5 +1,6 @@
 //! The HTTP server through its socket, beside a line that works.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use crate::support::collector::Collector;
 use crate::support::http::{self, Answer};
 use crate::support::kafka::{Broker, unique};
 use crate::support::scheduler::{Generation, Scheduler};
-use crate::support::{eventually, ocf, once, record};
+use crate::support::{eventually, ocf, once, record, repository};
 
 /// A collector that has delivered 100 records of a topic, and that topic.
 fn delivered() -> (Collector, String) {
@@ -152,6 +153,58 @@ fn the_metrics_page_is_the_golden_one() {
     );
 }
 
+/// What is told of a metric: its type, and the labels of its series where it has any.
+type Told = BTreeMap<String, (String, BTreeSet<String>)>;
+
+/// The metrics of the golden page.
+fn metrics_of_the_page() -> Told {
+    let page = std::fs::read_to_string(repository("tests/data/metrics.txt")).unwrap();
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let mut metrics: Told =
+        types.map(|(name, kind)| (name.to_owned(), (kind.to_owned(), BTreeSet::new()))).collect();
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, labels)) = line.split_once('{') else { continue };
+        let (labels, _) = labels.rsplit_once('}').unwrap();
+        let name = name.strip_suffix("_bucket").filter(|name| metrics.contains_key(*name)).unwrap_or(name);
+        let labels =
+            labels.split("\",").filter_map(|label| label.split_once('=')).map(|(label, _)| label.to_owned());
+        metrics.get_mut(name).unwrap_or_else(|| panic!("{line} has no type")).1.extend(labels);
+    }
+    metrics
+}
+
+/// The metrics of the README's tables.
+fn metrics_of_the_readme() -> Told {
+    let page = std::fs::read_to_string(repository("README.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split('|'));
+    let named = rows.filter_map(|mut cells| {
+        let name = cells.next()?.trim().strip_suffix('`')?;
+        let kind = cells.next()?.trim();
+        let labels = cells.next()?.split(", ").map(|label| label.trim_matches(['`', ' ']).to_owned());
+        let labels = labels.filter(|label| !label.is_empty()).collect();
+        ["counter", "gauge", "histogram"]
+            .contains(&kind)
+            .then(|| (name.to_owned(), (kind.to_owned(), labels)))
+    });
+    named.collect()
+}
+
+#[test]
+fn the_readme_has_a_row_for_each_metric() {
+    let (page, readme) = (metrics_of_the_page(), metrics_of_the_readme());
+    let names = |told: &Told| told.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&readme), names(&page));
+    for (name, (kind, labels)) in page {
+        let told = &readme[&name];
+        assert_eq!(told.0, kind, "{name}");
+        // Requests by route are taken out of the golden page: which there are depends on how long it took.
+        assert!(
+            told.1 == labels || name == "metrics_collector_http_requests_total",
+            "{name}: {told:?}, {labels:?}"
+        );
+    }
+}
+
 fn check_problem(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert!(answer.head.contains("content-type: application/problem+json"), "{answer:?}");
@@ -163,6 +216,23 @@ fn errors_are_problems_with_a_code() {
     let (collector, _) = delivered();
     check_problem(&collector.get("/nothing/here"), 404);
     check_problem(&http::request(collector.http(), "DELETE", "/v1/ledger", &[]), 405);
+}
+
+#[test]
+fn the_token_of_a_file_opens_what_is_closed_to_others() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "open-sesame-open-sesame\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let collector = Collector::start("127.0.0.1:1", &["--kafka=false", "--http-token-file", path]);
+    // Whoever is asked for by a proxy is not on this host.
+    let ask = |path: &str, token: &str| {
+        let headers = [("X-Forwarded-For", "192.0.2.1"), ("Authorization", &*format!("Bearer {token}"))];
+        http::request(collector.http(), "GET", path, &headers).status
+    };
+    for (token, status) in [("open-sesame-open-sesame", 200), ("open-sesame-open-sesam", 401), ("", 401)] {
+        assert_eq!(ask("/v1/status", token), status, "{token}");
+        assert_eq!(ask("/-/healthy", token), 200, "{token}");
+    }
 }
 
 #[test]

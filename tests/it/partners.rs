@@ -337,6 +337,53 @@ fn a_stream_over_http_is_the_same_stream() {
 }
 
 #[test]
+fn a_stream_over_http_ends_where_it_was_asked_to() {
+    let collector = alone(&[]);
+    // While somebody follows, the oldest is kept for those who ask for it.
+    let _here = Partner::connect(collector.partner(), "").begun();
+    let sent = [numbered("t", 0..100), numbered("u", 100..120)].concat();
+    collector.send(&ocf::stream(&sent));
+    collector.wait_accepted(120);
+    for (query, expected) in [
+        ("?from=oldest&limit=30", &sent[..30]),
+        ("?from=oldest&limit=110", &sent[..110]),
+        ("?from=oldest&limit=7&topic=u", &sent[100..107]),
+        ("?from=oldest&limit=120", &sent[..]),
+        // These are fewer than may come.
+        ("?from=oldest&limit=1000&seconds=1", &sent[..]),
+        ("?from=now&seconds=0", &[]),
+    ] {
+        let mut stream = Partner::over_http(collector.http(), query);
+        stream.end();
+        assert_eq!(stream.whole_records(), tagged(expected), "{query}");
+    }
+    let mut json = Partner::over_http(collector.http(), "?from=oldest&format=ndjson&limit=3");
+    let text = String::from_utf8(json.end()).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    // What was sent counts as delivered, and of the rest nothing waits.
+    let delivered = 30 + 110 + 7 + 120 + 120 + 3;
+    let ledger = collector.wait_books("stream", "delivered", delivered);
+    assert_eq!((ledger.of("stream", "waiting"), ledger.of("stream", "lost")), (0, 0), "{ledger:?}");
+    assert_eq!(collector.metric("metrics_collector_partner_connections_ended_total{reason=\"enough\"}"), 7);
+}
+
+#[test]
+fn the_time_from_arrival_to_a_partner_is_measured() {
+    let collector = alone(&[]);
+    let mut partner = Partner::connect(collector.partner(), "").begun();
+    let count = "metrics_collector_partner_delivery_latency_seconds_count";
+    assert_eq!(collector.metric(count), 0);
+    collector.send(&ocf::stream(&numbered("t", 0..10)));
+    assert_eq!(partner.records(10).len(), 10);
+    eventually("it is on the page", || once(collector.metric(count) > 0, || "not yet".to_owned()));
+    // One who looks over HTTP is no partner.
+    let before = collector.metric(count);
+    let mut stream = Partner::over_http(collector.http(), "?from=oldest&limit=5");
+    stream.end();
+    assert_eq!((stream.whole_records().len(), collector.metric(count)), (5, before));
+}
+
+#[test]
 fn tail_shows_records_as_they_arrive() {
     let collector = alone(&[]);
     let http = format!("--http-endpoint={}", collector.http());

@@ -77,13 +77,10 @@ fn wanted(server: &Server) -> Vec<Change> {
 async fn the_configuration_is_shown_with_its_version() {
     let answer = Server::new(None).ask(HERE, get("/v1/config")).await;
     assert_eq!(answer.header("etag"), ETAG);
-    let expected = json!({
-        "version": 1,
-        "kept": false,
-        "not_kept_because": "data-dir is not set",
-        "keys": { "kafka-key": { "value": "agent" } },
-    });
-    assert_eq!(answer.json(), expected);
+    let view = answer.json();
+    assert_eq!((&view["version"], &view["kept"]), (&json!(1), &json!(false)));
+    assert_eq!(view["not_kept_because"], "data-dir is not set");
+    assert_eq!(view["keys"]["kafka-key"]["value"], "agent");
 }
 
 #[tokio::test]

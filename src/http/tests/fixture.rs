@@ -17,13 +17,15 @@ use tower::ServiceExt;
 
 use super::super::guard::Peer;
 use super::super::metrics::Metrics;
+use super::super::operation::Route;
 use super::super::routes;
 use super::super::settings::{Config, Writes};
+use super::described;
 use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
-    InputStatus, KafkaStatus, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus, Pieces,
-    SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
+    InputStatus, KafkaStatus, KafkaTopic, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus,
+    Pieces, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, TopicView, Topics, TopicsQuery,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -132,6 +134,24 @@ impl Stages for Fake {
         Ledger { accepted: 10, outputs: BTreeMap::from([("kafka".to_owned(), kafka)]) }
     }
 
+    fn topics(&self, query: &TopicsQuery) -> Topics {
+        let kafka = KafkaTopic {
+            topic: Some("metrics-t".to_owned()),
+            state: query.state.unwrap_or_default(),
+            reason: Some("creating".to_owned()),
+            oldest_ms: Some(1),
+            ..KafkaTopic::default()
+        };
+        let number = query.after.map_or(0, |after| after + 1);
+        let view = TopicView {
+            number,
+            topic: Some(HOSTILE.to_owned()),
+            accepted_records: query.limit as u64,
+            kafka: Some(kafka),
+        };
+        Topics { total: 2, topics: vec![view], next: Some(number) }
+    }
+
     fn metrics(&self) -> String {
         page::encode(&self.registry)
     }
@@ -179,7 +199,17 @@ pub(super) const ETAG: &str = "\"f00-1\"";
 
 impl Steering for Wheel {
     fn view(&self) -> Arc<ConfigView> {
-        let keys = serde_json::json!({ "kafka-key": { "value": "agent" } });
+        let keys = serde_json::json!({
+            "kafka-key": {
+                "value": "agent",
+                "default": "agent",
+                "origin": "default",
+                "place": "default",
+                "change": "live",
+                "secret": false,
+                "doc": "What messages are keyed by.",
+            },
+        });
         Arc::new(ConfigView {
             version: 1,
             etag: ETAG.to_owned(),
@@ -269,12 +299,15 @@ impl Server {
         self.send(peer, request, Body::empty()).await
     }
 
-    /// The answer to `request` with `body` from `peer`.
+    /// The answer to `request` with `body` from `peer`, which is one of those that the document has for it.
     pub(super) async fn send(&self, peer: &str, request: Builder, body: Body) -> Answer {
         let mut request = request.body(body).unwrap();
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(Peer(peer));
-        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let answer = Answer::of(self.router.clone().oneshot(request).await.unwrap()).await;
+        described::check(&method, &path, &answer);
+        answer
     }
 }
 
@@ -296,6 +329,11 @@ pub(super) fn stages() -> (Control, Metrics) {
 /// A request for `path` as curl on this machine would send it.
 pub(super) fn get(path: &str) -> Builder {
     Request::builder().uri(path).header("host", "127.0.0.1:8128")
+}
+
+/// A path of the route, with something in place of its parameters.
+pub(super) fn path_of(route: &Route) -> String {
+    route.path.replace("{key}", "kafka-key")
 }
 
 /// An answer, read to its end.

@@ -5,15 +5,22 @@ use std::sync::atomic::Ordering;
 use axum::http::Request;
 use serde_json::json;
 
+use super::super::guard::Access;
+use super::super::operation::Place;
 use super::super::reason::Reason;
-use super::fixture::{ELSEWHERE, HERE, HOSTILE, Server, TOKEN, get};
+use super::super::routes::table;
+use super::fixture::{ELSEWHERE, HERE, HOSTILE, Server, TOKEN, get, path_of};
 
-const OPEN: [&str; 3] = ["/-/healthy", "/-/ready", "/metrics"];
-const CLOSED: [&str; 6] =
-    ["/", "/v1/config", "/v1/config/schema", "/v1/endpoints", "/v1/ledger", "/v1/status"];
+/// The paths that can be read with nothing else said, of this access.
+fn paths(access: Access) -> impl Iterator<Item = &'static str> {
+    table()
+        .into_iter()
+        .filter(move |route| route.is_linked() && route.access == access)
+        .map(|route| route.path)
+}
 
-fn every_route() -> impl Iterator<Item = &'static str> {
-    OPEN.into_iter().chain(CLOSED)
+fn every_path() -> impl Iterator<Item = &'static str> {
+    paths(Access::Open).chain(paths(Access::Closed))
 }
 
 #[tokio::test]
@@ -28,9 +35,13 @@ async fn every_route_answers_with_its_content_type() {
         ("/v1/config/schema", "application/schema+json"),
         ("/v1/endpoints", "application/json"),
         ("/v1/ledger", "application/json"),
+        ("/v1/openapi.json", "application/json"),
+        ("/v1/partners", "application/json"),
         ("/v1/status", "application/json"),
+        ("/v1/stream", "avro/binary"),
+        ("/v1/topics", "application/json"),
     ];
-    assert_eq!(cases.len(), every_route().count());
+    assert_eq!(cases.len(), every_path().count());
     for (path, kind) in cases {
         let answer = server.ask(HERE, get(path)).await;
         assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, kind), "{path}");
@@ -42,8 +53,8 @@ async fn every_route_answers_with_its_content_type() {
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let server = Server::new(None);
-    // The metrics page counts the request before, so that no two are the same.
-    for path in every_route().filter(|path| *path != "/metrics") {
+    // The metrics page counts the request before, so that no two are the same; how long a stream is nobody knows.
+    for path in every_path().filter(|path| !["/metrics", "/v1/stream"].contains(path)) {
         let whole = server.ask(HERE, get(path)).await;
         let head = server.ask(HERE, get(path).method("HEAD")).await;
         assert_eq!((head.status, head.text.as_str()), (whole.status, ""), "{path}");
@@ -130,6 +141,19 @@ async fn a_stream_is_given_piece_by_piece_or_refused_with_a_code() {
 }
 
 #[tokio::test]
+async fn topics_are_those_that_were_asked_for() {
+    let server = Server::new(None);
+    let page = server.ask(HERE, get("/v1/topics?after=6&limit=5&state=blocked")).await.json();
+    let topic = &page["topics"][0];
+    assert_eq!((&page["next"], &topic["number"]), (&json!(7), &json!(7)));
+    assert_eq!((&topic["accepted_records"], &topic["kafka"]["state"]), (&json!(5), &json!("blocked")));
+    for query in ["limit=0", "state=", "page=2"] {
+        let answer = server.ask(HERE, get(&format!("/v1/topics?{query}"))).await;
+        assert_eq!(answer.problem(), (400, "bad_query".to_owned()), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn the_metrics_page_starts_with_every_reason_at_0() {
     let server = Server::new(None);
     server.ask(ELSEWHERE, get("/v1/status")).await;
@@ -146,7 +170,7 @@ async fn the_metrics_page_starts_with_every_reason_at_0() {
 #[tokio::test]
 async fn the_page_lists_every_route_and_escapes_what_others_wrote() {
     let page = Server::new(None).ask(HERE, get("/")).await.text;
-    for path in every_route() {
+    for path in every_path() {
         assert!(page.contains(&format!("<a href=\"{path}\">{path}</a>")), "{path} in {page}");
     }
     assert!(!page.contains("<script"), "{page}");
@@ -182,22 +206,23 @@ async fn the_page_says_what_came_of_asking_the_agent() {
 async fn from_elsewhere_only_health_and_metrics_answer_without_the_token() {
     let server = Server::new(Some(TOKEN));
     let with = |path, token: &str| get(path).header("authorization", format!("Bearer {token}"));
-    for path in OPEN {
+    for path in paths(Access::Open) {
         let by_name = Request::builder().uri(path).header("host", "agent-7.example:8128");
         assert_eq!(server.ask(ELSEWHERE, by_name).await.status, 200, "{path}");
     }
     // What is not there is closed too: a stranger cannot find out what is.
-    for path in CLOSED.into_iter().chain(["/v1/nothing"]) {
+    for path in paths(Access::Closed).chain(["/v1/nothing"]) {
         for request in [get(path), with(path, "guess"), with(path, "")] {
             let answer = server.ask(ELSEWHERE, request).await;
             assert_eq!(answer.problem(), (401, "unauthorized".to_owned()), "{path}");
             assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"metrics-collector\"");
         }
     }
-    for path in CLOSED {
+    for path in paths(Access::Closed) {
         assert_eq!(server.ask(ELSEWHERE, with(path, TOKEN)).await.status, 200, "{path}");
     }
-    assert_eq!(server.metrics.refusals(Reason::Unauthorized), 21);
+    let refused = 3 * (paths(Access::Closed).count() as u64 + 1);
+    assert_eq!(server.metrics.refusals(Reason::Unauthorized), refused);
 }
 
 #[tokio::test]
@@ -254,22 +279,51 @@ async fn an_unknown_path_is_404_and_one_label() {
 #[tokio::test]
 async fn a_wrong_method_is_405_and_says_which_are_right() {
     let server = Server::new(None);
-    for path in every_route() {
-        let allowed = if path == "/v1/config" { "GET,HEAD,PATCH" } else { "GET,HEAD" };
-        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
-            if allowed.contains(method) {
+    for route in table() {
+        let path = path_of(&route);
+        let mut allowed: Vec<&str> = Vec::new();
+        for operation in &route.operations {
+            allowed.push(operation.method);
+            allowed.extend((operation.method == "GET").then_some("HEAD"));
+        }
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            if allowed.contains(&method) {
                 continue;
             }
-            let answer = server.ask(HERE, get(path).method(method)).await;
+            let answer = server.ask(HERE, get(&path).method(method)).await;
             assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()), "{method} {path}");
-            assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+            assert_eq!(answer.header("allow"), allowed.join(","), "{method} {path}");
         }
     }
-    for (path, allowed) in [("/-/reload", "POST"), ("/v1/config/kafka-key", "DELETE")] {
-        let answer = server.ask(HERE, get(path)).await;
-        assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()), "{path}");
-        assert_eq!(answer.header("allow"), allowed, "{path}");
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_every_method() {
+    let server = Server::new(None);
+    let document = server.ask(HERE, get("/v1/openapi.json")).await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    for route in table() {
+        let methods = document["paths"][route.path].as_object().unwrap();
+        assert_eq!(methods.len(), route.operations.len(), "{}", route.path);
+        for operation in &route.operations {
+            let described = &methods[&operation.method.to_ascii_lowercase()];
+            assert_eq!(described["summary"], operation.about);
+            assert!(!operation.answers.is_empty(), "{} {} answers nothing", operation.method, route.path);
+            let names: Vec<_> = route.path.split('/').filter_map(|part| part.strip_prefix('{')).collect();
+            let in_path = operation.parameters.iter().filter(|parameter| parameter.place == Place::Path);
+            assert!(in_path.map(|parameter| format!("{}}}", parameter.name)).eq(names), "{}", route.path);
+        }
     }
+    assert_eq!(document["paths"].as_object().map(serde_json::Map::len), Some(table().len()));
+    // Nothing in it refers to what is not there.
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+    assert!(document["components"]["schemas"]["ConfigChange"].is_object());
+    // It is made once.
+    assert_eq!(server.ask(HERE, get("/v1/openapi.json")).await.json(), document);
 }
 
 #[tokio::test]
@@ -279,7 +333,7 @@ async fn every_answer_has_the_safe_header_fields_and_none_of_cors() {
         .method("OPTIONS")
         .header("origin", "http://127.0.0.1:8128")
         .header("access-control-request-method", "PUT");
-    let requests = every_route().map(get).chain([
+    let requests = every_path().map(get).chain([
         get("/nothing"),
         get("/metrics").method("POST"),
         get("/").header("origin", "null"),

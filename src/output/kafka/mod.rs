@@ -55,6 +55,7 @@ mod settings;
 mod state;
 mod task;
 mod tls;
+mod topics;
 
 use std::sync::Arc;
 
@@ -70,6 +71,7 @@ pub use settings::{
     Security, Tls,
 };
 pub use tls::TlsProperties;
+pub use topics::TopicNews;
 
 use crate::control::{KafkaStatus, Part};
 use crate::output::message::Envelope;
@@ -137,6 +139,12 @@ impl Handle {
     #[must_use]
     pub fn status(&self) -> KafkaStatus {
         self.board.status()
+    }
+
+    /// What is known of each record topic, by its number; how it flows as old as the status.
+    #[must_use]
+    pub fn topics(&self) -> Vec<TopicNews> {
+        self.board.topics.all()
     }
 
     /// Ready or not.

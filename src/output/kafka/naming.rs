@@ -35,6 +35,7 @@ impl Task {
 
     pub(super) fn add_queue(&mut self, name: TopicName, source: &Arc<Topic>, now: Instant) -> usize {
         let topic = self.queues.len();
+        self.board.topics.flows(source.id, &name);
         self.queues.push(Queue::new(name, source.clone(), now));
         self.metrics.topics.inc();
         if self.config.create_topics.is_some() {
@@ -67,6 +68,7 @@ impl Task {
             let source = self.queues[topic].source.clone();
             let route = match self.topic_for(&source, now) {
                 Ok(name) => {
+                    self.board.topics.flows(source.id, &name);
                     self.queues[topic].rename(name);
                     if self.config.create_topics.is_some() {
                         self.ask(topic, HoldReason::Creating);

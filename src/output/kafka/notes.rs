@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::queue::Flow;
 use super::state::Link;
 use super::task::{Route, Task};
+use super::topics::{TopicNews, in_hands};
 
 /// How often that is while something is under way or held, and while records only wait for their message to fill: on a
 /// quiet node each wake-up counts.
@@ -24,6 +25,15 @@ impl Task {
         if self.next_notes.is_none_or(|known| at < known) {
             self.next_notes = Some(at);
         }
+    }
+
+    /// Writes down something of a topic, and how much of it is under way.
+    pub(super) fn note_topic(&self, topic: usize, change: impl FnOnce(&mut TopicNews)) {
+        let queue = &self.queues[topic];
+        self.board.topics.note(queue.source.id, |news| {
+            news.in_hands = in_hands(queue);
+            change(news);
+        });
     }
 
     /// Writes down how things are, and tells the spool which topics it must not wait for.

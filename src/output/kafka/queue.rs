@@ -39,7 +39,7 @@ pub(super) struct Queue {
     open_since: Option<Instant>,
     pub(super) open_records: u64,
     /// To be sent again, in order, before anything else.
-    resend: VecDeque<Batch>,
+    pub(super) resend: VecDeque<Batch>,
     /// Under way.
     pub(super) in_flight_messages: usize,
     pub(super) in_flight_bytes: usize,

@@ -82,6 +82,7 @@ impl Task {
                 (self.failed, self.replace_pause) = (false, REPLACE_PAUSE);
                 self.set_up();
                 let batch = *delivery.batch;
+                self.note_topic(batch.topic, |news| news.delivered += u64::from(batch.records));
                 batch.ticket.finish(Outcome::Delivered);
                 self.reader.recycle(batch.value.into_parts().0);
             }
@@ -122,6 +123,7 @@ impl Task {
                 let bytes = batch.value.as_bytes().len();
                 if batch.records == 1 {
                     self.log_aside(&name, "Kafka takes no message as large");
+                    self.note_topic(topic, |news| news.set_aside += 1);
                     batch.ticket.finish(Outcome::SetAside(AsideReason::RecordTooLarge));
                 } else {
                     queue.halve(bytes);
@@ -136,6 +138,7 @@ impl Task {
             }
             Answer::Refused if batch.records == 1 => {
                 self.log_aside(&name, &format!("Kafka refuses it: {code}"));
+                self.note_topic(topic, |news| news.set_aside += 1);
                 batch.ticket.finish(Outcome::SetAside(AsideReason::Refused));
             }
             Answer::Refused => {

@@ -76,7 +76,9 @@ impl Task {
             // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
             let too_large = self.press.too_large;
             let mut batches = self.press.press(topic, frames, ticket, size).into_iter();
-            if self.press.too_large > too_large {
+            let set_aside = self.press.too_large - too_large;
+            if set_aside > 0 {
+                self.note_topic(topic, |news| news.set_aside += set_aside);
                 let name = self.queues[topic].name.clone();
                 self.log_aside(&name, "it is larger than any message may be");
             }
@@ -86,6 +88,7 @@ impl Task {
             for batch in batches {
                 self.queues[topic].put_back(batch);
             }
+            self.note_topic(topic, |_| {});
         }
         self.look_soon(topic);
     }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::notes::STALLED_AFTER;
 use super::queue::Queue;
+use super::topics::Topics;
 use crate::control::{BrokerStatus, KafkaStatus, Part, TopicStatus};
 use crate::telemetry::unix_ms;
 
@@ -34,7 +35,11 @@ impl Link {
 
 /// The notes.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<Notes>);
+pub(super) struct Board {
+    notes: Mutex<Notes>,
+    /// Of each record topic.
+    pub(super) topics: Topics,
+}
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -49,7 +54,7 @@ struct Notes {
 impl Board {
     pub(super) fn new(brokers: Vec<String>, in_flight_bytes_max: usize) -> Board {
         let status = KafkaStatus { brokers, in_flight_bytes_max, ..KafkaStatus::default() };
-        Board(Mutex::new(Notes { status, ..Notes::default() }))
+        Board { notes: Mutex::new(Notes { status, ..Notes::default() }), topics: Topics::default() }
     }
 
     /// Notes which brokers the output begins with.
@@ -104,6 +109,7 @@ impl Board {
 
     /// Notes how the topics are. Says whether nothing of what is under way has been acknowledged for a while.
     pub(super) fn update(&self, queues: &[Queue], messages: usize, bytes: usize) -> bool {
+        self.topics.update(queues);
         let mut busy: Vec<&Queue> =
             queues.iter().filter(|queue| !queue.is_empty() || queue.state() != "flowing").collect();
         busy.sort_by_key(|queue| (queue.state() == "flowing", queue.oldest_ms().unwrap_or(u64::MAX)));
@@ -169,6 +175,6 @@ impl Board {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
-        change(&mut self.0.lock().expect("no code panics under this lock"))
+        change(&mut self.notes.lock().expect("no code panics under this lock"))
     }
 }

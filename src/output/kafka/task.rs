@@ -264,6 +264,10 @@ impl Task {
             }
             Route::Aside(reason) => {
                 let (_, ticket) = self.reader.take([frame]);
+                self.board.topics.note(frame.topic.id, |news| {
+                    (news.kafka, news.state) = (None, reason.name());
+                    news.set_aside += ticket.records();
+                });
                 ticket.finish(Outcome::SetAside(reason));
             }
         }

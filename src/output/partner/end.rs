@@ -17,13 +17,15 @@ pub(super) enum End {
     Stalled,
     /// It acknowledged what it was not sent, or no number.
     BadAck,
+    /// It was given as much as it had asked for.
+    Enough,
     /// The collector ended.
     Drain,
 }
 
 impl End {
     /// Every reason, for series that start at 0.
-    pub(super) const ALL: [End; 8] = [
+    pub(super) const ALL: [End; 9] = [
         End::Left,
         End::Limit,
         End::BadHello,
@@ -31,6 +33,7 @@ impl End {
         End::Replaced,
         End::Stalled,
         End::BadAck,
+        End::Enough,
         End::Drain,
     ];
 
@@ -44,6 +47,7 @@ impl End {
             End::Replaced => "replaced",
             End::Stalled => "stalled",
             End::BadAck => "bad_ack",
+            End::Enough => "enough",
             End::Drain => "drain",
         }
     }

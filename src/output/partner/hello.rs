@@ -1,5 +1,7 @@
 //! What a partner may say before it gets a stream: one line of JSON.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::filter::{BadFilter, Filter};
@@ -11,6 +13,10 @@ pub(super) const LINE_BYTES_MAX: usize = 32 << 10;
 
 /// Longest name.
 const NAME_BYTES_MAX: usize = 64;
+
+/// Most records, and most seconds, that a stream over HTTP may be bounded by.
+const RECORDS_MAX: u64 = 1_000_000_000;
+const SECONDS_MAX: f64 = 600.0;
 
 /// The line as it is written. All of it may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +92,17 @@ pub struct Hello {
     pub ack: bool,
     /// In which form.
     pub format: Format,
+    /// How much of it; all, where nothing is said.
+    pub bounds: Bounds,
+}
+
+/// Where a stream ends of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// After so many records.
+    pub records: Option<u64>,
+    /// After so long.
+    pub time: Option<Duration>,
 }
 
 /// Why a line is no hello.
@@ -119,7 +136,8 @@ impl Hello {
             return Err(BadHello::Nameless);
         }
         let filter = Filter::new(&topics, &frameworks, &tags)?;
-        Ok(Hello { name, filter, globs: [topics, frameworks, tags], start: from, ack, format })
+        let (globs, bounds) = ([topics, frameworks, tags], Bounds::default());
+        Ok(Hello { name, filter, globs, start: from, ack, format, bounds })
     }
 }
 
@@ -129,7 +147,7 @@ impl Hello {
     /// # Errors
     /// In one sentence what is wrong with it.
     pub fn of_query(query: StreamQuery) -> Result<Hello, String> {
-        let StreamQuery { topics, frameworks, tags, from, format } = query;
+        let StreamQuery { topics, frameworks, tags, from, format, limit, seconds } = query;
         let start = match from.as_deref() {
             None | Some("now") => Start::Now,
             Some("oldest") => Start::Oldest,
@@ -140,9 +158,23 @@ impl Hello {
             Some("ndjson") => Format::Ndjson,
             Some(_) => return Err("format is ocf or ndjson".to_owned()),
         };
+        let bounds = Bounds {
+            records: limit.as_deref().map(records).transpose()?,
+            time: seconds.as_deref().map(time).transpose()?,
+        };
         let filter = Filter::new(&topics, &frameworks, &tags).map_err(|error| error.to_string())?;
-        Ok(Hello { filter, globs: [topics, frameworks, tags], start, format, ..Hello::default() })
+        Ok(Hello { filter, globs: [topics, frameworks, tags], start, format, bounds, ..Hello::default() })
     }
+}
+
+fn records(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (1..=RECORDS_MAX).contains(number));
+    number.ok_or_else(|| format!("limit is a number of records, 1 to {RECORDS_MAX}"))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=SECONDS_MAX).contains(number));
+    number.map(Duration::from_secs_f64).ok_or_else(|| format!("seconds is a number, 0 to {SECONDS_MAX}"))
 }
 
 /// Whether a partner may be called so.
@@ -164,6 +196,24 @@ mod tests {
         let hello = Hello::parse(full).unwrap();
         assert_eq!((hello.name.as_deref(), hello.start, hello.ack), (Some("a.B_1-"), Start::Resume, true));
         assert!(!hello.filter.wants_all() && hello.format == Format::Ndjson);
+    }
+
+    #[test]
+    fn a_stream_may_say_where_it_ends() {
+        let of = |limit: Option<&str>, seconds: Option<&str>| {
+            let text = |text: Option<&str>| text.map(str::to_owned);
+            let query = StreamQuery { limit: text(limit), seconds: text(seconds), ..StreamQuery::default() };
+            Hello::of_query(query).map(|hello| (hello.bounds.records, hello.bounds.time))
+        };
+        assert_eq!(of(None, None), Ok((None, None)));
+        assert_eq!(of(Some("7"), Some("0.25")), Ok((Some(7), Some(Duration::from_millis(250)))));
+        assert_eq!(of(None, Some("0")), Ok((None, Some(Duration::ZERO))));
+        for bad in ["0", "-1", "1.5", "", "x", "1000000001", "99999999999999999999"] {
+            assert!(of(Some(bad), None).is_err_and(|why| why.starts_with("limit is")), "{bad}");
+        }
+        for bad in ["-1", "601", "NaN", "inf", "", "x"] {
+            assert!(of(None, Some(bad)).is_err_and(|why| why.starts_with("seconds is")), "{bad}");
+        }
     }
 
     #[test]

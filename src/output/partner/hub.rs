@@ -297,6 +297,7 @@ async fn serve(
     let listed = shared.board.list(socket.protocol(), peer.map(|peer| peer.to_string()), &hello);
     let mut packer = Packer::new(hello.filter, hello.format, shared.stamp.clone());
     packer.past = past;
+    packer.left = hello.bounds.records;
     if socket.is_stream() {
         packer.grant_max = PIECE_BYTES;
     }
@@ -306,6 +307,7 @@ async fn serve(
         packer,
         held: shared.held.clone(),
         ack: hello.ack,
+        until: hello.bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
         signals: Signals { news: shared.news.subscribe(), replaced, deadline: shared.deadline.subscribe() },
         metrics: shared.metrics.clone(),
@@ -324,7 +326,9 @@ async fn serve(
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
     shared.metrics.ended(end);
     match end {
-        End::Left | End::Drain | End::Replaced => debug!(?peer, reason = end.name(), "a partner has gone"),
+        End::Left | End::Enough | End::Drain | End::Replaced => {
+            debug!(?peer, reason = end.name(), "a partner has gone");
+        }
         _ => {
             if let Some(suppressed) = shared.may_log(end.name()) {
                 info!(?peer, reason = end.name(), why, suppressed, "a partner's connection was ended");

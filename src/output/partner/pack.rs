@@ -53,6 +53,8 @@ pub(super) struct Packer {
     pub(super) past: Option<Past>,
     /// Bytes that it takes up at once at most.
     pub(super) grant_max: usize,
+    /// Records that are still to be sent, where there is an end to them.
+    pub(super) left: Option<u64>,
 }
 
 /// What goes out next.
@@ -62,6 +64,8 @@ pub(super) struct Packed {
     pub(super) runs: Vec<Run>,
     /// Records of the feed that were lost before these.
     pub(super) lost: u64,
+    /// When the first of these was accepted, Unix time in milliseconds; none where there are none of the feed's.
+    pub(super) accepted_ms: Option<u64>,
 }
 
 /// A block in the making.
@@ -74,11 +78,12 @@ struct Draft {
     records: u64,
     runs: Vec<Run>,
     lost: u64,
+    accepted_ms: Option<u64>,
 }
 
 impl Packer {
     pub(super) fn new(filter: Filter, format: Format, stamp: Stamp) -> Packer {
-        Packer { filter, format, stamp, place: None, past: None, grant_max: usize::MAX }
+        Packer { filter, format, stamp, place: None, past: None, grant_max: usize::MAX, left: None }
     }
 
     /// How a stream begins whose first record has the number `first`.
@@ -105,7 +110,7 @@ impl Packer {
                 self.tell_loss(reason, &incarnation, lost, now_ms, &mut draft);
             }
         }
-        while draft.bytes < grant && scanned < SCAN_BYTES {
+        while draft.bytes < grant && scanned < SCAN_BYTES && self.left_after(&draft) > 0 {
             let read = follower.read();
             let lost = follower.lost();
             if lost > 0 {
@@ -120,8 +125,10 @@ impl Packer {
                 && self.format == Format::Ocf
                 && self.filter.wants_all()
                 && (draft.bytes + piece.body.len() <= grant)
+                && u64::from(left) <= self.left_after(&draft)
             {
                 draft.share(piece.body.clone(), left);
+                draft.accepted_ms.get_or_insert(piece.accepted_ms);
                 follower.take(left.into());
                 continue;
             }
@@ -131,7 +138,13 @@ impl Packer {
                 break;
             }
         }
+        self.left = self.left.map(|_| self.left_after(&draft));
         (!draft.runs.is_empty()).then(|| self.finish(draft))
+    }
+
+    /// Records that may still be sent behind what is in `draft`.
+    fn left_after(&self, draft: &Draft) -> u64 {
+        self.left.map_or(u64::MAX, |left| left.saturating_sub(draft.records))
     }
 
     /// Packs records of `piece` from the one behind `skip` on, one by one, until the grant is used up; a `large` one may be
@@ -165,7 +178,7 @@ impl Packer {
                     let bytes = end - at;
                     let room = match draft.bytes {
                         // What one pass may leave behind is bounded, also where every other record is wanted.
-                        _ if draft.runs.len() >= RUNS_MAX => 0,
+                        _ if draft.runs.len() >= RUNS_MAX || self.left_after(draft) == 0 => 0,
                         0 => grant.max(large),
                         taken => grant.saturating_sub(taken),
                     };
@@ -178,6 +191,7 @@ impl Packer {
                     draft.bytes += draft.copied.len() - before;
                     draft.records += 1;
                     draft.note(Kind::Sent, 1);
+                    draft.accepted_ms.get_or_insert(piece.accepted_ms);
                 } else {
                     draft.note(Kind::NotWanted, 1);
                 }
@@ -229,7 +243,7 @@ impl Packer {
             buffers.push_front(head.into());
             buffers.push_back(Bytes::copy_from_slice(&self.stamp.marker));
         }
-        Packed { buffers, runs: draft.runs, lost: draft.lost }
+        Packed { buffers, runs: draft.runs, lost: draft.lost, accepted_ms: draft.accepted_ms }
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Session {
     pub(super) held: Held,
     /// The partner says what it is done with.
     pub(super) ack: bool,
+    /// It ends then.
+    pub(super) until: Option<Instant>,
     /// The beginning of an acknowledgement.
     pub(super) heard: Vec<u8>,
     pub(super) signals: Signals,
@@ -58,6 +60,8 @@ impl Session {
         let mut outbox = Outbox::new(self.held.clone());
         let mut receipts = Receipts::default();
         let mut stalled_at = None;
+        // When the first of what is in the outbox was accepted.
+        let mut accepted_ms = None;
         outbox.push([self.packer.head(self.follower.next())]);
         let early = std::mem::take(&mut self.heard);
         if let Err(end) = self.take_acks(&early, &mut receipts) {
@@ -74,6 +78,9 @@ impl Session {
             }
             if outbox.is_empty() {
                 stalled_at = None;
+                if let Some(accepted_ms) = accepted_ms.take().filter(|_| !self.socket.is_stream()) {
+                    self.metrics.taken(accepted_ms, unix_ms());
+                }
                 let done = if self.ack { receipts.done } else { receipts.sent };
                 receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
                 self.progress.note(&receipts, &self.follower);
@@ -82,11 +89,15 @@ impl Session {
                 {
                     self.progress.lost(packed.lost);
                     receipts.add(packed.runs);
+                    accepted_ms = packed.accepted_ms;
                     outbox.push(packed.buffers);
                     if let Some(end) = self.breathe(&mut receipts).await {
                         return end;
                     }
                     continue;
+                }
+                if self.packer.left == Some(0) {
+                    return End::Enough;
                 }
                 let is_over = self.follower.is_closed() && self.follower.is_at_end();
                 if is_over && receipts.done == receipts.sent {
@@ -95,7 +106,7 @@ impl Session {
             } else if stalled_at.is_none() {
                 stalled_at = Some(Instant::now());
             }
-            let until = stalled_at.map(|since: Instant| since + STALL_TIME);
+            let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
                 biased;
                 () = given(&mut self.signals.deadline) => return End::Drain,
@@ -115,7 +126,8 @@ impl Session {
                         return End::Drain;
                     }
                 }
-                () = sleep_until(until) => return End::Stalled,
+                () = sleep_until(self.until) => return End::Enough,
+                () = sleep_until(stalled) => return End::Stalled,
             }
         }
     }
@@ -126,6 +138,7 @@ impl Session {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
             _ = &mut self.signals.replaced => Some(End::Replaced),
+            () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
             }

@@ -164,7 +164,8 @@ impl Shared {
     pub(super) fn add_books(&self, accepted: u64, rows: &mut BTreeMap<String, OutputLedger>) {
         let log = self.lock();
         for (_, cursor) in &log.cursors {
-            let books = cursor.books(accepted, log.first, log.next);
+            let mut books = cursor.books(accepted, log.first, log.next);
+            books.oldest_ms = (books.waiting > 0).then(|| log.accepted_at(cursor.needs())).flatten();
             rows.entry(cursor.row.clone()).or_default().merge(&books);
         }
     }
@@ -193,6 +194,14 @@ impl Log {
     /// Bytes that the pieces count for.
     fn bytes(&self) -> usize {
         self.bytes + self.growing.buffer.len()
+    }
+
+    /// When the record of this number was accepted, or where that is gone the oldest that is there: Unix time in
+    /// milliseconds.
+    fn accepted_at(&self, at: Seq) -> Option<u64> {
+        let index = self.pieces.partition_point(|piece| piece.end() <= at);
+        let growing = (self.growing.records > 0).then_some(self.growing.accepted_ms);
+        self.pieces.get(index).map(|piece| piece.accepted_ms).or(growing)
     }
 
     fn push(&mut self, topic: &Arc<Topic>, records: u32, body: &[u8], now_ms: u64) {

@@ -407,3 +407,32 @@ fn a_lower_limit_takes_nothing_from_who_follows_until_more_comes() {
     assert!((1..60).contains(&lost), "{lost} lost");
     assert_eq!(lost + read_so_far, 130);
 }
+
+#[test]
+fn the_oldest_that_waits_for_a_follower_is_known() {
+    let spool = spool(1 << 20);
+    let oldest = || spool.ledger().outputs["p"].oldest_ms;
+    let mut follower = spool.follow("p", From::Now);
+    assert_eq!(oldest(), None);
+    let append = |now_ms: u64| {
+        let written: Result<_, ()> = spool.append(now_ms, |append| {
+            write(append, 1, 8, 0);
+            Ok(())
+        });
+        _ = written.unwrap();
+    };
+    append(100);
+    assert_eq!(oldest(), Some(100), "it grows");
+    assert_eq!(read(&mut follower, 8, 1).len(), 1);
+    append(200);
+    assert_eq!(oldest(), Some(100), "it is in its hands");
+    follower.finish(1, Outcome::Delivered);
+    assert_eq!(oldest(), Some(200));
+    assert_eq!(read(&mut follower, 8, 1).len(), 1);
+    append(300);
+    follower.rewind();
+    assert_eq!(oldest(), Some(200), "it reads it again");
+    assert_eq!(read(&mut follower, 8, 9).len() + read(&mut follower, 8, 9).len(), 2);
+    follower.finish(2, Outcome::NotWanted);
+    assert_eq!(oldest(), None);
+}

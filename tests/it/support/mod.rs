@@ -16,6 +16,7 @@ pub(crate) mod ocf;
 pub(crate) mod oracle;
 pub(crate) mod partner;
 pub(crate) mod producer;
+pub(crate) mod python;
 pub(crate) mod random;
 pub(crate) mod record;
 pub(crate) mod scheduler;
