@@ -44,7 +44,7 @@ use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain, process};
 use asking::Asking;
 use descriptors::Descriptors;
-use parts::{delivery, on_its_own, partners};
+use parts::{delivery, on_its_own, partners, serve_http};
 use renewal::Renewal;
 use stages::Program;
 use steering::{Steering, Wires};
@@ -158,9 +158,10 @@ pub async fn run_until(
             return ExitCode::from(exit::FAILURE);
         }
     };
+    // Before the threads beside this one need any of it: what they do not is not mapped again.
+    pages::let_go();
     // Whoever asked may have lost interest.
     _ = told.send(running.listening.clone());
-    pages::let_go();
     running.until(stop).await
 }
 
@@ -233,7 +234,8 @@ async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Runnin
         envelope,
         kafka: delivery.as_ref().map(|delivery| delivery.settings.clone()),
         brokers: delivery.as_ref().map(|delivery| delivery.wanted.clone()),
-        partners: partners_wire,
+        partners: partners.handle(),
+        partner_settings: partners_wire,
         knowledge: knowledge.clone(),
         agent: agent_wire,
         authority: authority.clone(),
@@ -262,7 +264,7 @@ async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Runnin
         Listening { input: input.handle().listen(), http: http_at, partner, control: control.clone() };
     let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
-    let server = http::serve(http_listener, http_settings, control, http_metrics, given(ended.clone()));
+    let server = serve_http(http_listener, http_settings, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
     let (kafka, look) = delivery.map(|delivery| (delivery.kafka, delivery.look)).unzip();
     let kafka = kafka.map(|kafka| kafka.with_agent_id(knowledge.agent_id()));
@@ -274,7 +276,7 @@ async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Runnin
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
         partners: on_its_own("partners", partners.run()).map_err(StartError::Thread)?,
         discovery: look.map(|look| tokio::spawn(look.run(discovery_ended))),
-        http: tokio::spawn(server),
+        http: on_its_own("http", server).map_err(StartError::Thread)?,
         statsd: tokio::spawn(statsd.run(given(ended))),
         renewal: tokio::spawn(renewal.run(look_period)),
         grace,

@@ -21,8 +21,8 @@ use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
 
 pub use crate::spool::{Ledger, OutputLedger};
 pub use status::{
-    AgentStatus, AskedStatus, BrokerStatus, DiscoveryStatus, EnrichmentStatus, InputStatus, KafkaStatus,
-    MemoryStatus, PartnerStatus, SpoolStatus, Status, TopicStatus,
+    AgentStatus, AskedStatus, BrokerStatus, DialStatus, DiscoveryStatus, EnrichmentStatus, InputStatus,
+    KafkaStatus, MemoryStatus, PartnerStatus, SpoolStatus, Status, TopicStatus,
 };
 pub use topics::{KafkaTopic, TopicState, TopicView, Topics, TopicsQuery};
 
@@ -42,8 +42,11 @@ pub trait Stages: Send + Sync {
     fn endpoints(&self) -> Endpoints;
     /// Every part and whether it is ready.
     fn readiness(&self) -> Vec<Part>;
-    /// Partners, connected or with a place.
+    /// Partners: connected, dialled, or with a place.
     fn partners(&self) -> Vec<PartnerStatus>;
+    /// Ends the place of partners that connect by `name`, and the connection that has it, as `by` wants it. False: there is
+    /// none.
+    fn forget_partner(&self, name: &str, by: &str) -> bool;
     /// Records as they arrive.
     ///
     /// # Errors
@@ -78,6 +81,12 @@ impl Control {
         self.steering.schema()
     }
 
+    /// See [`Steering::partner_schema`].
+    #[must_use]
+    pub fn partner_schema(&self) -> serde_json::Value {
+        self.steering.partner_schema()
+    }
+
     /// See [`Steering::change`].
     ///
     /// # Errors
@@ -102,6 +111,18 @@ impl Control {
     #[must_use]
     pub fn partners(&self) -> Vec<PartnerStatus> {
         self.stages.partners()
+    }
+
+    /// The partner called `name`: connected, dialled, or with a place.
+    #[must_use]
+    pub fn partner(&self, name: &str) -> Option<PartnerStatus> {
+        self.stages.partners().into_iter().find(|partner| partner.name.as_deref() == Some(name))
+    }
+
+    /// See [`Stages::forget_partner`].
+    #[must_use]
+    pub fn forget_partner(&self, name: &str, by: &str) -> bool {
+        self.stages.forget_partner(name, by)
     }
 
     /// See [`Stages::stream`].

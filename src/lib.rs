@@ -29,7 +29,7 @@
 //! * No count, size or nesting that came over a socket is used before it was held against a limit or the bytes present.
 //! * No queue is unbounded, and none lies between a socket and the spool.
 //! * No output, and nobody who asks over HTTP, can make the input wait, but for a full spool and Kafka.
-//! * `unsafe` is in `output::kafka::lend`, `input::low_water` and `app::pages` alone.
+//! * `unsafe` is in `output::kafka::lend`, `output::partner::queued`, `input::low_water` and `app::pages` alone.
 //! * No module knows one to its right: `tests/it/architecture.rs` has the table of who may use whom.
 
 pub mod app;

@@ -28,8 +28,8 @@ fn run(loaded: Loaded) -> ExitCode {
     block_on(app::run(loaded, log))
 }
 
-/// One thread does all the work that is ours: a quiet node pays for wake-ups, and a busy one is bound by librdkafka's
-/// threads and the kernel.
+/// One thread does all the work of the line that is ours: a quiet node pays for wake-ups, and a busy one is bound by
+/// librdkafka's threads and the kernel. Partners and the HTTP server have a thread each.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {

@@ -12,11 +12,14 @@ use crate::data::Shape;
 use crate::full::{self, Case};
 use crate::report::{self, Runs};
 use crate::systems::{Setup, System};
-use crate::{agent, attack, outage, proc, pump, quiet, send, sink, targets};
+use crate::{agent, attack, http, outage, partners, proc, pump, quiet, send, sink, targets};
 
 /// Datapoints of a run at full rate: a gigabyte of either shape.
 const WIDE_DATAPOINTS: u64 = 24_000_000;
 const NARROW_DATAPOINTS: u64 = 4_000_000;
+
+/// Topics of what is sent, as the command line has it.
+const TOPICS: &str = "12";
 
 fn command() -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
@@ -45,7 +48,7 @@ fn command() -> Command {
         .arg(text("only").value_parser(["pump", "collector"]).help("One system alone"))
         .arg(
             text("part")
-                .value_parser(["full", "quiet", "idle", "outage", "agent"])
+                .value_parser(["full", "quiet", "idle", "outage", "agent", "partners", "http"])
                 .action(ArgAction::Append)
                 .help("These parts alone"),
         )
@@ -80,6 +83,14 @@ fn command() -> Command {
                 .arg(number("ms", "1000")),
         )
         .subcommand(role("agent").arg(number("containers", "10")).arg(flag("statistics")))
+        .subcommand(
+            role("partners")
+                .arg(text("to").required(true))
+                .arg(text("hello").default_value("{}"))
+                .arg(text("does").default_value("count").value_parser(["count", "take", "nothing"]))
+                .arg(number("connections", "1"))
+                .arg(flag("stamped")),
+        )
         .subcommand(role("sink").arg(number("partitions", "1")))
         .subcommand(
             role("pump").arg(text("kafka").required(true)).arg(text("compression").default_value("none")),
@@ -92,7 +103,9 @@ fn command() -> Command {
                 .arg(number("datapoints", "1000000"))
                 .arg(number("block-bytes", "0"))
                 .arg(number("every-ms", "0"))
-                .arg(number("ms", "0")),
+                .arg(number("ms", "0"))
+                .arg(number("topics", TOPICS))
+                .arg(flag("stamped")),
         )
 }
 
@@ -109,6 +122,7 @@ pub(crate) fn run() -> io::Result<bool> {
         Some(("agent", given)) => {
             agent::serve(n(given, "containers") as usize, given.get_flag("statistics")).map(|()| true)
         }
+        Some(("partners", given)) => partners::take(&partners_plan(given)).map(|()| true),
         Some(("sink", given)) => sink::run(n(given, "partitions") as i32).map(|()| true),
         Some(("pump", given)) => pump::run(word(given, "kafka"), word(given, "compression")).map(|()| true),
         Some(("attack", given)) => under_attack(&setup(&matches), given),
@@ -142,7 +156,19 @@ fn plan(given: &ArgMatches) -> io::Result<send::Plan> {
         datapoints: n(given, "datapoints"),
         every: Some(Duration::from_millis(n(given, "every-ms"))).filter(|every| !every.is_zero()),
         lasting: Some(Duration::from_millis(n(given, "ms"))).filter(|lasting| !lasting.is_zero()),
+        topics: n(given, "topics") as usize,
+        stamped: given.get_flag("stamped"),
     })
+}
+
+fn partners_plan(given: &ArgMatches) -> partners::Plan {
+    partners::Plan {
+        to: word(given, "to").to_owned(),
+        connections: n(given, "connections") as usize,
+        hello: word(given, "hello").to_owned(),
+        does: partners::Use::named(word(given, "does")).expect("the command line knows no other"),
+        stamped: given.get_flag("stamped"),
+    }
 }
 
 fn setup(given: &ArgMatches) -> Setup {
@@ -227,6 +253,28 @@ fn drive(given: &ArgMatches) -> io::Result<bool> {
         whole &= costs.iter().all(|cost| cost.ended) && counted.iter().all(|counted| counted.whole);
         json["agent"] = costs.iter().map(agent::Cost::json).collect();
         json["names"] = counted.iter().map(agent::Counted::json).collect();
+    }
+    if wanted("partners") && systems.contains(&System::Collector) {
+        let seconds = Duration::from_secs(seconds.div_ceil(3));
+        let late = partners::late(&setup, seconds)?;
+        report::late(&late);
+        let runs = partners::run(&setup, seconds.div_f64(2.0).max(Duration::from_secs(4)), rounds)?;
+        report::partners(&runs);
+        targets::partners(&late, &runs);
+        whole &= late.iter().all(partners::Late::is_whole);
+        whole &= runs.iter().all(|runs| runs.outcomes.iter().all(|outcome| outcome.good(runs.company)));
+        json["late"] = late.iter().map(partners::Late::json).collect();
+        json["partners"] = runs
+            .iter()
+            .flat_map(|runs| runs.outcomes.iter().map(|outcome| outcome.json(runs.company)))
+            .collect();
+    }
+    if wanted("http") && systems.contains(&System::Collector) {
+        let outcome = http::run(&setup, Duration::from_secs(seconds.div_ceil(3)))?;
+        report::http(&outcome);
+        targets::http(&outcome);
+        whole &= outcome.is_whole();
+        json["http"] = outcome.json();
     }
     if let Some(path) = given.get_one::<PathBuf>("json") {
         fs::write(path, format!("{json:#}\n"))?;

@@ -2,17 +2,22 @@
 
 use metrics_collector::ocf::METRIC_LIST;
 
-use crate::number;
+use crate::{number, proc};
 
 /// The Mesos module's marker, the same in every process.
 pub(crate) const MARKER: &[u8; 16] = b"FEFEFEFEFEFEFEFE";
 
 /// Containers that the records are of.
 pub(crate) const CONTAINERS: usize = 40;
-const TOPICS: usize = 12;
 
 /// Milliseconds of a day in 2016: six bytes on the wire, as today's are.
 const TIME_MS: i64 = 1_463_000_000_000;
+
+/// Bytes of a time on the wire.
+const TIME_BYTES: usize = 6;
+
+/// Stamps begin here and are twice as much at most: so many microseconds have six bytes on the wire too.
+const STAMPS_FROM: i64 = 1 << 40;
 
 const NAMES: [&str; 24] = [
     "cpus.user.seconds",
@@ -84,15 +89,32 @@ impl Block {
     }
 
     /// Numbers the datapoints from `first`; the next free number comes back.
-    pub(crate) fn number(&mut self, first: u64) -> u64 {
+    ///
+    /// With a `stamp` that is what they have for a time.
+    pub(crate) fn number(&mut self, first: u64, stamp: Option<i64>) -> u64 {
+        let mut time = Vec::with_capacity(TIME_BYTES);
+        if let Some(stamp) = stamp {
+            write_long(stamp, &mut time);
+        }
         let mut next = first;
         for &at in &self.values {
             let at = at as usize;
             self.bytes[at..at + 8].copy_from_slice(&number::value(next).to_le_bytes());
+            self.bytes[at - time.len()..at].copy_from_slice(&time);
             next += 1;
         }
         next
     }
+}
+
+/// The time by the system's monotonic clock, which all processes share: microseconds, in the form of a stamp.
+pub(crate) fn stamp() -> i64 {
+    STAMPS_FROM + proc::monotonic().as_micros() as i64 % STAMPS_FROM
+}
+
+/// Microseconds between two stamps, of which the later is `now`.
+pub(crate) fn since(stamp: i64, now: i64) -> u64 {
+    (now - stamp).rem_euclid(STAMPS_FROM).cast_unsigned()
 }
 
 /// The header that stands before the first block, as the Mesos module writes it.
@@ -122,17 +144,18 @@ pub(crate) fn block(records: usize, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// `n` blocks of consecutive records; containers and topics take turns.
-pub(crate) fn blocks(shape: Shape, n: usize) -> Vec<Block> {
-    let containers: Vec<Container> = (0..CONTAINERS).map(Container::new).collect();
+/// At least `n` blocks of consecutive records; containers and topics take turns, and each topic has its turn.
+pub(crate) fn blocks(shape: Shape, n: usize, topics: usize) -> Vec<Block> {
+    let containers: Vec<Container> =
+        (0..CONTAINERS.max(topics)).map(|number| Container::new(number, topics)).collect();
     let mut turn = 0;
     let mut blocks = Vec::with_capacity(n);
-    for _ in 0..n {
+    while blocks.len() < n || turn < topics {
         let mut body = Vec::new();
         let mut values = Vec::new();
         let mut records = 0;
         while records < shape.records && body.len() < shape.bytes {
-            containers[turn % CONTAINERS].record(shape.datapoints, turn, &mut body, &mut values);
+            containers[turn % containers.len()].record(shape.datapoints, turn, &mut body, &mut values);
             records += 1;
             turn += 1;
         }
@@ -158,10 +181,10 @@ struct Container {
 }
 
 impl Container {
-    fn new(number: usize) -> Container {
+    fn new(number: usize, topics: usize) -> Container {
         let mut random = Random::of(number);
         let mut out = Vec::new();
-        write_bytes(format!("fw-{:02}", number % TOPICS).as_bytes(), &mut out);
+        write_bytes(format!("fw-{:02}", number % topics).as_bytes(), &mut out);
         write_long(6, &mut out);
         for (key, id) in ["framework_id", "executor_id", "container_id"].into_iter().zip(random.ids()) {
             write_bytes(key.as_bytes(), &mut out);

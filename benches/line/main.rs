@@ -1,10 +1,11 @@
 //! The benchmark: the collector beside a bare pump, on the same data, counted datapoint by datapoint.
 //!
-//! `ci/bench` builds and runs it; `cargo bench --bench line -- --help` lists the options. Five roles, each a process
+//! `ci/bench` builds and runs it; `cargo bench --bench line -- --help` lists the options. Six roles, each a process
 //! of its own so that CPU and memory can be told apart, all this one program:
 //!
 //! ```text
 //! send ──TCP, OCF──▶ collector or pump ──Kafka──▶ sink          driver: starts them, reads clocks, prints tables
+//!                            └──TCP, OCF or NDJSON──▶ partners
 //! ```
 //!
 //! - `send` sends numbered datapoints in two shapes: `20x6` (20 datapoints and 6 tags a record, blocks of 64 KiB) and
@@ -17,6 +18,10 @@
 //!   holds the collector's books against the sink's counts when it is back.
 //! - the part `agent` polls a stand-in for the Mesos agent with no, 50 and 10,000 containers, and counts what the names of
 //!   10,000 cost each record; `benches/line/agent` says how.
+//! - the part `partners` reads the partner output: how late records are at a steady rate, and at full rate what one
+//!   partner gets beside Kafka, and what two hundred cost that read or are stuck; `benches/line/partners` says how.
+//! - the part `http` asks for pages and changes the configuration at full rate, scrapes the metrics of very many topics, and
+//!   looks at the status page with fifty viewers.
 //! - `attack` (a mode of its own, see `ci/attack`) sends hostile bytes while a well-behaved sender sends beside it.
 //!
 //! What the columns mean:
@@ -31,7 +36,7 @@
 //! Pump and collector run in turns, so that whatever else the machine does hits both. Both use all acks and
 //! idempotence; the collector has its default settings but for compression, as named, and (at full rate) one second
 //! instead of fifteen for closing the last messages. Behind each part stands what is aimed at and what was reached.
-//! Exit code 1: something was lost, the books were wrong, the memory of an outage or attack passed the ceiling, or
+//! Exit code 1: something was lost, the books were wrong, the memory of an outage, partners or an attack passed the ceiling, or
 //! a part failed. Times are printed, never asserted.
 
 #![expect(clippy::cast_precision_loss, reason = "rates and sums are printed with few digits")]
@@ -43,9 +48,11 @@ mod child;
 mod cli;
 mod data;
 mod full;
+mod http;
 mod lend;
 mod number;
 mod outage;
+mod partners;
 mod proc;
 mod pump;
 mod quiet;

@@ -19,9 +19,6 @@ const WITH_KAFKA: Duration = Duration::from_secs(1);
 /// How long the collector may take to deliver what it kept.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// How often it is asked how far it is.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-
 /// More datapoints than any machine sends in this time.
 const ENDLESS: &str = "1000000000";
 
@@ -200,16 +197,7 @@ impl Line {
         let record = Shape::WIDE.datapoints as u64;
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let sent = number(&sender.answer(SETTLE)?["datapoints"]) / record;
-        let until = Instant::now() + SETTLE;
-        let books = loop {
-            let books = running.ledger()?;
-            let settled =
-                number(&books["accepted"]) == sent && number(&books["outputs"]["kafka"]["waiting"]) == 0;
-            if settled || Instant::now() > until {
-                break books;
-            }
-            thread::sleep(ASK_EVERY);
-        };
+        let books = running.settled(sent, &["kafka"], SETTLE)?;
         let resident_after = proc::resident(running.part.pid()).1;
         let (ended, peak) = running.end()?;
         let totals = sink.ask("totals", Duration::from_secs(5))?;

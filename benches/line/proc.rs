@@ -4,6 +4,17 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
+/// The system's monotonic clock, the same for all processes.
+pub(crate) fn monotonic() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the call writes the time, whose address it is given; a clock that every system has cannot fail.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+}
+
 /// CPU time of the whole process so far, user and system, threads that ended included; zero once it is gone.
 pub(crate) fn cpu(pid: u32) -> Duration {
     let mut clock = 0;

@@ -2,7 +2,9 @@
 
 use crate::agent;
 use crate::full::{Case, Outcome};
+use crate::http::{self, Viewed};
 use crate::outage;
+use crate::partners;
 use crate::quiet;
 use crate::systems::System;
 
@@ -16,10 +18,7 @@ pub(crate) struct Runs {
 impl Runs {
     /// The middle of the runs' values.
     fn median(&self, value: impl Fn(&Outcome) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.outcomes.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
-        if n == 0 { f64::NAN } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
+        median(self.outcomes.iter().map(value))
     }
 
     /// CPU seconds a million datapoints.
@@ -163,6 +162,104 @@ pub(crate) fn counted(all: &[agent::Counted]) {
     }
 }
 
+/// How late records are.
+pub(crate) fn late(all: &[partners::Late]) {
+    println!(
+        "\n{:<40} {:>8} {:>8} {:>8}  arrived at the partner",
+        "to a partner, 10,000 records/s, ms", "p50", "p99", "max"
+    );
+    for late in all {
+        println!(
+            "{:<40} {:>8.2} {:>8.2} {:>8.2}  {}{}",
+            format!("{} connections", late.connections),
+            late.p50,
+            late.p99,
+            late.max,
+            counts(late.sent, late.taken),
+            if late.is_whole() { "" } else { ", NOT ALL ARRIVED AT BOTH ENDS" },
+        );
+    }
+}
+
+/// The table of partners at full rate: each run.
+pub(crate) fn partners(all: &[partners::Runs]) {
+    println!(
+        "\n{:<24} {:>10} {:>12} {:>11} {:>6} {:>8}  arrived",
+        "full rate, partners", "Kafka MB/s", "partner MB/s", "others MB/s", "cores", "peak MB"
+    );
+    for partners::Runs { company, outcomes } in all {
+        for outcome in outcomes {
+            println!(
+                "{:<24} {:>10.0} {:>12.0} {:>11.0} {:>6.2} {:>8.1}  {}",
+                company.name(),
+                outcome.kafka / 1e6,
+                outcome.partner / 1e6,
+                outcome.others / 1e6,
+                outcome.cores,
+                megabytes(outcome.peak),
+                outcome.verdict(*company),
+            );
+        }
+    }
+}
+
+/// What the HTTP server does.
+pub(crate) fn http(outcome: &http::Outcome) {
+    println!("\n{:<24} {:>8} {:>8} {:>8} {:>8}", "at full rate, ms", "asked", "p50", "p99", "max");
+    for page in &outcome.pages {
+        println!(
+            "{:<24} {:>8} {:>8.2} {:>8.2} {:>8.2}{}",
+            page.path,
+            page.asked,
+            page.p50,
+            page.p99,
+            page.max,
+            if page.whole { "" } else { "  NOT ALL ANSWERED, OR NOT ALL ARRIVED" },
+        );
+    }
+    let scrape = &outcome.scrape;
+    println!(
+        "\nscrape of {} topics, {} with series of their own: p50 {:.2} ms, p99 {:.2} ms (an echo {:.2}), {} KiB{}",
+        scrape.topics,
+        scrape.series,
+        scrape.p50,
+        scrape.p99,
+        scrape.echo_p99,
+        scrape.bytes / 1024,
+        if scrape.whole { "" } else { ", NOT AS IT SHOULD BE" },
+    );
+    match &outcome.viewed {
+        Viewed::Missing(status) => {
+            println!("{} is MISSING: {status}; its viewers were not measured", http::EVENTS);
+        }
+        Viewed::Served(cost) => println!(
+            "{} viewers on a quiet node: {:.3} % of a core, {:.3} % without them; {:.1} events and {:.0} bytes each{}",
+            cost.viewers,
+            cost.with * 100.0,
+            cost.without * 100.0,
+            cost.events,
+            cost.bytes,
+            if cost.whole { "" } else { ", NOT ALL SERVED" },
+        ),
+    }
+    println!(
+        "\n{:<24} {:>8} {:>10} {:>10} {:>14}  arrived",
+        "changes at full rate", "changes", "Kafka MB/s", "repeated", "at most to be"
+    );
+    for changed in &outcome.changed {
+        println!(
+            "{:<24} {:>8} {:>10.0} {:>10} {:>14}  {}{}",
+            changed.what.name(),
+            changed.changes,
+            changed.rate / 1e6,
+            changed.repeated,
+            changed.repeated_max,
+            counts(changed.sent, changed.arrived),
+            if changed.is_whole() { String::new() } else { format!(", WRONG: {}", changed.json()) },
+        );
+    }
+}
+
 /// What arrived of what was sent.
 pub(crate) fn counts(sent: u64, arrived: u64) -> String {
     match sent.checked_sub(arrived) {
@@ -170,6 +267,14 @@ pub(crate) fn counts(sent: u64, arrived: u64) -> String {
         Some(missing) => format!("{arrived} of {sent}, LOST {missing}"),
         None => format!("{arrived}, {} more than sent", arrived - sent),
     }
+}
+
+/// The middle of these.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 { f64::NAN } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
 }
 
 pub(crate) fn megabytes(bytes: u64) -> f64 {

@@ -45,6 +45,10 @@ pub(crate) struct Plan {
     pub(crate) every: Option<Duration>,
     /// When to stop though not all is sent.
     pub(crate) lasting: Option<Duration>,
+    /// Topics of the records.
+    pub(crate) topics: usize,
+    /// Datapoints have for a time when they were written, see [`data::stamp`].
+    pub(crate) stamped: bool,
 }
 
 /// One connection's part.
@@ -58,12 +62,13 @@ struct Part {
     /// How long after the others it begins, so that paced writes do not all come at once.
     after: Duration,
     lasting: Option<Duration>,
+    stamped: bool,
 }
 
 /// Sends it all.
 pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     // Few blocks, so that they stay in the cache and sending costs little more than the system call.
-    let blocks = data::blocks(plan.shape, if plan.connections > 4 { 2 } else { 8 });
+    let blocks = data::blocks(plan.shape, if plan.connections > 4 { 2 } else { 8 }, plan.topics);
     let share = plan.datapoints.div_ceil(plan.connections as u64);
     let (mut n_blocks, mut datapoints, mut bytes) = (0, 0, data::header().len());
     while datapoints < share {
@@ -84,6 +89,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
             every: plan.every,
             after: plan.every.unwrap_or_default() * i as u32 / plan.connections as u32,
             lasting: plan.lasting,
+            stamped: plan.stamped,
         });
     }
     let all = plan.connections as u64;
@@ -143,7 +149,7 @@ impl Part {
             }
             let turn = i % self.blocks.len();
             let block = &mut self.blocks[turn];
-            next = block.number(next);
+            next = block.number(next, self.stamped.then(data::stamp));
             self.stream.write_all(&block.bytes)?;
         }
         Ok((self.stream, next - self.first))

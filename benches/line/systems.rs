@@ -3,7 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// How long a collector that is watched may take to listen.
 const WATCHED_START: Duration = Duration::from_secs(120);
+
+/// How often it is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// Resident memory that the collector must not pass: its default `memory-limit`.
 pub(crate) const CEILING: u64 = 64 << 20;
@@ -60,8 +64,9 @@ pub(crate) struct Running {
     pub(crate) part: Part,
     /// Where senders connect to.
     pub(crate) input: String,
-    /// Where the collector answers HTTP.
-    http: Option<String>,
+    /// Where the collector answers HTTP, and where partners connect.
+    pub(crate) http: Option<String>,
+    pub(crate) partner: Option<String>,
 }
 
 impl Setup {
@@ -111,6 +116,7 @@ impl Setup {
                 system,
                 input: input.to_owned(),
                 http: ready["http"].as_str().map(str::to_owned),
+                partner: ready["partner"].as_str().map(str::to_owned),
                 part,
             }),
             None => {
@@ -124,6 +130,20 @@ impl Running {
     /// The collector's books, as it tells them.
     pub(crate) fn ledger(&self) -> io::Result<Value> {
         self.ask("/v1/ledger")
+    }
+
+    /// The collector's books once it has accepted `sent` records and none of these outputs has any left, or when `patience`
+    /// is over.
+    pub(crate) fn settled(&self, sent: u64, outputs: &[&str], patience: Duration) -> io::Result<Value> {
+        let until = Instant::now() + patience;
+        loop {
+            let books = self.ledger()?;
+            let is_done = outputs.iter().all(|output| books["outputs"][output]["waiting"] == 0);
+            if books["accepted"] == sent && is_done || Instant::now() > until {
+                return Ok(books);
+            }
+            thread::sleep(ASK_EVERY);
+        }
     }
 
     /// What the collector answers to those who ask for this path.

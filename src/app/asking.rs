@@ -87,11 +87,12 @@ impl Asking {
             self.knowledge.hope();
             tokio::select! {
                 () = input.poller(agent.clone()).run() => return,
-                () = Directory::new(self.knowledge.clone(), agent).run() => {}
+                () = Directory::new(self.knowledge.clone(), agent.clone()).run() => {}
                 () = until(&mut settings, false) => {}
             }
             self.asked.send_replace(None);
             self.knowledge.forget();
+            agent.metrics().left();
         }
     }
 }

@@ -7,9 +7,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
 use crate::config::Config;
+use crate::output::partner::TARGETS_MAX;
 
-/// Descriptors kept for what is no connection of input, HTTP or a partner: brokers, listeners, files, pipes.
-const KEPT: usize = 32;
+/// Descriptors kept for what is no connection of input, HTTP or a partner that connects: brokers, listeners, files, pipes;
+/// and partners that are dialled, which may be added at any time.
+const KEPT: usize = 32 + TARGETS_MAX;
 
 /// How many connections may be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +100,15 @@ mod tests {
         };
         for (limit, expected) in [
             (100_000, of(4096, 256, 256)),
-            (1024, of(496, 248, 248)),
-            (256, of(112, 56, 56)),
-            (64, of(16, 8, 8)),
-            (40, of(4, 2, 2)),
+            (1024, of(480, 240, 240)),
+            (256, of(96, 48, 48)),
+            (96, of(16, 8, 8)),
+            (72, of(4, 2, 2)),
             (10, of(1, 1, 1)),
         ] {
             assert_eq!(room(limit, of(4096, 256, 256)), expected, "{limit}");
         }
-        assert_eq!(room(64, of(10, 256, 0)), of(10, 22, 0));
-        assert_eq!(room(1024, of(4096, 256, 16)), of(720, 256, 16));
+        assert_eq!(room(96, of(10, 256, 0)), of(10, 22, 0));
+        assert_eq!(room(1024, of(4096, 256, 16)), of(688, 256, 16));
     }
 }

@@ -3,13 +3,17 @@
 use std::io;
 
 use prometheus::Registry;
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::error;
 
 use super::StartError;
 use super::looking::{Look, Wanted};
 use crate::config::Config;
+use crate::control::Control;
 use crate::dcos::Authority;
+use crate::http;
 use crate::ocf::Marker;
 use crate::output::kafka::{self, Kafka};
 use crate::output::message::Envelope;
@@ -57,6 +61,21 @@ pub(super) async fn partners(
     let metrics = partner::Metrics::register(registry)?;
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
     Ok(Partners::listen(settings, spool.clone(), stamp, metrics).await?)
+}
+
+/// The HTTP server, to run on a thread of its own: those who ask, a health check among them, do not wait for the line.
+pub(super) async fn serve_http(
+    listener: TcpListener,
+    settings: watch::Receiver<http::Config>,
+    control: Control,
+    metrics: http::Metrics,
+    end: impl Future<Output = ()>,
+) {
+    // Told of new connections by the runtime that it serves them on.
+    match listener.into_std().and_then(TcpListener::from_std) {
+        Ok(listener) => http::serve(listener, settings, control, metrics, end).await,
+        Err(error) => error!("cannot serve HTTP: {error}"),
+    }
 }
 
 /// Runs a stage on a thread of its own, so that much work in it takes nothing from the line.

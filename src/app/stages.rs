@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use prometheus::Registry;
 use tokio::sync::watch;
+use tracing::info;
 
 use super::parts::KAFKA;
 use super::{looking, topics};
@@ -107,6 +108,14 @@ impl Stages for Program {
 
     fn partners(&self) -> Vec<PartnerStatus> {
         self.partners.partners()
+    }
+
+    fn forget_partner(&self, name: &str, by: &str) -> bool {
+        let was_there = self.partners.forget(name);
+        if was_there {
+            info!(partner = name, by, "the place of a partner is over, and its connection");
+        }
+        was_there
     }
 
     fn stream(&self, query: StreamQuery) -> Result<Pieces, NoStream> {

@@ -4,8 +4,8 @@
 //! * One change at a time, in the order in which they came; a version (`ETag`) tells them apart.
 //! * A change is worked out and held against the rules before any stage hears of it; then all of them hear of it at once.
 //!   It is made to its end also when whoever asked for it is gone.
-//! * There is one log line for each key that was changed: by whom, from what, to what; and for each file that a key names
-//!   and that has other contents than it had.
+//! * There is one log line for each key that was changed, of partners for each of them: by whom, from what, to what; and
+//!   for each file that a key names and that has other contents than it had.
 //! * What was set at runtime is in `runtime.json` of the data directory, readable by nobody else, before the answer goes
 //!   out; or the answer says why it is not. It counts all the same then: whoever steers in need must not fail for a full
 //!   disk.
@@ -15,10 +15,12 @@
 //!   answer costs it five seconds.
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use tokio::sync::watch;
 use tracing::{Level, error, info, warn};
 
@@ -53,7 +55,8 @@ pub(super) struct Wires {
     pub(super) envelope: Envelope,
     pub(super) kafka: Option<watch::Sender<kafka::Config>>,
     pub(super) brokers: Option<watch::Sender<Wanted>>,
-    pub(super) partners: watch::Sender<partner::Config>,
+    pub(super) partners: partner::Handle,
+    pub(super) partner_settings: watch::Sender<partner::Config>,
     pub(super) knowledge: Knowledge,
     pub(super) agent: watch::Sender<agent::Config>,
     pub(super) authority: Authority,
@@ -120,6 +123,10 @@ impl Steers for Steering {
         config::schema()
     }
 
+    fn partner_schema(&self) -> serde_json::Value {
+        config::partner_schema()
+    }
+
     fn change(&self, order: Order) -> Changing<'_> {
         let shared = self.0.clone();
         // A task of its own: it ends what it has begun.
@@ -139,6 +146,11 @@ impl Shared {
             if let Change::Remove(key) = &order.change {
                 state.live.removable(key).map_err(not_removed)?;
             }
+            if let Change::RemovePartner(name) = &order.change
+                && !state.live.has_partner(name)
+            {
+                return Err(NotChanged::NoPartner);
+            }
             if !order.expected.admits(&state.view.etag) {
                 return Err(NotChanged::Stale);
             }
@@ -146,7 +158,8 @@ impl Shared {
         };
         let Order { change, by, .. } = order;
         let is_asked = change != Change::Renew;
-        let next = disk::patiently(move || work_out(&live, &change)).await.ok_or(NotChanged::Slow)??;
+        let worked_out = disk::patiently(move || work_out(&live, &change)).await;
+        let (next, created) = worked_out.ok_or(NotChanged::Slow)??;
         let Next { mut config, live, changed, renewed, pending, dropped } = next;
         let news =
             News { changed: &changed, renewed: &renewed, pending: &pending, dropped: &dropped, is_asked };
@@ -166,6 +179,7 @@ impl Shared {
             renewed: renewed.into_iter().map(|file| file.key).collect(),
             pending,
             dropped,
+            created,
             view,
         })
     }
@@ -238,10 +252,11 @@ impl Wires {
         if let (Some(wire), Some(wanted)) = (&self.brokers, Wanted::of(config)) {
             set(wire, wanted);
         }
-        set(&self.partners, config.partner.clone());
+        set(&self.partner_settings, config.partner.clone());
         set(&self.http, config.http.clone());
         set(&self.statsd, config.statsd.clone());
         set(&self.grace, config.shutdown_grace);
+        self.partners.dial(&config.partner.dialled);
     }
 }
 
@@ -259,14 +274,26 @@ fn etag(incarnation: &str, version: u64) -> String {
     format!("\"{incarnation}-{version}\"")
 }
 
-fn work_out(live: &Live, change: &Change) -> Result<Next, NotChanged> {
+/// What a change comes to, and whether it adds a partner.
+fn work_out(live: &Live, change: &Change) -> Result<(Next, bool), NotChanged> {
+    let mut created = false;
     let next = match change {
+        Change::PutPartner { name, fields } => {
+            live.put_partner(name, fields, &kafka::check).map(|(next, is_new)| {
+                created = is_new;
+                next
+            })
+        }
+        Change::RemovePartner(name) => {
+            live.remove_partner(name, &kafka::check).ok_or(NotChanged::NoPartner)?
+        }
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
         Change::Renew => live.renew(&kafka::check),
         Change::Remove(key) => live.remove(key, &kafka::check).map_err(not_removed)?,
     };
-    next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))
+    let next = next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))?;
+    Ok((next, created))
 }
 
 fn not_removed(why: NotRemoved) -> NotChanged {
@@ -295,7 +322,14 @@ impl News<'_> {
     fn tell(&self, by: &str) {
         let News { changed, renewed, pending, dropped, .. } = self;
         for Changed { key, before, after, origin } in *changed {
-            info!(key, %before, %after, origin = origin.kind(), by, "configuration changed");
+            let origin = origin.kind();
+            let parts = differences(before, after);
+            if parts.is_empty() {
+                info!(key, %before, %after, origin, by, "configuration changed");
+            }
+            for (name, before, after) in parts {
+                info!(key, name, %before, %after, origin, by, "configuration changed");
+            }
         }
         for NamedFile { key, path, .. } in *renewed {
             info!(key, path = %path.display(), by, "configuration changed: the file has other contents");
@@ -317,6 +351,19 @@ impl News<'_> {
             }
         }
     }
+}
+
+/// Of two lists of things with names those that differ, each before and after.
+fn differences<'a>(before: &'a Json, after: &'a Json) -> Vec<(&'a str, &'a Json, &'a Json)> {
+    fn named(list: &Json) -> impl Iterator<Item = (&str, &Json)> {
+        list.as_array().into_iter().flatten().filter_map(|entry| Some((entry["name"].as_str()?, entry)))
+    }
+    let find = |list: &'a Json, name: &str| {
+        named(list).find(|(other, _)| *other == name).map_or(&Json::Null, |(_, entry)| entry)
+    };
+    let names: BTreeSet<&str> = named(before).chain(named(after)).map(|(name, _)| name).collect();
+    let all = names.into_iter().map(|name| (name, find(before, name), find(after, name)));
+    all.filter(|(_, before, after)| before != after).collect()
 }
 
 fn write(folder: &Path, live: &Live) -> Result<(), String> {
@@ -370,4 +417,25 @@ fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
         told.push(format!("cannot write {}: {error}", path.display()));
     }
     (next, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_partners_those_are_told_that_differ() {
+        let entry = |name: &str, address: &str| json!({ "name": name, "address": address });
+        let before = json!([entry("a", "1"), entry("b", "1"), entry("c", "1")]);
+        let after = json!([entry("c", "1"), entry("b", "2"), entry("d", "1")]);
+        let told: Vec<_> = differences(&before, &after)
+            .into_iter()
+            .map(|(name, before, after)| (name, before["address"].as_str(), after["address"].as_str()))
+            .collect();
+        assert_eq!(told, [("a", Some("1"), None), ("b", Some("1"), Some("2")), ("d", None, Some("1"))]);
+        assert!(differences(&json!("x"), &json!("y")).is_empty());
+        assert_eq!(differences(&Json::Null, &before).len(), 3);
+    }
 }

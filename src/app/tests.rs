@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Live, Sources};
-use crate::control::steering::{NotChanged, Outcome};
+use crate::control::steering::{KeyView, NotChanged, Outcome};
 use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
@@ -82,6 +82,22 @@ async fn the_input_that_ends_early_ends_the_process_after_the_drain() {
 #[tokio::test]
 async fn the_http_server_that_ends_early_ends_the_process_after_the_drain() {
     check_drained_and_70(|running| running.http.abort()).await;
+}
+
+#[tokio::test]
+async fn pages_are_answered_while_the_line_has_no_time() {
+    let running = started_with(&[("kafka", "false")]).await;
+    let at = running.listening.http;
+    let asked = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(GRACE)).unwrap();
+        write!(stream, "GET /-/healthy HTTP/1.0\r\nHost: {at}\r\n\r\n").unwrap();
+        io::read_to_string(stream).unwrap()
+    });
+    // All of the line runs on this thread, which waits.
+    let answer = asked.join().unwrap();
+    assert!(answer.contains(" 200 "), "{answer}");
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]
@@ -182,6 +198,21 @@ async fn set(running: &Running, values: serde_json::Value) -> Outcome {
 fn shown(running: &Running, key: &str) -> (serde_json::Value, serde_json::Value) {
     let view = running.listening.control.config();
     (view.keys[key]["value"].clone(), view.keys[key]["origin"].clone())
+}
+
+#[tokio::test]
+async fn keys_are_shown_as_they_are_described() {
+    let running = started("127.0.0.1:1").await;
+    let mut schema = schemars::schema_for!(KeyView).to_value();
+    schema["additionalProperties"] = false.into();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let keys = running.listening.control.config().keys.clone();
+    assert!(keys.len() > 50, "{keys:?}");
+    for (name, key) in &keys {
+        let faults: Vec<String> = validator.iter_errors(key).map(|fault| fault.to_string()).collect();
+        assert_eq!(faults, Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]

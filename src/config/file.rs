@@ -93,9 +93,11 @@ impl Reader<'_> {
                 continue;
             }
             let name = name.get_ref();
-            let is_list =
-                Key::find(name).is_some_and(|key| matches!(key.kind, Kind::Brokers | Kind::Properties));
+            let kind = Key::find(name).map(|key| key.kind);
+            let is_list = matches!(kind, Some(Kind::Brokers | Kind::Properties));
             let inner: Vec<&DeTable<'_>> = match value.get_ref() {
+                // Its tables are its value.
+                _ if matches!(kind, Some(Kind::Partners)) => Vec::new(),
                 DeValue::Table(inner) => vec![inner],
                 DeValue::Array(values) if !is_list => {
                     values.iter().filter_map(|value| value.get_ref().as_table()).collect()

@@ -129,6 +129,8 @@ pub enum Kind {
     TopicPrefix,
     /// `name=value`, repeatable.
     Properties,
+    /// Partners that are dialled: a list of tables, or its JSON.
+    Partners,
 }
 
 impl Group {
@@ -264,6 +266,7 @@ impl Kind {
             Kind::TopicName => "TOPIC",
             Kind::TopicPrefix => "PREFIX",
             Kind::Properties => "NAME=VALUE",
+            Kind::Partners => "JSON",
         };
         fixed.into()
     }

@@ -3,8 +3,8 @@
 //! # What it promises
 //! * A change is held against the same rules as a start, by the same code, and made as a whole or not at all; all that is
 //!   wrong with it is told at once.
-//! * Only keys that are [`Key::live`] change, and those that are [`Key::by_reload`] not by name. What the file says of any other counts from the next start on, and is shown
-//!   as *pending* until then; a change of such a key by name is a fault.
+//! * Only keys that are [`Key::live`] change, and those that are [`Key::by_reload`] not by name. What the file says of any
+//!   other counts from the next start on, and is shown as *pending* until then; a change of such a key by name is a fault.
 //! * A value that was set here, at *runtime*, wins over flag, environment and file, until it is removed, or one of those
 //!   says something else than it did then: whoever edited it meant it to count.
 //! * Contents of files that keys name count anew with each change: a certificate that was renewed is another one.
@@ -165,7 +165,7 @@ impl Live {
             match self.set_one(name, value) {
                 Ok((key, Some(value))) => _ = set.insert(key.name, value),
                 Ok((key, None)) => _ = set.remove(key.name),
-                Err(fault) => faults.push(*fault),
+                Err(wrong) => faults.extend(wrong),
             }
         }
         self.next(self.said.clone(), set, faults, check)
@@ -262,7 +262,9 @@ impl Live {
                     "the runtime value of {name} is dropped: flag, environment or file say something else than when it \
                      was set"
                 )),
-                Err(fault) => told.push(format!("the runtime value of {name} is dropped: {fault}")),
+                Err(faults) => told.extend(
+                    faults.iter().map(|fault| format!("the runtime value of {name} is dropped: {fault}")),
+                ),
             }
         }
         if set.is_empty() {
@@ -282,10 +284,10 @@ impl Live {
     }
 
     /// What is to be set for one key; none: nothing any more.
-    fn set_one(&self, name: &str, value: &Json) -> Result<(&'static Key, Option<Set>), Box<Fault>> {
+    fn set_one(&self, name: &str, value: &Json) -> Result<(&'static Key, Option<Set>), Vec<Fault>> {
         let fault = |expected: &str, nearest| {
             let (origin, key, expected) = (Origin::Runtime, name.to_owned(), expected.to_owned());
-            Box::new(Fault { origin, key, value: None, expected, nearest })
+            vec![Fault { origin, key, value: None, expected, nearest }]
         };
         let Some(key) = Key::find(name) else {
             return Err(fault("there is no such key", nearest(name, Key::all().flat_map(Key::names))));
@@ -303,11 +305,7 @@ impl Live {
             Ok(raw) => Given::read(key, name, Origin::Runtime, &raw),
             Err(expected) => Given::unreadable(key, name, Origin::Runtime, &expected),
         };
-        let set = Set {
-            written: value.clone(),
-            value: given.value.map_err(Box::new)?,
-            over: over(&self.said, key.name),
-        };
+        let set = Set { written: value.clone(), value: given.value?, over: over(&self.said, key.name) };
         Ok((key, Some(set)))
     }
 
@@ -402,5 +400,6 @@ fn fingerprint(salt: &str, text: &str) -> String {
     hash.map(|byte| format!("{byte:02x}")).concat()
 }
 
+mod partners;
 #[cfg(test)]
 mod tests;

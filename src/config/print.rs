@@ -62,11 +62,15 @@ fn shown(key: &Key, value: Option<&Value>) -> Json {
     }
 }
 
-/// JSON's values are TOML's but for the escapes of strings.
+/// JSON's values are TOML's but for the escapes of strings and for tables.
 fn toml(value: &Json) -> String {
     match value {
         Json::String(text) => toml::Value::String(text.clone()).to_string(),
         Json::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Json::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} = {}", toml(value)));
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     }
 }

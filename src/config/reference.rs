@@ -84,6 +84,7 @@ fn values(key: &Key) -> String {
         Kind::TopicName => "topic".to_owned(),
         Kind::TopicPrefix => "prefix".to_owned(),
         Kind::Properties => "name=value, repeatable".to_owned(),
+        Kind::Partners => "tables, or JSON".to_owned(),
     };
     if key.secret { format!("{values}, secret") } else { values }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::fault::Origin;
 use super::keys::Key;
 use super::value::Value;
+use crate::output::partner::Target;
 use crate::record::Brokers;
 
 /// The value of one key.
@@ -145,6 +146,13 @@ impl Settings {
         match &self.get(name).value {
             Some(Value::Brokers(brokers, _)) => Some(brokers),
             _ => None,
+        }
+    }
+
+    pub(super) fn partners(&self, name: &'static str) -> &[Target] {
+        match &self.get(name).value {
+            Some(Value::Partners(targets)) => targets,
+            _ => &[],
         }
     }
 

@@ -7,7 +7,7 @@ use super::fault::{Fault, Origin, nearest};
 use super::file;
 use super::keys::{ENVIRONMENT_PREFIX, Key, Kind};
 use super::settings::{Setting, Settings};
-use super::value::{HIDDEN, Raw, Value, is_secret_property};
+use super::value::{HIDDEN, Misfit, Part, Raw, Value, is_secret_property};
 
 /// What the process was started with.
 #[derive(Clone, Default)]
@@ -31,20 +31,21 @@ impl Sources {
 pub(super) struct Given {
     pub key: &'static Key,
     pub origin: Origin,
-    /// None: an empty text, so not set after all.
-    pub value: Result<Option<Value>, Fault>,
+    /// None: an empty text, so not set after all. Else all that is wrong with it.
+    pub value: Result<Option<Value>, Vec<Fault>>,
 }
 
 impl Given {
     /// Reads a value of `key`, which stands as `written` at `origin`.
     pub(super) fn read(key: &'static Key, written: &str, origin: Origin, raw: &Raw) -> Given {
-        let value = Value::parse(key, raw).map_err(|misfit| Fault {
-            origin: origin.clone(),
-            key: written.to_owned(),
-            value: Some(raw.shown(key)),
-            expected: misfit.expected,
-            nearest: misfit.nearest,
-        });
+        let fault = |Misfit { part, expected, nearest }| {
+            let (place, value) = match part {
+                Some(Part { place, value }) => (place, value),
+                None => (String::new(), Some(raw.shown(key))),
+            };
+            Fault { origin: origin.clone(), key: format!("{written}{place}"), value, expected, nearest }
+        };
+        let value = Value::parse(key, raw).map_err(|misfits| misfits.into_iter().map(fault).collect());
         Given { key, origin, value }
     }
 
@@ -57,7 +58,7 @@ impl Given {
             expected: expected.to_owned(),
             nearest: None,
         };
-        Given { key, origin, value: Err(fault) }
+        Given { key, origin, value: Err(vec![fault]) }
     }
 }
 
@@ -84,7 +85,7 @@ impl Said {
             Some(Given { value: Err(_), .. }) => is_whole = false,
             _ => {}
         }
-        faults.extend(given.iter().filter_map(|given| given.value.as_ref().err().cloned()));
+        faults.extend(given.iter().filter_map(|given| given.value.as_ref().err()).flatten().cloned());
         Said { given, is_whole }
     }
 

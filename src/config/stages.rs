@@ -1,5 +1,6 @@
 //! From settings to the stages' types, and the rules between keys.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
 
 use super::fault::{Fault, Origin};
@@ -8,6 +9,7 @@ use super::settings::Settings;
 use super::units::format_size;
 use super::value::is_secret;
 use super::{CheckKafka, Config, NamedFile, Sources, agent, discovery, kafka, login, secret_file};
+use crate::output::partner::{Address, SOCKET_PATH_BYTES_MAX};
 use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, output, spool, telemetry};
 
@@ -16,9 +18,6 @@ const REST_BYTES_MIN: u64 = 8 << 20;
 
 /// A shorter token is warned about: whoever reaches the port may try as many as they like.
 const TOKEN_BYTES_GOOD: usize = 16;
-
-/// Longest path of a unix socket, unix(7).
-const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// What is built with: the settings, and what was found wrong with them so far.
 pub(super) struct Builder<'a> {
@@ -88,6 +87,7 @@ pub(super) fn build(
             socket: settings.path("partner-socket"),
             partners_max: settings.size("partners-max"),
             data_dir: settings.path("data-dir"),
+            dialled: settings.partners("partners").to_vec(),
         },
         dcos,
         discovery: discovery::build(settings),
@@ -281,6 +281,26 @@ impl Builder<'_> {
         if partner.is_some() && partner == input {
             self.fault("partner-socket", &[], "expected a path of its own, but listen-socket has the same");
         }
+        self.not_ourselves();
+    }
+
+    /// A partner is somebody else: what came back to the input would go out again, for ever.
+    fn not_ourselves(&mut self) {
+        let input = (self.settings.endpoint("listen-endpoint"), self.settings.path("listen-socket"));
+        for target in self.settings.partners("partners") {
+            let taken = match &target.address {
+                Address::Tcp(host, port) => is_here(input.0, host, *port).then_some("listen-endpoint"),
+                Address::Unix(path) => (input.1.as_ref() == Some(path)).then_some("listen-socket"),
+            };
+            let Some(taken) = taken.filter(|taken| !self.settings.is_faulty(taken)) else { continue };
+            self.faults.push(Fault {
+                origin: self.settings.origin("partners").clone(),
+                key: format!("partners.{}.address", target.name),
+                value: Some(target.address.to_string()),
+                expected: format!("expected the address of somebody else, but {taken} has the same"),
+                nearest: None,
+            });
+        }
     }
 
     fn shown_secrets(&mut self) {
@@ -293,4 +313,16 @@ impl Builder<'_> {
             self.warnings.push(line);
         }
     }
+}
+
+/// Whether a connection to this host and port comes to what listens at `at`, as far as that can be told without asking
+/// anybody.
+fn is_here(at: SocketAddr, host: &str, port: u16) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = match bare {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => bare.parse::<IpAddr>().ok(),
+    };
+    let is_all = at.ip().is_unspecified();
+    at.port() != 0 && at.port() == port && ip.is_some_and(|ip| ip == at.ip() || is_all && ip.is_loopback())
 }

@@ -647,9 +647,61 @@ fn an_environment_list_with_a_secret_in_it_is_refused_whole() {
     with_brokers().env(name, "linger.ms=1,debug=broker").check_faults(&[]);
 }
 
+const PARTNERS: &str = "[[partners]]\nname = \"a\"\naddress = \"h:1\"\ntopics = [\"x*\"]\nack = true\n\
+                        [[partners]]\nname = \"b\"\naddress = \"unix:/run/b\"\n";
+
+#[test]
+fn partners_are_tables_in_the_file_and_json_elsewhere() {
+    let file = start().file(PARTNERS).config().partner.dialled;
+    assert_eq!(file.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(file[0].hello.ack && !file[0].hello.filter.wants_topic(b"y"));
+    let json =
+        r#"[{"name":"a","address":"h:1","topics":["x*"],"ack":true},{"name":"b","address":"unix:/run/b"}]"#;
+    let inline = r#"partners = [{name = "a", address = "h:1", topics = ["x*"], ack = true},
+        {name = "b", address = "unix:/run/b"}]"#;
+    for same in [
+        start().flag("partners", json),
+        start().env("METRICS_COLLECTOR_PARTNERS", json),
+        start().file(inline),
+        start().file(&format!("partners = '{json}'")),
+    ] {
+        assert_eq!(same.config().partner.dialled, file);
+    }
+    assert_eq!(start().file("partners = []").config().partner.dialled, []);
+    assert_eq!(start().file(PARTNERS).flag("partners", "").config().partner.dialled, []);
+}
+
+#[test]
+fn faults_of_partners_have_their_places() {
+    start()
+        .file(
+            "log-format = \"text\"\n[[partners]]\nname = \"a\"\nport = 1\n[[partners]]\nname = 2024-01-01\naddress = 1.5\n",
+        )
+        .check_faults(&[
+            "mc.toml:2: partners.a.port: a partner has no such field",
+            "mc.toml:2: partners.a.address: expected a text, but it is missing",
+            "mc.toml:2: partners[1].name: expected a text, but it is none",
+            "mc.toml:2: partners[1].address: expected a text, but it is none",
+        ]);
+    let expected =
+        "mc.toml:1: partners: expected a list of tables, as [[partners]], or its JSON as a text, but it is";
+    start().file("[partners]\nname = \"a\"\n").check_faults(&[expected]);
+    start().file("partners = 7\n").check_faults(&[expected]);
+    start().file("partners = \"a:1\"\n").check_faults(&["mc.toml:1: partners = \"a:1\": expected a list of"]);
+    let ourselves = start().flag("listen-socket", "/run/in");
+    ourselves.env("METRICS_COLLECTOR_PARTNERS", r#"[{"name":"a","address":"unix:/run/in"}]"#).check_faults(
+        &["environment METRICS_COLLECTOR_PARTNERS: partners.a.address = \"unix:/run/in\": expected the \
+                         address of somebody else, but listen-socket has the same"],
+    );
+}
+
 #[test]
 fn what_is_printed_is_a_file_again_with_the_same_values() {
     let given = with_brokers()
+        .flag(
+            "partners",
+            r#"[{"name":"a","address":"h:1","tags":["k=\"v\\"]},{"name":"b","address":"[::1]:2"}]"#,
+        )
         .flag("agent-id", "quote \" and \\ and # and 'x'")
         .flag("kafka-property", "debug=broker,topic")
         .flag("kafka-topic-prefix", "")

@@ -9,10 +9,12 @@ use serde_json::{Value as Json, json};
 use super::address::{parse_dns_server, parse_endpoint};
 use super::fault::nearest;
 use super::keys::{Key, Kind};
+use super::partners;
 use super::secret_file;
 use super::units::{format_size, format_time, parse_bool, parse_size, parse_time};
 use crate::dcos::BaseUrl;
 use crate::dcos::discovery::FrameworkName;
+use crate::output::partner::Target;
 use crate::record::{Brokers, TOPIC_LENGTH_MAX, TopicName, parse_brokers};
 use crate::telemetry::check_filter;
 
@@ -50,13 +52,25 @@ pub(super) enum Value {
     /// The list, and `@file` where it was read from one.
     Brokers(Brokers, Option<String>),
     Pairs(Vec<(String, String)>),
+    Partners(Vec<Target>),
 }
 
 /// Why a value does not fit. Its texts never hold the value of a secret.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Misfit {
+    /// What of a value with parts does not fit; none: the value.
+    pub part: Option<Part>,
     pub expected: String,
     pub nearest: Option<String>,
+}
+
+/// A part of a value.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// What follows the key's name to mean it.
+    pub place: String,
+    /// It, where it is a text.
+    pub value: Option<String>,
 }
 
 impl Raw {
@@ -99,7 +113,19 @@ impl Value {
     }
 
     /// Reads `raw`. `Ok(None)`: an empty text, which makes a key without default not set.
-    pub(super) fn parse(key: &Key, raw: &Raw) -> Result<Option<Value>, Misfit> {
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub(super) fn parse(key: &Key, raw: &Raw) -> Result<Option<Value>, Vec<Misfit>> {
+        match (key.kind, raw) {
+            (Kind::Partners, Raw::One(text)) if !text.is_empty() => {
+                partners::parse(text).map(|targets| Some(Value::Partners(targets)))
+            }
+            _ => Value::parse_one(key, raw).map_err(|misfit| vec![misfit]),
+        }
+    }
+
+    fn parse_one(key: &Key, raw: &Raw) -> Result<Option<Value>, Misfit> {
         let joined;
         let text = match raw {
             Raw::One(text) => text,
@@ -137,6 +163,7 @@ impl Value {
                 .iter()
                 .map(|(name, value)| json!(format!("{name}={}", shown_value(name, value))))
                 .collect(),
+            Value::Partners(targets) => partners::to_json(targets),
         }
     }
 }
@@ -177,7 +204,7 @@ fn shown_properties(texts: &[String]) -> String {
 }
 
 fn misfit<T>(expected: impl Into<String>) -> Result<T, Misfit> {
-    Err(Misfit { expected: expected.into(), nearest: None })
+    Err(Misfit { expected: expected.into(), ..Misfit::default() })
 }
 
 fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
@@ -230,7 +257,9 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
         }
         Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
             Some(word) => Ok(Value::Text((*word).to_owned())),
-            None => Err(Misfit { expected: one_of(words), nearest: nearest(text, *words) }),
+            None => {
+                Err(Misfit { expected: one_of(words), nearest: nearest(text, *words), ..Misfit::default() })
+            }
         },
         Kind::Text => match text {
             _ if text.len() > TEXT_BYTES_MAX => misfit(format!("expected at most {TEXT_BYTES_MAX} bytes")),
@@ -277,6 +306,7 @@ fn parse_text(kind: &Kind, text: &str) -> Result<Value, Misfit> {
         },
         Kind::TopicPrefix => parse_prefix(text),
         Kind::Properties => parse_properties(&[text.to_owned()]),
+        Kind::Partners => misfit("expected a list of partners"),
     }
 }
 
@@ -360,8 +390,10 @@ pub(super) fn one_of(words: &[&str]) -> String {
 mod tests {
     use super::*;
 
+    /// The value, or the first thing that is wrong with it.
     fn parse(name: &str, text: &str) -> Result<Option<Value>, Misfit> {
-        Value::parse(Key::find(name).expect(name), &Raw::One(text.to_owned()))
+        let parsed = Value::parse(Key::find(name).expect(name), &Raw::One(text.to_owned()));
+        parsed.map_err(|misfits| misfits.into_iter().next().unwrap())
     }
 
     #[test]
@@ -427,7 +459,9 @@ mod tests {
 
     #[test]
     fn an_empty_text_unsets_a_key_without_default() {
-        for name in ["agent-id", "kafka-single-topic", "kafka-brokers", "http-token", "kafka-ssl-ca"] {
+        for name in
+            ["agent-id", "kafka-single-topic", "kafka-brokers", "http-token", "kafka-ssl-ca", "partners"]
+        {
             assert_eq!(parse(name, ""), Ok(None), "{name}");
         }
     }
@@ -480,7 +514,7 @@ mod tests {
     fn a_property_twice_is_a_fault() {
         let raw = Raw::Many(vec!["a=1".into(), "a=2".into()]);
         let got = Value::parse(Key::find("kafka-property").unwrap(), &raw);
-        assert!(got.is_err_and(|misfit| misfit.expected.contains("\"a\" stands there twice")));
+        assert!(got.is_err_and(|misfits| misfits[0].expected.contains("\"a\" stands there twice")));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::keys::{Key, Kind};
 use super::live::Live;
+use super::partners;
 use super::settings::Setting;
 use super::value::Value;
 
@@ -71,6 +72,7 @@ fn of_key(key: &Key) -> Json {
         Kind::Brokers | Kind::Properties => {
             vec![json!({ "type": "string" }), json!({ "type": "array", "items": { "type": "string" } })]
         }
+        Kind::Partners => vec![partners::schema(), json!({ "type": "string" })],
         _ => vec![json!({ "type": "string" })],
     };
     if key.default.is_none() && matches!(key.kind, Kind::Bool | Kind::Integer { .. } | Kind::Choice(_)) {

@@ -13,8 +13,12 @@ pub(super) enum Written<'a> {
     /// None: larger or smaller than any that there is a key for.
     Integer(Option<i64>),
     Text(&'a str),
-    /// None: not all of them are texts.
-    List(Option<Vec<String>>),
+    List {
+        /// None: not all of them are texts.
+        texts: Option<Vec<String>>,
+        /// The list, with null for what JSON has not.
+        json: Json,
+    },
     /// Something that no key has, and what it is.
     Other(&'static str),
 }
@@ -30,7 +34,7 @@ impl<'a> Written<'a> {
             DeValue::String(value) => Written::Text(value),
             DeValue::Array(values) => {
                 let texts = values.iter().map(|value| value.get_ref().as_str().map(str::to_owned));
-                Written::List(texts.collect())
+                Written::List { texts: texts.collect(), json: to_json(value) }
             }
             DeValue::Float(_) => Written::Other("a number with a fraction"),
             DeValue::Datetime(_) => Written::Other("a date"),
@@ -45,7 +49,8 @@ impl<'a> Written<'a> {
             Json::Number(number) => Written::Integer(number.as_i64()),
             Json::String(text) => Written::Text(text),
             Json::Array(values) => {
-                Written::List(values.iter().map(|value| value.as_str().map(str::to_owned)).collect())
+                let texts = values.iter().map(|value| value.as_str().map(str::to_owned));
+                Written::List { texts: texts.collect(), json: value.clone() }
             }
             Json::Null => Written::Other("null"),
             Json::Object(_) => Written::Other("an object"),
@@ -69,8 +74,9 @@ impl<'a> Written<'a> {
             Written::Integer(Some(value)) if number => Ok(Raw::One(value.to_string())),
             Written::Integer(None) if number => wrong("out of range"),
             Written::Text(value) if text => Ok(Raw::One((*value).to_owned())),
-            Written::List(Some(texts)) if list => Ok(Raw::Many(texts.clone())),
-            Written::List(None) if list => wrong("a list with other values in it"),
+            Written::List { json, .. } if matches!(kind, Kind::Partners) => Ok(Raw::One(json.to_string())),
+            Written::List { texts: Some(texts), .. } if list => Ok(Raw::Many(texts.clone())),
+            Written::List { texts: None, .. } if list => wrong("a list with other values in it"),
             // An empty text unsets a key of whatever kind, if it has no default.
             Written::Text("") if matches!(kind, Kind::Bool | Kind::Integer { .. }) => {
                 Ok(Raw::One(String::new()))
@@ -78,9 +84,25 @@ impl<'a> Written<'a> {
             Written::Bool(_) => wrong("true or false"),
             Written::Integer(_) => wrong("a whole number"),
             Written::Text(_) => wrong("a text"),
-            Written::List(_) => wrong("a list"),
+            Written::List { .. } => wrong("a list"),
             Written::Other(found) => wrong(found),
         }
+    }
+}
+
+/// TOML's value as JSON; numbers with a fraction, dates, and what is out of range are null.
+fn to_json(value: &DeValue<'_>) -> Json {
+    match value {
+        DeValue::Array(values) => values.iter().map(|value| to_json(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(name, value)| (name.get_ref().to_string(), to_json(value.get_ref()))).collect()
+        }
+        _ => match Written::of_toml(value) {
+            Written::Bool(value) => Json::Bool(value),
+            Written::Integer(Some(value)) => value.into(),
+            Written::Text(text) => text.into(),
+            _ => Json::Null,
+        },
     }
 }
 
@@ -93,6 +115,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Seconds { .. } => "a time: a number of seconds, or a text such as \"15s\"",
         Kind::Time { .. } => "a time: a text such as \"15s\"",
         Kind::Brokers | Kind::Properties => "a text or a list of texts",
+        Kind::Partners => "a list of tables, as [[partners]], or its JSON as a text",
         _ => "a text in quotes",
     }
 }

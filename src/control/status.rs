@@ -18,11 +18,11 @@ pub struct Status {
     pub pid: u32,
     pub input: InputStatus,
     pub spool: SpoolStatus,
-    /// Absent with `--kafka=false`.
+    /// Null with `--kafka=false`.
     pub kafka: Option<KafkaStatus>,
-    /// Absent where brokers are named.
+    /// Null where brokers are named.
     pub discovery: Option<DiscoveryStatus>,
-    /// Absent with `--agent-polling=false`.
+    /// Null with `--agent-polling=false`.
     pub agent: Option<AgentStatus>,
     pub memory: MemoryStatus,
 }
@@ -84,11 +84,11 @@ pub struct AskedStatus {
     pub what: &'static str,
     /// Where: `/state`.
     pub route: &'static str,
-    /// What the last attempt came to, as in `metrics_collector_agent_polls_total`; absent before the first has ended.
+    /// What the last attempt came to, as in `metrics_collector_agent_polls_total`; null before the first has ended.
     pub result: Option<&'static str>,
     /// Why it failed, if it did.
     pub error: Option<String>,
-    /// When it was last answered: Unix time in seconds; absent: never.
+    /// When it was last answered: Unix time in seconds; null: never.
     pub answered_seconds: Option<u64>,
     /// How many seconds ago that is.
     pub age_seconds: Option<u64>,
@@ -114,7 +114,7 @@ pub struct KafkaStatus {
     pub brokers: Vec<String>,
     /// `connecting`, `up`, `down`.
     pub state: &'static str,
-    /// What the brokers are; absent until one has said it.
+    /// What the brokers are; null until one has said it.
     pub broker: Option<BrokerStatus>,
     /// The last thing that went wrong, and when (Unix seconds).
     pub last_error: Option<(u64, String)>,
@@ -175,7 +175,7 @@ pub struct TopicStatus {
 /// A partner output. Numbers are those of its present connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PartnerStatus {
-    /// Absent for those that gave none.
+    /// Null for those that gave none.
     pub name: Option<String>,
     /// Whether it is there; if not, its name has a place all the same.
     pub connected: bool,
@@ -200,6 +200,23 @@ pub struct PartnerStatus {
     pub lost_records: u64,
     /// Accepted and not sent to it, those among them that it does not want.
     pub behind_records: u64,
+    /// Absent for those that connect themselves.
+    pub dialled: Option<DialStatus>,
+}
+
+/// How the connection to a partner stands that the collector connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DialStatus {
+    /// `host:port`, or `unix:` and a path.
+    pub address: String,
+    /// Where each connection begins: `resume`, `now` or `oldest`.
+    pub from: &'static str,
+    /// `connecting`, `connected`, or `waiting` for the next attempt.
+    pub state: &'static str,
+    /// Why the last attempt failed or the last connection ended, and when (Unix seconds); absent: neither has happened.
+    pub last_error: Option<(u64, String)>,
+    /// Unix time of the next attempt, in milliseconds, while it is waited for.
+    pub next_ms: Option<u64>,
 }
 
 /// The one byte budget.

@@ -17,6 +17,8 @@ pub trait Steering: Send + Sync {
     fn view(&self) -> Arc<ConfigView>;
     /// The JSON Schema of [`Change::Set`].
     fn schema(&self) -> Value;
+    /// The JSON Schema of the fields of [`Change::PutPartner`].
+    fn partner_schema(&self) -> Value;
     /// Changes the configuration. One change is made at a time; the others wait for their turn.
     fn change(&self, order: Order) -> Changing<'_>;
 }
@@ -78,6 +80,10 @@ pub enum Change {
     Set(Map<String, Value>),
     /// What was set at runtime for this key is removed.
     Remove(String),
+    /// The dialled partner of this name is set to what the fields say, whether it is there or not.
+    PutPartner { name: String, fields: Map<String, Value> },
+    /// The dialled partner of this name is removed.
+    RemovePartner(String),
     /// The sources are read again.
     Reload,
     /// Files that keys name are read again.
@@ -104,6 +110,9 @@ pub struct Outcome {
     pub pending: Vec<&'static str>,
     /// Keys whose runtime value was dropped, since flag, environment or file say something else than when it was set.
     pub dropped: Vec<&'static str>,
+    /// A partner was put that was not there.
+    #[serde(skip)]
+    pub created: bool,
     #[serde(flatten)]
     pub view: ConfigView,
 }
@@ -117,6 +126,8 @@ pub enum NotChanged {
     NoKey,
     /// The key has no runtime value.
     NotSet,
+    /// There is no dialled partner of that name.
+    NoPartner,
     /// These are at fault.
     Faults(Vec<Fault>),
     /// A file that a key names does not answer.

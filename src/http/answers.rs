@@ -11,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::openapi;
+use super::operation::Body;
 use super::routes::{Shared, table};
-use crate::control::{Ledger, OutputLedger, Part, PartnerStatus};
+use crate::control::{Ledger, OutputLedger, Part};
 
 /// Media types.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -58,16 +59,15 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Response {
 /// `GET /v1/openapi.json`. It is made for the first who asks, and kept: few ever do.
 pub(super) async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
     let document = shared.openapi.get_or_init(|| {
-        let mut text = openapi::document(&table(), shared.control.config_schema()).to_string();
+        let schema_of = |body| match body {
+            Body::ConfigChange => shared.control.config_schema(),
+            Body::Partner => shared.control.partner_schema(),
+        };
+        let mut text = openapi::document(&table(), schema_of).to_string();
         text.push('\n');
         text.into()
     });
     (kind(JSON), document.clone()).into_response()
-}
-
-/// `GET /v1/partners`.
-pub(super) async fn partners(State(shared): State<Arc<Shared>>) -> Response {
-    json(&Partners { partners: shared.control.partners() })
 }
 
 /// `GET /v1/ledger`.
@@ -115,12 +115,6 @@ impl Readiness {
         }
         text
     }
-}
-
-/// Who takes records as they arrive.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Partners {
-    partners: Vec<PartnerStatus>,
 }
 
 /// What became of every record: the books, each with the sum that has to be 0.

@@ -23,6 +23,8 @@ pub(super) const STALE: Code = code(StatusCode::PRECONDITION_FAILED, "stale");
 pub(super) const UNKNOWN_KEY: Code = code(StatusCode::NOT_FOUND, "unknown_key");
 /// Nothing was set for the key.
 pub(super) const NOT_SET: Code = code(StatusCode::NOT_FOUND, "not_set");
+/// Nobody of this name is dialled, connected or has a place.
+pub(super) const UNKNOWN_PARTNER: Code = code(StatusCode::NOT_FOUND, "unknown_partner");
 /// A file that a key names does not answer.
 pub(super) const SLOW_FILE: Code = code(StatusCode::SERVICE_UNAVAILABLE, "slow_file");
 /// The configuration would be a bad one.

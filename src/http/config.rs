@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ use super::operation::{Parameter, Place};
 use super::problem::Problem;
 use super::reason::Reason;
 use super::routes::Shared;
-use crate::control::steering::{Change, Expected, NotChanged, Order};
+use crate::control::steering::{Change, Expected, NotChanged, Order, Outcome};
 
 /// How long a body may take to arrive. Its connection is waited for so long, and nobody takes its place.
 const BODY_TIME: Duration = Duration::from_secs(5);
@@ -60,16 +60,9 @@ pub(super) async fn schema(State(shared): State<Arc<Shared>>) -> Response {
 /// `PATCH /v1/config`.
 pub(super) async fn patch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let asker = Asker::of(&request);
-    let bytes = match body(&shared, request.into_body()).await {
-        Ok(bytes) => bytes,
-        Err(refusal) => return refusal,
-    };
-    match values(&bytes) {
+    match object(&shared, request.into_body(), "keys and values").await {
         Ok(values) => change(&shared, asker, Change::Set(values)).await,
-        Err(why) => {
-            let detail = format!("the body has to be a JSON object of keys and values, but {why}");
-            Problem::new(code::MALFORMED_BODY, detail).into_response()
-        }
+        Err(refusal) => refusal,
     }
 }
 
@@ -88,13 +81,14 @@ pub(super) async fn reload(State(shared): State<Arc<Shared>>, request: Request) 
 }
 
 /// Who wants a change, and of which version.
-struct Asker {
-    by: String,
-    expected: Expected,
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub(super) by: String,
+    pub(super) expected: Expected,
 }
 
 impl Asker {
-    fn of(request: &Request) -> Asker {
+    pub(super) fn of(request: &Request) -> Asker {
         let peer = request.extensions().get::<Peer>();
         let by = peer.map_or_else(|| "HTTP".to_owned(), |Peer(address)| format!("HTTP from {address}"));
         Asker { by, expected: expected(request.headers()) }
@@ -116,9 +110,24 @@ fn expected(headers: &HeaderMap) -> Expected {
 }
 
 async fn change(shared: &Shared, asker: Asker, change: Change) -> Response {
+    made(try_change(shared, asker, change).await)
+}
+
+pub(super) async fn try_change(shared: &Shared, asker: Asker, change: Change) -> Result<Outcome, NotChanged> {
     let Asker { by, expected } = asker;
-    match shared.control.change(Order { change, expected, by }).await {
-        Ok(outcome) => tagged(answers::json(&outcome), &outcome.view.etag),
+    shared.control.change(Order { change, expected, by }).await
+}
+
+/// The answer to a change.
+pub(super) fn made(result: Result<Outcome, NotChanged>) -> Response {
+    match result {
+        Ok(outcome) => {
+            let mut response = tagged(answers::json(&outcome), &outcome.view.etag);
+            if outcome.created {
+                *response.status_mut() = StatusCode::CREATED;
+            }
+            response
+        }
         Err(why) => problem(why).into_response(),
     }
 }
@@ -131,6 +140,9 @@ fn problem(why: NotChanged) -> Problem {
         ),
         NotChanged::NoKey => Problem::new(code::UNKNOWN_KEY, "there is no such key"),
         NotChanged::NotSet => Problem::new(code::NOT_SET, "nothing was set at runtime for this key"),
+        NotChanged::NoPartner => {
+            Problem::new(code::UNKNOWN_PARTNER, "nobody of this name is dialled, connected or has a place")
+        }
         NotChanged::Slow => Problem::new(
             code::SLOW_FILE,
             "a file that the configuration names does not answer; nothing is changed",
@@ -145,6 +157,14 @@ fn problem(why: NotChanged) -> Problem {
 
 fn are(n: usize) -> String {
     if n == 1 { "is 1 thing".to_owned() } else { format!("are {n} things") }
+}
+
+/// The body, an object of `what`.
+pub(super) async fn object(shared: &Shared, from: Body, what: &str) -> Result<Map<String, Value>, Response> {
+    values(&body(shared, from).await?).map_err(|why| {
+        let detail = format!("the body has to be a JSON object of {what}, but {why}");
+        Problem::new(code::MALFORMED_BODY, detail).into_response()
+    })
 }
 
 /// The body, which the guard has bounded.

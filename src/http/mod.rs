@@ -1,11 +1,15 @@
 //! The HTTP server: what an operator may ask, for people, programs and Prometheus.
 //!
-//! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets
-//! them: `server` takes connections within their limit, `connection` holds each to its times and sizes, `guard`
-//! decides who may ask what, `routes` has every route on one screen, `answers`, `config`, `stream` and `page` answer. What
-//! each route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why
-//! something was refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are `application/problem+json` with a stable `code`. There are no
-//! CORS fields, ever: no page of another site has business here.
+//! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets them: `server` takes
+//! connections within their limit, `connection` holds each to its times and sizes, `guard` decides who may ask what,
+//! `routes` has every route in one table, `answers`, `config`, `partners`, `stream`, `topics` and `page` answer. What each
+//! route takes and may answer stands in the same table (`operation`), and `openapi` tells it to programs. Why something was
+//! refused is one closed list in `reason`, what handlers answer instead one in `code`. Errors are
+//! `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of another site has business
+//! here.
+//!
+//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
+//! for those who ask.
 
 mod accept;
 mod answers;
@@ -18,6 +22,7 @@ mod metrics;
 mod openapi;
 mod operation;
 mod page;
+mod partners;
 mod patient;
 mod problem;
 mod query;

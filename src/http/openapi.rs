@@ -20,12 +20,9 @@ use crate::telemetry::build_info;
 /// Where the types of answers stand in the document.
 const SCHEMAS: &str = "/components/schemas";
 
-/// Name of the schema of a change of the configuration there.
-const CHANGE: &str = "ConfigChange";
-
 const DESCRIPTION: &str = "Takes metrics from local processes and delivers them to Kafka. Fields are only ever added \
     to answers. Errors are `application/problem+json` with a `code` for programs. A path that is not here answers 404 `not_found`, a \
-    method 405 `method_not_allowed`, `HEAD` as `GET`.";
+    method 405 `method_not_allowed`; `HEAD` answers as `GET` without the body.";
 
 const TOKEN: &str = "The token of `http-token` or `http-token-file`. On the collector's own machine (127.0.0.1, [::1]) \
     reads need none, and writes only where `http-writes` is `token`.";
@@ -34,8 +31,8 @@ const TOKEN: &str = "The token of `http-token` or `http-token-file`. On the coll
 const TOO_LARGE: &str =
     "The request's line and header have more than 16 KiB, or more than 64 fields. There is no body.";
 
-/// The document. `change`: the JSON Schema of a change of the configuration.
-pub(super) fn document(routes: &[Route], change: Value) -> Value {
+/// The document. `schema_of`: the JSON Schemas of bodies, which the configuration has.
+pub(super) fn document(routes: &[Route], schema_of: impl Fn(Body) -> Value) -> Value {
     let mut schemas = schemas();
     let problem = schemas.subschema_for::<Members<'static>>().to_value();
     let mut paths = Map::new();
@@ -47,7 +44,7 @@ pub(super) fn document(routes: &[Route], change: Value) -> Value {
         paths.insert(route.path.to_owned(), methods.collect::<Map<_, _>>().into());
     }
     let mut types = schemas.take_definitions(true);
-    types.insert(CHANGE.to_owned(), change);
+    types.extend(Body::ALL.map(|body| (body.name().to_owned(), schema_of(body))));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -179,9 +176,7 @@ fn parameter(parameter: &Parameter) -> Value {
 }
 
 fn request_content(body: Body) -> Value {
-    match body {
-        Body::ConfigChange => json!({ JSON: { "schema": { "$ref": format!("#{SCHEMAS}/{CHANGE}") } } }),
-    }
+    json!({ JSON: { "schema": { "$ref": format!("#{SCHEMAS}/{}", body.name()) } } })
 }
 
 /// A header field that an answer always has.

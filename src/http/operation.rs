@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::answers::JSON;
 use super::code::Code;
 use super::guard::Access;
 use super::routes::Shared;
@@ -71,6 +72,21 @@ pub(super) fn query(name: &'static str, about: &'static str, schema: serde_json:
 pub(super) enum Body {
     /// A change of the configuration, which says itself what it may be.
     ConfigChange,
+    /// The fields of a partner, of which the same is true.
+    Partner,
+}
+
+impl Body {
+    /// Every one.
+    pub(super) const ALL: [Body; 2] = [Body::ConfigChange, Body::Partner];
+
+    /// Name of its schema.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Body::ConfigChange => "ConfigChange",
+            Body::Partner => "PartnerFields",
+        }
+    }
 }
 
 /// An answer that is no error.
@@ -147,6 +163,14 @@ where
     operation("POST", on(MethodFilter::POST, handler), about)
 }
 
+pub(super) fn put<H, T>(handler: H, about: &'static str) -> Operation
+where
+    H: Handler<T, Arc<Shared>>,
+    T: 'static,
+{
+    operation("PUT", on(MethodFilter::PUT, handler), about)
+}
+
 pub(super) fn patch<H, T>(handler: H, about: &'static str) -> Operation
 where
     H: Handler<T, Arc<Shared>>,
@@ -192,6 +216,16 @@ impl Operation {
     /// The same, which answers one of these with 200.
     pub(super) fn gives(self, contents: impl IntoIterator<Item = Content>) -> Operation {
         self.or(StatusCode::OK, "as it is asked for", contents)
+    }
+
+    /// The same, which answers a `T` in JSON with 200.
+    pub(super) fn json<T: JsonSchema>(self) -> Operation {
+        self.gives([Content::of::<T>(JSON)])
+    }
+
+    /// The same, which answers text or bytes of this media type with 200.
+    pub(super) fn text(self, kind: &'static str) -> Operation {
+        self.gives([Content::text(kind)])
     }
 
     /// The same, which answers one of these with another status.

@@ -1,4 +1,4 @@
-//! Every route, on one screen, and what all of them have in common.
+//! Every route, in one table, and what all of them have in common.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,102 +11,99 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 
-use super::answers::{Books, JSON, PROMETHEUS, Partners, Readiness, TEXT};
+use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
 use super::guard::{self, Access};
 use super::metrics::Metrics;
-use super::operation::{Body, Content, Route, delete, get, patch, post, route};
+use super::operation::{Body, Content, Operation, Route, delete, get, patch, post, put, route};
+use super::partners::Partners;
 use super::problem::Problem;
 use super::settings::Config;
-use super::{answers, code, config, page, stream, topics};
+use super::{answers, code, config, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
-use crate::control::{Control, Endpoints, Status, Topics};
+use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
 
 /// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
 pub(super) fn table() -> Vec<Route> {
     use Access::{Closed, Open};
-    let made = || [code::STALE, code::SLOW_FILE, code::INVALID_CONFIG];
-    let outcome = || [Content::of::<Outcome>(JSON)];
+    let as_asked = [Content::of::<Readiness>(JSON), Content::text(TEXT)];
     vec![
-        route("/", Closed)
-            .with(get(page::show, "the state of all this, for people").gives([Content::text(page::HTML)])),
-        route("/-/healthy", Open)
-            .with(get(answers::healthy, "200 while the process serves").gives([Content::text(TEXT)])),
+        route("/", Closed).with(get(page::show, "the status page, for a person").text(page::HTML)),
+        route("/-/healthy", Open).with(get(answers::healthy, "200 while the process serves").text(TEXT)),
         route("/-/ready", Open).with(
             get(answers::ready, "200 when every part does its work, else 503; and what is missing")
-                .gives([Content::of::<Readiness>(JSON), Content::text(TEXT)])
-                .or(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "a part does not do its work",
-                    [Content::of::<Readiness>(JSON), Content::text(TEXT)],
-                ),
+                .gives(as_asked)
+                .or(StatusCode::SERVICE_UNAVAILABLE, "a part does not do its work", as_asked),
         ),
-        route("/-/reload", Closed).with(
-            post(config::reload, "the configuration is read again")
-                .takes([config::if_match()])
-                .gives(outcome())
-                .tagged()
-                .may(made()),
-        ),
-        route("/metrics", Open)
-            .with(get(answers::metrics, "counters for Prometheus").gives([Content::text(PROMETHEUS)])),
+        route("/-/reload", Closed).with(change(post(config::reload, "the configuration is read again"))),
+        route("/metrics", Open).with(get(answers::metrics, "counters for Prometheus").text(PROMETHEUS)),
         route("/v1/config", Closed)
+            .with(get(config::show, "every key, its value and whence that is").json::<ConfigView>().tagged())
             .with(
-                get(config::show, "every key, its value and whence that is")
-                    .gives([Content::of::<ConfigView>(JSON)])
-                    .tagged(),
-            )
-            .with(
-                patch(config::patch, "changes keys, all of them or none")
-                    .takes([config::if_match()])
+                change(patch(config::patch, "changes keys, all of them or none"))
                     .takes_body(Body::ConfigChange)
-                    .gives(outcome())
-                    .tagged()
-                    .may(made())
                     .may([code::MALFORMED_BODY]),
             ),
         route("/v1/config/schema", Closed).with(
             get(config::schema, "JSON Schema of a change").gives([Content::of::<Document>(config::SCHEMA)]),
         ),
         route("/v1/config/{key}", Closed).with(
-            delete(config::remove, "removes what was set at runtime")
-                .takes([config::key(), config::if_match()])
-                .gives(outcome())
-                .tagged()
-                .may(made())
+            change(delete(config::remove, "removes what was set at runtime"))
+                .takes([config::key()])
                 .may([code::UNKNOWN_KEY, code::NOT_SET]),
         ),
-        route("/v1/endpoints", Closed).with(
-            get(answers::endpoints, "where local processes send to and take from").gives([Content::of::<
-                Endpoints,
-            >(
-                JSON
-            )]),
-        ),
-        route("/v1/ledger", Closed)
-            .with(get(answers::ledger, "what became of every record").gives([Content::of::<Books>(JSON)])),
-        route("/v1/openapi.json", Closed).with(
-            get(answers::openapi, "these routes for programs, as OpenAPI 3.1")
-                .gives([Content::of::<Document>(JSON)]),
-        ),
-        route("/v1/partners", Closed).with(
-            get(answers::partners, "who takes records as they arrive").gives([Content::of::<Partners>(JSON)]),
-        ),
+        route("/v1/endpoints", Closed)
+            .with(get(answers::endpoints, "where local processes send to and take from").json::<Endpoints>()),
+        route("/v1/ledger", Closed).with(get(answers::ledger, "what became of every record").json::<Books>()),
+        route("/v1/openapi.json", Closed)
+            .with(get(answers::openapi, "these routes for programs, as OpenAPI 3.1").json::<Document>()),
+        route("/v1/partners", Closed)
+            .with(get(partners::all, "who takes records as they arrive").json::<Partners>()),
+        route("/v1/partners/{name}", Closed)
+            .with(
+                get(partners::one, "one of them")
+                    .takes([partners::name()])
+                    .json::<PartnerStatus>()
+                    .may([code::UNKNOWN_PARTNER]),
+            )
+            .with(
+                change(put(
+                    partners::put,
+                    "connects to a partner, from now on or to something else than before",
+                ))
+                .takes([partners::name()])
+                .takes_body(Body::Partner)
+                .or(StatusCode::CREATED, "it was not there before", [Content::of::<Outcome>(JSON)])
+                .may([code::MALFORMED_BODY]),
+            )
+            .with(
+                change(delete(
+                    partners::remove,
+                    "ends a partner's place and its connection, for good if it is dialled",
+                ))
+                .takes([partners::name()])
+                .may([code::UNKNOWN_PARTNER]),
+            ),
         route("/v1/stream", Closed).with(
             get(stream::show, "records as they arrive, for a moment's look")
                 .takes(stream::parameters())
                 .gives([Content::text(stream::OCF), Content::text(stream::NDJSON)])
                 .may([code::BAD_QUERY, code::STREAM_LIMIT, code::ENDING]),
         ),
-        route("/v1/status", Closed).with(
-            get(answers::status, "what runs, and what it waits for").gives([Content::of::<Status>(JSON)]),
-        ),
+        route("/v1/status", Closed)
+            .with(get(answers::status, "what runs, and what it waits for").json::<Status>()),
         route("/v1/topics", Closed).with(
             get(topics::show, "record topics, and what becomes of them")
                 .takes(topics::parameters())
-                .gives([Content::of::<Topics>(JSON)])
+                .json::<Topics>()
                 .may([code::BAD_QUERY]),
         ),
     ]
+}
+
+/// What all changes of the configuration have in common.
+fn change(operation: Operation) -> Operation {
+    let operation = operation.takes([config::if_match()]).json::<Outcome>().tagged();
+    operation.may([code::STALE, code::SLOW_FILE, code::INVALID_CONFIG])
 }
 
 /// A JSON document that is no answer of ours alone.

@@ -134,8 +134,8 @@ impl Connection {
                 Ok(Received { bytes, progress }) => {
                     allowance.took(bytes.unwrap_or(0));
                     read_on += bytes.unwrap_or(0);
-                    if session.is_partial() {
-                        // The rest is on its way, and its time is running.
+                    if session.is_partial() || self.shared.rules.spool.is_hurried() {
+                        // The rest is on its way, and its time is running; or somebody waits for what comes.
                         pace.hurry(&self.socket);
                     } else if turn != Turn::More {
                         pace.note(bytes, turn == Turn::Tick, &self.socket);

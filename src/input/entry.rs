@@ -24,36 +24,47 @@ pub(super) struct Rules {
     pub(super) apart: Apart,
 }
 
+/// What of the settings holds for all that is entered in one turn.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    /// The bounds on streams.
+    pub(super) limits: Limits,
+    /// Accepted records are logged.
+    is_logged: bool,
+}
+
 impl Rules {
-    /// The bounds on streams as they are now. For a read, a block or a poll once.
-    pub(super) fn limits(&self) -> Limits {
-        self.settings.borrow().limits.clone()
+    /// The settings as they are now. For a turn or a poll once.
+    pub(super) fn terms(&self) -> Terms {
+        let settings = self.settings.borrow();
+        Terms { limits: settings.limits.clone(), is_logged: settings.record_log }
     }
 
     /// Whether so many records would be too much by their added tags alone. A count that is over this has records of a few
     /// bytes each, made to cost us: it is refused before anything is decompressed.
-    pub(super) fn would_blow_up(&self, records: u64) -> bool {
+    pub(super) fn would_blow_up(&self, terms: &Terms, records: u64) -> bool {
         let view = self.enricher.view();
         let added = view.snapshot.decide(&ocf::Origin::default()).decision.add.bytes().len() as u64;
-        let bytes_max = (SPLICE_FACTOR_MAX * self.limits().decompressed_bytes) as u64;
+        let bytes_max = (SPLICE_FACTOR_MAX * terms.limits.decompressed_bytes) as u64;
         records.saturating_mul(added) > bytes_max
     }
 
     /// Has accepted what `write` enters, or, where that gives an error, nothing of it. What is set apart is part of it.
     pub(super) fn accept(
         &self,
+        terms: &Terms,
         now_ms: u64,
         write: impl FnOnce(&mut Entry<'_, '_>) -> Result<(), BlockFault>,
     ) -> (Tally, Result<(), BlockFault>) {
         let view = self.enricher.view();
         let mut aside = Aside::default();
-        let (mut tally, result) = self.enter(now_ms, &view, Some(&mut aside), write);
+        let (mut tally, result) = self.enter(terms, now_ms, &view, Some(&mut aside), write);
         if result.is_ok() && !aside.is_empty() {
             tally.set_apart = aside.len();
             let late = self.apart.add(aside, Instant::now());
             self.enricher.ask();
             // The wait was over before they were there.
-            let (more, _) = self.enter(now_ms, &view, None, |entry| entry.all_of(&late));
+            let (more, _) = self.enter(terms, now_ms, &view, None, |entry| entry.all_of(&late));
             tally.set_apart -= more.appended.records;
             tally.add(more);
         }
@@ -64,11 +75,12 @@ impl Rules {
     pub(super) fn go_on(&self, now_ms: u64, view: &View, bodies: &[Vec<u8>]) -> Tally {
         let enter = |entry: &mut Entry<'_, '_>| bodies.iter().try_for_each(|body| entry.all_of(body));
         // Each was entered before, and held against its limits then.
-        self.enter(now_ms, view, None, enter).0
+        self.enter(&self.terms(), now_ms, view, None, enter).0
     }
 
     fn enter(
         &self,
+        terms: &Terms,
         now_ms: u64,
         view: &View,
         aside: Option<&mut Aside>,
@@ -76,17 +88,14 @@ impl Rules {
     ) -> (Tally, Result<(), BlockFault>) {
         let mut tally = Tally { now_ms, ..Tally::default() };
         let mut shown = Vec::new();
-        let (limits, is_logged) = {
-            let settings = self.settings.borrow();
-            (settings.limits.clone(), settings.record_log)
-        };
         let result = self.spool.append(now_ms, |append| {
-            let shown = is_logged.then_some(&mut shown);
+            let shown = terms.is_logged.then_some(&mut shown);
+            let limits = &terms.limits;
             write(&mut Entry { rules: self, limits, view, append, tally: &mut tally, shown, aside })
         });
         if let Ok(appended) = &result {
             tally.appended = *appended;
-            if is_logged {
+            if terms.is_logged {
                 record_log::log_records(&shown);
             }
         }
@@ -97,7 +106,7 @@ impl Rules {
 /// The way of a block's records into the spool.
 pub(super) struct Entry<'a, 'b> {
     rules: &'a Rules,
-    limits: Limits,
+    limits: &'a Limits,
     view: &'a View,
     append: &'a mut Append<'b>,
     /// Of this block, which may still be refused.
@@ -118,7 +127,7 @@ impl Entry<'_, '_> {
             }
             let shape = ocf::walk(body, at).map_err(|_| BlockFault::BadRecord)?;
             at = shape.span.end;
-            match shape.check(&self.limits) {
+            match shape.check(self.limits) {
                 Ok(()) => self.add(body, &shape)?,
                 Err(fault) => self.tally.refuse_records(fault, 1),
             }
@@ -141,9 +150,8 @@ impl Entry<'_, '_> {
                 return Err(BlockFault::CountMismatch);
             }
             record.clear();
-            let projected = plan
-                .project(&body[at..], &self.limits, scratch, record)
-                .map_err(|_| BlockFault::BadRecord)?;
+            let projected =
+                plan.project(&body[at..], self.limits, scratch, record).map_err(|_| BlockFault::BadRecord)?;
             at += projected.consumed;
             match projected.outcome {
                 Ok(()) => {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::entry::Rules;
+use super::entry::{Rules, Terms};
 use super::tally::Tally;
 use crate::ocf::{Block, BlockFault, Codec, Decompressor, Event, Plan, Scratch, Step, Stream, StreamFault};
 use crate::spool::Weight;
@@ -113,9 +113,10 @@ impl Intake {
         received: usize,
         now_ms: u64,
     ) -> (Tally, Result<(), StreamFault>) {
+        let terms = self.rules.terms();
         let buffer = std::mem::take(&mut self.buffer);
         let mut tally = Tally { now_ms, ..Tally::default() };
-        let result = self.feed(session, &buffer[..received], &mut tally);
+        let result = self.feed(session, &terms, &buffer[..received], &mut tally);
         self.buffer = buffer;
         session.is_heavy = tally.is_enough();
         (tally, result)
@@ -130,6 +131,7 @@ impl Intake {
         now_ms: u64,
         is_over: bool,
     ) -> (Tally, Result<(), StreamFault>) {
+        let terms = self.rules.terms();
         let mut tally = Tally { now_ms, ..Tally::default() };
         let carry = std::mem::take(&mut session.carry);
         // What the last turn left over may be whole.
@@ -148,7 +150,7 @@ impl Intake {
                 }
                 session.stream.give_up_block();
             }
-            match self.run(session, &carry[at..], &mut tally) {
+            match self.run(session, &terms, &carry[at..], &mut tally) {
                 Ok(taken) => at += taken,
                 Err(fault) => return (tally, Err(fault)),
             }
@@ -162,6 +164,7 @@ impl Intake {
     fn feed(
         &mut self,
         session: &mut Session,
+        terms: &Terms,
         mut bytes: &[u8],
         tally: &mut Tally,
     ) -> Result<(), StreamFault> {
@@ -176,12 +179,12 @@ impl Intake {
                 return Ok(());
             }
             let carry = std::mem::take(&mut session.carry);
-            let taken = self.run(session, &carry, tally)?;
+            let taken = self.run(session, terms, &carry, tally)?;
             session.keep(carry, taken);
         }
         let mut taken = 0;
         if session.carry.is_empty() && !bytes.is_empty() {
-            taken = self.run(session, bytes, tally)?;
+            taken = self.run(session, terms, bytes, tally)?;
         }
         session.carry(&bytes[taken..]);
         session.has_more = tally.is_enough() && !session.carry.is_empty();
@@ -189,12 +192,17 @@ impl Intake {
     }
 
     /// Takes as many whole pieces of the stream as there are and one turn may have, and gives their length.
-    fn run(&mut self, session: &mut Session, bytes: &[u8], tally: &mut Tally) -> Result<usize, StreamFault> {
+    fn run(
+        &mut self,
+        session: &mut Session,
+        terms: &Terms,
+        bytes: &[u8],
+        tally: &mut Tally,
+    ) -> Result<usize, StreamFault> {
         let rules = self.rules.clone();
-        let limits = rules.limits();
         let mut at = 0;
         loop {
-            match session.stream.step(&bytes[at..], &limits, &rules.plans)? {
+            match session.stream.step(&bytes[at..], &terms.limits, &rules.plans)? {
                 Step::Need(need) => {
                     session.need = need;
                     return Ok(at);
@@ -203,7 +211,7 @@ impl Intake {
                     at += taken;
                     match event {
                         Event::Header => tally.headers += 1,
-                        Event::Block(block) => self.block(&block, tally),
+                        Event::Block(block) => self.block(&block, terms, &rules, tally),
                         Event::Refused(fault) => tally.refuse_block(fault),
                         Event::Skipped => tally.skipped_bytes += taken as u64,
                     }
@@ -216,9 +224,8 @@ impl Intake {
         }
     }
 
-    fn block(&mut self, block: &Block<'_>, tally: &mut Tally) {
-        let rules = self.rules.clone();
-        if rules.would_blow_up(block.records) {
+    fn block(&mut self, block: &Block<'_>, terms: &Terms, rules: &Rules, tally: &mut Tally) {
+        if rules.would_blow_up(terms, block.records) {
             tally.refuse_block(BlockFault::DecompressedTooLarge);
             return;
         }
@@ -228,12 +235,12 @@ impl Intake {
             Codec::Null => Ok(block.bytes),
             codec => self
                 .decompressor
-                .decompress(codec, block.bytes, rules.limits().decompressed_bytes, &mut decompressed)
+                .decompress(codec, block.bytes, terms.limits.decompressed_bytes, &mut decompressed)
                 .map(|()| &decompressed[..])
                 .map_err(BlockFault::from),
         };
         let (of_block, result) = match body {
-            Ok(body) => rules.accept(tally.now_ms, |entry| match &block.plan {
+            Ok(body) => rules.accept(terms, tally.now_ms, |entry| match &block.plan {
                 Plan::Native => entry.native(body, block.records),
                 Plan::Project(plan) => {
                     entry.project(plan, body, block.records, &mut self.scratch, &mut self.projected)

@@ -4,8 +4,8 @@
 //! * It reads promptly. Senders drop what they cannot write, and a slow reader makes the Mesos module tear its own stream,
 //!   so a socket is read whenever the spool has room, and nothing else holds a read up: no output, no name look-up,
 //!   no other connection. A few kilobytes on a quiet connection may wait for `input-linger`, in a socket that has room
-//!   for many times as much. Where `input-limit-amount-kbytes` is set, a connection over it is not read for a while; it
-//!   alone waits, and nothing of it is dropped here.
+//!   for many times as much; not while a partner is connected. Where `input-limit-amount-kbytes` is set, a connection
+//!   over it is not read for a while; it alone waits, and nothing of it is dropped here.
 //! * Records of a container that the agent has not named yet may be set apart for a moment, and no others with them; the
 //!   page of `apart` says how. The agent's own metrics, and those that it keeps of containers, come in beside those that are
 //!   sent: see [`agent`].
@@ -227,6 +227,7 @@ impl Handle {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::time::Duration;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
@@ -245,7 +246,10 @@ mod tests {
 
     async fn input_of(connections_max: usize, drain: watch::Receiver<bool>) -> (Input, Spool) {
         let connections_max = connections_max.try_into().unwrap();
-        let config = Config { connections_max, ..Config::for_tests() };
+        input_with(Config { connections_max, ..Config::for_tests() }, drain).await
+    }
+
+    async fn input_with(config: Config, drain: watch::Receiver<bool>) -> (Input, Spool) {
         let spool_config =
             spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
         let spool = Spool::in_memory(spool_config, spool::Framing::default());
@@ -360,5 +364,45 @@ mod tests {
         input.abort();
         _ = input.await;
         sender.join().unwrap();
+    }
+    #[tokio::test]
+    async fn no_connection_is_quiet_while_somebody_wants_records_at_once() {
+        let (_stays, drain) = watch::channel(false);
+        // Long enough for a few writes to come within it.
+        let config = Config { linger: Duration::from_secs(60), ..Config::for_tests() };
+        let (input, spool) = input_with(config, drain).await;
+        let shared = input.shared.clone();
+        let mut sender = TcpStream::connect(input.handle().listen()).await.unwrap();
+        let mut header = Vec::new();
+        write_header(&MARKER, None, &mut header);
+        sender.write_all(&header).await.unwrap();
+        let block = |records| {
+            let mut block = Vec::new();
+            write_block(&vec![numbered("t", 1); records], PLAIN, &MARKER, &mut block);
+            block
+        };
+        let input = tokio::spawn(input.run());
+        let mut all = 0;
+        let mut send = async |records: usize| {
+            sender.write_all(&block(records)).await.unwrap();
+            all += records as u64;
+            until(&spool, |accepted| accepted == all).await;
+        };
+        let promptness = spool.hurry();
+        for _ in 0..5 {
+            send(1).await;
+            assert!(!shared.ticker.has_quiet());
+        }
+        drop(promptness);
+        for _ in 0..2 {
+            send(1).await;
+        }
+        assert!(shared.ticker.has_quiet(), "little comes, and often");
+        let _promptness = spool.hurry();
+        // So much is read at once.
+        send(5000).await;
+        send(1).await;
+        assert!(!shared.ticker.has_quiet());
+        input.abort();
     }
 }

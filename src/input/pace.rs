@@ -5,7 +5,9 @@
 //! [`MUCH`] bytes (or when its window is about to close, or the sender is done), and a tick each `input-linger` picks
 //! up what is less. So a burst is read as promptly as ever, and no sender ever meets a full socket for it. When ticks
 //! find nothing the connection is read at once again, and an idle one costs nothing. So it is as long as something has
-//! come only in part, since the time for the rest is running.
+//! come only in part, since the time for the rest is running; and as long as somebody wants records the moment that they
+//! arrive, see [`Spool::hurry`](crate::spool::Spool::hurry), which a connection that was quiet before hears with its next
+//! tick.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +42,12 @@ impl Ticker {
 
     fn linger(&self) -> Duration {
         self.settings.borrow().linger
+    }
+
+    /// Whether any connection is quiet.
+    #[cfg(test)]
+    pub(super) fn has_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed) > 0
     }
 
     /// Ticks, for ever.

@@ -1,4 +1,4 @@
-//! Addresses of Kafka brokers, as people and schedulers write them.
+//! Addresses of Kafka brokers and of partners, as people and schedulers write them.
 
 use std::net::Ipv6Addr;
 
@@ -51,6 +51,21 @@ pub fn parse_brokers(text: &str) -> Result<Brokers, String> {
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
 pub fn parse_broker(text: &str) -> Result<String, &'static str> {
+    let (host, port) = split_host(text)?;
+    Ok(format!("{host}:{}", port.unwrap_or(BROKER_PORT)))
+}
+
+/// Reads a host, which may be an IPv6 address in brackets, and its port.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_host_port(text: &str) -> Result<(String, u16), &'static str> {
+    let (host, port) = split_host(text)?;
+    Ok((host, port.ok_or("has no port")?))
+}
+
+/// A host, IPv6 addresses in their brackets, and the port if there is one.
+fn split_host(text: &str) -> Result<(String, Option<u16>), &'static str> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or("has no closing bracket")?;
         if address.parse::<Ipv6Addr>().is_err() {
@@ -62,7 +77,7 @@ pub fn parse_broker(text: &str) -> Result<String, &'static str> {
             None => return Err("has something other than :port after its bracket"),
         }
     } else if text.contains("://") {
-        return Err("has a protocol, and brokers are named without one");
+        return Err("has a protocol, and needs none");
     } else if text.matches(':').count() > 1 {
         return Err("has several colons; an IPv6 address stands in brackets");
     } else {
@@ -74,9 +89,10 @@ pub fn parse_broker(text: &str) -> Result<String, &'static str> {
     if !host.starts_with('[') && !is_host_name(&host) {
         return Err("has no host name before its port");
     }
-    match port.map_or(Some(BROKER_PORT), parse_port) {
-        Some(port) if port != 0 => Ok(format!("{host}:{port}")),
-        _ => Err("has no port from 1 to 65535"),
+    match port.map(parse_port) {
+        None => Ok((host, None)),
+        Some(Some(port)) if port != 0 => Ok((host, Some(port))),
+        Some(_) => Err("has no port from 1 to 65535"),
     }
 }
 
@@ -110,6 +126,24 @@ mod tests {
         ] {
             let brokers = parse_brokers(text);
             assert_eq!(brokers.map(|brokers| brokers.list.join(" ")), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_needs_a_port() {
+        for (text, expected) in [
+            ("a.example:9000", Ok(("a.example", 9000))),
+            ("[::1]:9000", Ok(("[::1]", 9000))),
+            ("127.0.0.1", Err("has no port")),
+            ("a:0", Err("has no port from 1 to 65535")),
+            ("tcp://a:1", Err("has a protocol, and needs none")),
+        ] {
+            let got = parse_host_port(text);
+            assert_eq!(
+                got.as_ref().map(|(host, port)| (host.as_str(), *port)).map_err(|e| *e),
+                expected,
+                "{text}"
+            );
         }
     }
 

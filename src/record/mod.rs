@@ -13,7 +13,7 @@ mod seq;
 pub mod tag_key;
 mod topic;
 
-pub use broker::{Brokers, parse_broker, parse_brokers, parse_port};
+pub use broker::{Brokers, parse_broker, parse_brokers, parse_host_port, parse_port};
 pub use budget::{Budget, Rate};
 pub use fingerprint::Fingerprint;
 pub use metric_list::{Datapoint, MetricList, Tag};

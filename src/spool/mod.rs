@@ -43,6 +43,7 @@ mod frame;
 mod ledger;
 mod metrics;
 mod open;
+mod prompt;
 mod reader;
 mod room;
 mod settings;
@@ -50,6 +51,7 @@ mod state;
 mod tail;
 mod topics;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -61,6 +63,7 @@ pub use feed::{Follower, From, News, Part, Piece};
 pub use frame::{Frame, FrameRef, Framing};
 pub use ledger::{AsideReason, Ledger, LossReason, Outcome, OutputLedger};
 pub use metrics::Collected;
+pub use prompt::Promptness;
 pub use reader::{Reader, Returned, Ticket};
 pub use room::Weight;
 pub use settings::{Config, WhenFull};
@@ -120,6 +123,8 @@ struct Shared {
     room_for_heavy: Notify,
     /// Wakes the one who waits for news of the feed.
     news: Notify,
+    /// Those who want records the moment that they arrive.
+    hurried: AtomicUsize,
 }
 
 impl Spool {
@@ -133,6 +138,7 @@ impl Spool {
                 room: Notify::new(),
                 room_for_heavy: Notify::new(),
                 news: Notify::new(),
+                hurried: AtomicUsize::new(0),
             }),
         }
     }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
 use crate::support::agent::{Agent, Fault};
 use crate::support::collector::Collector;
 use crate::support::http::{self, Answer};
 use crate::support::kafka::{Broker, unique};
+use crate::support::prometheus::Prometheus;
 use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::{eventually, ocf, once, record, repository};
 
@@ -92,6 +94,27 @@ fn promtool_finds_no_fault_with_the_metrics_page() {
     let found = promtool.wait_with_output().expect("promtool ends");
     assert!(found.status.success(), "{found:#?}\n{}", page.body);
     assert_eq!(String::from_utf8_lossy(&found.stderr), "", "promtool has advice");
+}
+
+#[test]
+fn a_real_prometheus_takes_every_series_of_the_page() {
+    let (collector, topic) = delivered();
+    let folder = tempfile::tempdir().unwrap();
+    let job = format!("- {{job_name: c, static_configs: [{{targets: [\"{}\"]}}]}}\n", collector.http());
+    let prometheus = Prometheus::start(folder.path(), Ipv4Addr::LOCALHOST.into(), &job);
+    let value =
+        |query: &str| -> Option<f64> { prometheus.query(query).first()?["value"][1].as_str()?.parse().ok() };
+    let delivered = format!("metrics_collector_kafka_topic_records_total{{topic=\"{topic}\"}}");
+    eventually("Prometheus has the topic's records", || {
+        once(value(&delivered) == Some(100.0), || prometheus.said())
+    });
+    // Each of its scrapes asks for the page, which is the last series that comes.
+    let series = || collector.get("/metrics").body.lines().filter(|line| !line.starts_with('#')).count();
+    eventually("Prometheus has all of the page", || {
+        let (taken, there) = (value("scrape_samples_scraped"), series());
+        #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles")]
+        once(taken == Some(there as f64), || format!("{taken:?} of {there}"))
+    });
 }
 
 #[test]

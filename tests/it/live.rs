@@ -139,6 +139,7 @@ fn rows(single: &str) -> Vec<Value> {
             "admin-router-url": "http://127.0.0.1:1", "marathon-url": "http://127.0.0.1:1",
             "mesos-dns-url": "http://127.0.0.1:1",
         }),
+        json!({ "partners": [{ "name": "nobody", "address": "127.0.0.1:1" }] }),
     ]
 }
 

@@ -13,6 +13,7 @@ mod architecture;
 mod cli;
 mod clients;
 mod compat;
+mod dialled;
 mod discovery;
 mod effects;
 mod harness;

@@ -21,7 +21,16 @@ fn check(collector: &Collector, but: &[&str]) {
     let ran = Command::new(python::interpreter())
         .args(["-c", program, "--config-file"])
         .arg(config)
-        .args(["run", &document, "--generation-deterministic", "--max-examples", "50", "--no-color"])
+        .args([
+            "run",
+            &document,
+            "--generation-deterministic",
+            "--max-examples",
+            "50",
+            "--request-timeout",
+            "20",
+            "--no-color",
+        ])
         .args(but)
         .current_dir(folder.path())
         // A proxy for the world outside has no business here.

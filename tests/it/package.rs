@@ -400,6 +400,7 @@ fn sample(name: &str, property: &Value) -> (Value, Vec<(&'static str, Value)>) {
         "kafka-topic-partitions" | "kafka-topic-replication" => {
             (json!(3), vec![("kafka.kafka-create-topics", json!(true))])
         }
+        "partners" => text(r#"[{"name":"billing","address":"billing.example:9000","topics":["agent*"]}]"#),
         "statsd-udp-host" => (json!("localhost"), vec![("metrics.statsd-udp-port", json!(8125))]),
         "statsd-udp-port" => (json!(8126), vec![("metrics.statsd-udp-host", json!("localhost"))]),
         _ => {

@@ -4,10 +4,9 @@
 //! The agents are network namespaces of this machine, which takes root or user namespaces. `ci/rehearse` runs it with the
 //! artifact that is shipped and prints what was measured; as one of the tests it runs with the programs that are tested.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use crate::support::cluster::{Host, Inside, MASTER};
 use crate::support::cosmos::render;
 use crate::support::kafka::Broker;
 use crate::support::marathon::{self, Marathon};
+use crate::support::prometheus::Prometheus;
 use crate::support::record::{Datapoint, Record, Tag};
 use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::sender::Sender;
@@ -260,20 +260,18 @@ impl Rehearsal {
     }
 
     fn prometheus_finds_all_three(&self, folder: &Path) {
-        let prometheus = Prometheus::start(folder);
+        let prometheus = Prometheus::start(folder, MASTER.into(), &scrape_configs());
         let found = eventually("Prometheus has scraped all three", || {
-            let query = "/api/v1/query?query=metrics_collector_output_delivered_records_total%7Boutput=%22kafka%22%7D";
-            let answer = http::get(Prometheus::address(), query).json();
-            let found: Vec<(String, String)> = answer["data"]["result"]
-                .as_array()
-                .into_iter()
-                .flatten()
+            let series =
+                prometheus.query("metrics_collector_output_delivered_records_total{output=\"kafka\"}");
+            let found: Vec<(String, String)> = series
+                .iter()
                 .map(|series| {
                     let of = |label: &str| series["metric"][label].as_str().unwrap_or_default().to_owned();
                     (of("agent"), of("service"))
                 })
                 .collect();
-            if found.len() == 3 { Ok(found) } else { Err(format!("{answer}; {}", prometheus.said())) }
+            if found.len() == 3 { Ok(found) } else { Err(format!("{series:?}; {}", prometheus.said())) }
         });
         let mut expected: Vec<(String, String)> =
             self.hosts.iter().map(|host| (host.address().to_string(), ID.to_owned())).collect();
@@ -282,14 +280,10 @@ impl Rehearsal {
         expected.sort();
         assert_eq!(found, expected);
         // One target for each, at the port for HTTP, and none at the input's.
-        let up = http::get(Prometheus::address(), "/api/v1/query?query=up").json();
-        let instances: Vec<&str> = up["data"]["result"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|series| series["metric"]["instance"].as_str().unwrap())
-            .collect();
-        assert!(instances.len() == 3 && instances.iter().all(|of| of.ends_with(":8128")), "{up}");
+        let up = prometheus.query("up");
+        let instances: Vec<&str> =
+            up.iter().map(|series| series["metric"]["instance"].as_str().unwrap()).collect();
+        assert!(instances.len() == 3 && instances.iter().all(|of| of.ends_with(":8128")), "{up:?}");
     }
 
     /// 10,000 datapoints a second for some seconds: all arrive, in the memory and processor time of the default.
@@ -505,56 +499,10 @@ fn agent_of(record: &Record) -> Option<String> {
     record.tags.iter().find(|Tag { key, .. }| key == "agent_id").map(|tag| tag.value.clone())
 }
 
-/// Debian's Prometheus, with the scrape configuration of `docs/operations.md`.
-struct Prometheus {
-    process: Child,
-    log: PathBuf,
-}
-
-impl Prometheus {
-    const PORT: u16 = 9090;
-
-    fn start(folder: &Path) -> Prometheus {
-        let page = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
-        let (_, job) = page.split_once("scrape_configs:\n").expect("the page has a scrape configuration");
-        let (job, _) = job.split_once("```").expect("which ends");
-        let job =
-            job.replace("marathon.mesos:8080", &format!("{MASTER}:{}", marathon::PORT)).replace("30s", "1s");
-        let file = folder.join("prometheus.yml");
-        std::fs::write(
-            &file,
-            format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{job}"),
-        )
-        .unwrap();
-        let log = folder.join("prometheus.log");
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()))
-            .arg(format!("--web.listen-address={MASTER}:{}", Prometheus::PORT))
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .expect("prometheus can be started");
-        let prometheus = Prometheus { process, log };
-        eventually("Prometheus is ready", || {
-            let ready = http::try_get(Prometheus::address(), "/-/ready")?;
-            once(ready.status == 200, || format!("{ready:?}"))
-        });
-        prometheus
-    }
-
-    fn address() -> SocketAddr {
-        (MASTER, Prometheus::PORT).into()
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
+/// The scrape configuration of `docs/operations.md`, for the masters of this cluster.
+fn scrape_configs() -> String {
+    let page = std::fs::read_to_string(repository("docs/operations.md")).unwrap();
+    let (_, job) = page.split_once("scrape_configs:\n").expect("the page has a scrape configuration");
+    let (job, _) = job.split_once("```").expect("which ends");
+    job.replace("marathon.mesos:8080", &format!("{MASTER}:{}", marathon::PORT)).replace("30s", "1s")
 }

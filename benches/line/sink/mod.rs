@@ -8,9 +8,9 @@
 mod api;
 mod batch;
 mod door;
-mod numbers;
+pub(crate) mod numbers;
 mod tally;
-mod walk;
+pub(crate) mod walk;
 mod wire;
 
 use std::io::{self, BufRead, Read, Write};

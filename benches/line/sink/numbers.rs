@@ -7,20 +7,20 @@ use crate::number;
 
 /// The counts, and a bit for each number that is waited for.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     seen: Vec<u64>,
-    pub(super) datapoints: u64,
+    pub(crate) datapoints: u64,
     /// Numbers seen, each counted once.
-    pub(super) distinct: u64,
+    pub(crate) distinct: u64,
     /// Datapoints whose number had been seen before.
-    pub(super) repeated: u64,
+    pub(crate) repeated: u64,
     /// Datapoints without a number that is waited for.
-    pub(super) unnumbered: u64,
+    pub(crate) unnumbered: u64,
 }
 
 /// Counts one message's datapoints. It has to be ended, or the last of them are not counted.
 #[must_use]
-pub(super) struct Run<'a> {
+pub(crate) struct Run<'a> {
     numbers: &'a mut Numbers,
     datapoints: u64,
     /// The word of the table that `bits` belong to.
@@ -32,11 +32,11 @@ pub(super) struct Run<'a> {
 
 impl Numbers {
     /// From zero, waiting for the numbers below `n`.
-    pub(super) fn expect(n: u64) -> Numbers {
+    pub(crate) fn expect(n: u64) -> Numbers {
         Numbers { seen: vec![0; n.div_ceil(64) as usize], ..Numbers::default() }
     }
 
-    pub(super) fn run(&mut self) -> Run<'_> {
+    pub(crate) fn run(&mut self) -> Run<'_> {
         Run { numbers: self, datapoints: 0, word: 0, bits: 0, again: 0 }
     }
 
@@ -56,7 +56,7 @@ impl Numbers {
 
 impl Run<'_> {
     #[inline]
-    pub(super) fn count(&mut self, value: f64) {
+    pub(crate) fn count(&mut self, value: f64) {
         self.datapoints += 1;
         // No table has the last word, so what has no number is counted as such.
         let number = number::number(value).unwrap_or(u64::MAX);
@@ -69,7 +69,7 @@ impl Run<'_> {
         self.bits |= bit;
     }
 
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.numbers.mark(self.word, self.bits, self.again);
         self.numbers.datapoints += self.datapoints;
     }

@@ -58,7 +58,7 @@ impl Tally {
             self.bytes += value.len() as u64;
             if !raw {
                 let mut run = self.numbers.run();
-                let records = walk::ocf(value, &mut |datapoint| run.count(datapoint));
+                let records = walk::ocf(value, &mut |_, datapoint| run.count(datapoint));
                 run.end();
                 match records {
                     Some(records) => self.records += records,

@@ -10,16 +10,10 @@ const GOES_ON: u64 = 0x8080_8080_8080_8080;
 /// Bytes of today's times in milliseconds.
 const USUAL_TIME: usize = 6;
 
-/// Walks a whole object container file without compression and gives each datapoint's value to `datapoint`.
-/// Returns its records. `None`: it is no whole OCF of ours.
-pub(crate) fn ocf(bytes: &[u8], datapoint: &mut impl FnMut(f64)) -> Option<u64> {
-    let mut at = MAGIC.len();
-    if bytes.get(..at)? != MAGIC {
-        return None;
-    }
-    metadata(bytes, &mut at)?;
-    let marker = bytes.get(at..at + 16)?;
-    at += 16;
+/// Walks a whole object container file without compression and gives each datapoint to `datapoint`: where its time
+/// begins, and its value. Returns its records. `None`: it is no whole OCF of ours.
+pub(crate) fn ocf(bytes: &[u8], datapoint: &mut impl FnMut(usize, f64)) -> Option<u64> {
+    let (marker, mut at) = header(bytes)?;
     let mut records = 0;
     while at < bytes.len() {
         let count = u64::try_from(long(bytes, &mut at)?).ok()?;
@@ -36,6 +30,16 @@ pub(crate) fn ocf(bytes: &[u8], datapoint: &mut impl FnMut(f64)) -> Option<u64> 
         records += count;
     }
     Some(records)
+}
+
+/// The marker, and where the first block begins.
+pub(crate) fn header(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let mut at = MAGIC.len();
+    if bytes.get(..at)? != MAGIC {
+        return None;
+    }
+    metadata(bytes, &mut at)?;
+    Some((bytes.get(at..at + 16)?, at + 16))
 }
 
 fn metadata(bytes: &[u8], at: &mut usize) -> Option<()> {
@@ -58,8 +62,9 @@ fn metadata(bytes: &[u8], at: &mut usize) -> Option<()> {
     }
 }
 
+/// Walks one record, and gives each datapoint as [`ocf`] does.
 #[inline]
-fn record(bytes: &[u8], at: &mut usize, datapoint: &mut impl FnMut(f64)) -> Option<()> {
+pub(crate) fn record(bytes: &[u8], at: &mut usize, datapoint: &mut impl FnMut(usize, f64)) -> Option<()> {
     skip_string(bytes, at)?;
     items(bytes, at, |bytes, at| {
         skip_string(bytes, at)?;
@@ -67,7 +72,8 @@ fn record(bytes: &[u8], at: &mut usize, datapoint: &mut impl FnMut(f64)) -> Opti
     })?;
     items(bytes, at, |bytes, at| {
         skip_string(bytes, at)?;
-        datapoint(value_behind_time(bytes, at)?);
+        let time = *at;
+        datapoint(time, value_behind_time(bytes, at)?);
         Some(())
     })
 }
@@ -124,15 +130,17 @@ fn skip_string(bytes: &[u8], at: &mut usize) -> Option<()> {
     string(bytes, at).map(|_| ())
 }
 
-fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
+/// A string or bytes.
+pub(crate) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
     let size = usize::try_from(long(bytes, at)?).ok()?;
     let text = bytes.get(*at..at.checked_add(size)?)?;
     *at += size;
     Some(text)
 }
 
+/// A zig-zag number.
 #[inline]
-fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
+pub(crate) fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let first = *bytes.get(*at)?;
     if first < 0x80 {
         *at += 1;

@@ -100,7 +100,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(5) },
         "How long bytes may wait in the socket of a connection on which little comes. So many small writes cost one \
          wake-up. A connection with 64 KiB waiting is read at once, and so is one that was silent before or is in the \
-         middle of a block. 0ms reads everything at once, at two to three times the CPU on a quiet node.",
+         middle of a block. While a partner is connected nothing waits. 0ms reads everything at once, at two to three \
+         times the CPU on a quiet node.",
     )
     .or("250ms")
     .live(),

@@ -24,4 +24,14 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("256")
     .live(),
+    Key::new(
+        "partners",
+        Kind::Partners,
+        "Partners that the collector connects to, and what each of them gets. In the file each is a table [[partners]], \
+         elsewhere an object in a JSON list. It has a name and an address, which is host:port or unix:/path, and \
+         whatever else a partner that connects may say: topics, frameworks, tags, from (resume, if it is not said), ack \
+         and format. Its place is kept for as long as it stands here. At most 32, which partners-max does not count; \
+         over HTTP one by one at /v1/partners/NAME.",
+    )
+    .live(),
 ];

@@ -360,3 +360,64 @@ fn the_view_has_every_key_with_all_that_is_to_be_known() {
         assert_eq!(entry["change"], key.change(), "{}", key.name);
     }
 }
+
+/// A partner as it is put.
+fn at(address: &str) -> Map<String, Json> {
+    Map::from_iter([("address".to_owned(), json!(address))])
+}
+
+/// The partners that are dialled, and whence they are.
+fn dialled(live: &Live) -> (Vec<String>, String) {
+    let entry = live.view().remove("partners").unwrap();
+    let partners = entry["value"].as_array().cloned().unwrap_or_default();
+    let shown = |partner: &Json| format!("{} {}", partner["name"], partner["address"]).replace('"', "");
+    (partners.iter().map(shown).collect(), entry["origin"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn partners_are_put_and_removed_one_by_one() {
+    let bench = Bench::new("[[partners]]\nname = \"f\"\naddress = \"f:1\"\n", &[]);
+    assert_eq!(dialled(&bench.live), (vec!["f f:1".to_owned()], "file".to_owned()));
+    let put = |live: &Live, name: &str, address: &str| {
+        let (next, is_new) = live.put_partner(name, &at(address), &|_| Vec::new()).unwrap();
+        assert_eq!(next.config.partner.dialled.len(), dialled(&next.live).0.len());
+        (next.live, is_new)
+    };
+    let remove = |live: &Live, name| Some(live.remove_partner(name, &|_| Vec::new())?.unwrap().live);
+    let (live, is_new) = put(&bench.live, "r", "r:1");
+    assert!(is_new);
+    assert_eq!(dialled(&live), (vec!["f f:1".to_owned(), "r r:1".to_owned()], "runtime".to_owned()));
+    let (live, is_new) = put(&live, "f", "f:2");
+    assert!(!is_new);
+    assert_eq!(dialled(&live).0, ["f f:2", "r r:1"]);
+    let (live, _) = put(&live, "f", "f:1");
+    let live = remove(&live, "r").unwrap();
+    assert_eq!(dialled(&live), (vec!["f f:1".to_owned()], "file".to_owned()), "nothing is left that was set");
+    assert!(remove(&live, "r").is_none());
+    let live = remove(&live, "f").unwrap();
+    assert_eq!(dialled(&live), (Vec::new(), "runtime".to_owned()), "also one of the file");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_partner_is_told_by_its_name() {
+    let bench = Bench::new("", &[("listen-endpoint", ":8124")]);
+    let faults = |name, fields: Json| {
+        lines(&bench.live.put_partner(name, fields.as_object().unwrap(), &|_| Vec::new()).unwrap_err())
+    };
+    let told = faults("a", json!({ "adress": "x:1", "topics": 1, "tags": ["k"] }));
+    let expected = [
+        "runtime: partners.a.adress = \"x:1\": a partner has no such field; did you mean \"address\"?",
+        "runtime: partners.a.address: expected a text, but it is missing",
+        "runtime: partners.a.topics: expected a list of texts",
+        "runtime: partners.a.tags: expected key=glob each, but \"k\" is not",
+    ];
+    assert_eq!(told, expected);
+    let told = faults("a b", json!({ "address": "x:1" }));
+    assert_eq!(told, ["runtime: partners[0].name = \"a b\": expected 1 to 64 of a-z A-Z 0-9 . _ -"]);
+    let told = faults("a", json!({ "address": "x:1", "name": "b" }));
+    assert_eq!(told, ["runtime: partners.a.name: expected the name that the path has, or none"]);
+    for address in ["127.0.0.1:8124", "localhost:8124"] {
+        let told = faults("a", json!({ "address": address }));
+        assert!(told.len() == 1 && told[0].ends_with("but listen-endpoint has the same"), "{told:?}");
+    }
+}

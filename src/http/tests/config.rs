@@ -35,10 +35,20 @@ fn write(method: &str, path: &str) -> Builder {
     get(path).method(method)
 }
 
+/// The dialled partner of this name, as a program would put it.
+fn put(name: &str, body: &str) -> (Builder, Body) {
+    let request = write("PUT", &format!("/v1/partners/{name}"))
+        .header("content-type", "application/json")
+        .header("content-length", body.len());
+    (request, Body::from(body.to_owned()))
+}
+
 /// Every way to write.
-fn every_write() -> [(Builder, Body); 3] {
+fn every_write() -> [(Builder, Body); 5] {
     [
         patch("{}"),
+        put("dialled", "{}"),
+        (write("DELETE", "/v1/partners/dialled"), Body::empty()),
         (write("DELETE", "/v1/config/kafka-key"), Body::empty()),
         (write("POST", "/-/reload"), Body::empty()),
     ]
@@ -107,6 +117,31 @@ async fn each_write_is_handed_on_with_who_wants_it() {
 }
 
 #[tokio::test]
+async fn partners_are_put_and_removed_by_name() {
+    let server = Server::new(None);
+    for (name, status) in [("new", 201), ("dialled", 200)] {
+        let (request, body) = put(name, r#"{"address":"a:1"}"#);
+        let answer = server.send(HERE, request, body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("etag")), (status, ETAG), "{name}");
+    }
+    let fields = json!({ "address": "a:1" }).as_object().cloned().unwrap();
+    let put = |name: &str| Change::PutPartner { name: name.to_owned(), fields: fields.clone() };
+    assert_eq!(wanted(&server), [put("new"), put("dialled")]);
+    // One that is dialled, one that only has a place, and nobody.
+    for (name, status) in [("dialled", 200), ("p", 200), ("nobody", 404)] {
+        let answer = server.ask(HERE, write("DELETE", &format!("/v1/partners/{name}"))).await;
+        assert_eq!(answer.status, status, "{name}");
+        if status == 404 {
+            assert_eq!(answer.problem().1, "unknown_partner");
+        }
+    }
+    let shown = server.ask(HERE, get("/v1/partners/p")).await;
+    assert_eq!((&shown.json()["name"], &shown.json()["sent_records"]), (&json!("p"), &json!(7)));
+    let nobody = server.ask(HERE, get("/v1/partners/nobody")).await;
+    assert_eq!(nobody.problem(), (404, "unknown_partner".to_owned()));
+}
+
+#[tokio::test]
 async fn a_change_of_another_version_is_412() {
     let server = Server::new(None);
     for (tag, status) in [(ETAG, 200), ("*", 200), ("\"f00-0\"", 412), ("W/\"f00-1\"", 412)] {
@@ -141,9 +176,10 @@ async fn all_faults_of_a_change_are_in_the_answer() {
 async fn a_body_that_is_no_json_object_changes_nothing() {
     let server = Server::new(None);
     for text in ["", "[]", "{", "\"x\""] {
-        let (request, body) = patch(text);
-        let answer = server.send(HERE, request, body).await;
-        assert_eq!(answer.problem(), (400, "malformed_body".to_owned()), "{text}");
+        for (request, body) in [patch(text), put("dialled", text)] {
+            let answer = server.send(HERE, request, body).await;
+            assert_eq!(answer.problem(), (400, "malformed_body".to_owned()), "{text}");
+        }
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded"] {
         let request = write("PATCH", "/v1/config").header("content-type", kind).header("content-length", 2);

@@ -12,7 +12,7 @@ use super::fixture::Answer;
 fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        let mut document = openapi::document(&routes::table(), json!({ "type": "object" }));
+        let mut document = openapi::document(&routes::table(), |_| json!({ "type": "object" }));
         close(&mut document["components"]["schemas"]);
         document
     })

@@ -68,6 +68,10 @@ impl Stages for Fake {
         vec![PartnerStatus { name: Some("p".to_owned()), sent_records: 7, ..PartnerStatus::default() }]
     }
 
+    fn forget_partner(&self, name: &str, _: &str) -> bool {
+        name == "p"
+    }
+
     fn stream(&self, query: StreamQuery) -> Result<Pieces, NoStream> {
         match query.from.as_deref() {
             None => {}
@@ -188,7 +192,7 @@ fn agent() -> AgentStatus {
 }
 
 /// A configuration that notes who wants what changed. Changes of `bad` are at fault, of `slow` slow; `gone` is no key, and
-/// `unset` has no runtime value.
+/// `unset` has no runtime value. There is one dialled partner, called `dialled`, and one is `new`.
 #[derive(Default)]
 pub(super) struct Wheel {
     pub(super) orders: Mutex<Vec<Order>>,
@@ -223,11 +227,15 @@ impl Steering for Wheel {
         serde_json::json!({ "type": "object" })
     }
 
+    fn partner_schema(&self) -> serde_json::Value {
+        serde_json::json!({ "type": "object" })
+    }
+
     fn change(&self, order: Order) -> Changing<'_> {
         let names = |name: &str| match &order.change {
             Change::Set(values) => values.contains_key(name),
-            Change::Remove(key) => key == name,
-            Change::Reload | Change::Renew => false,
+            Change::Remove(key) | Change::PutPartner { name: key, .. } => key == name,
+            Change::RemovePartner(_) | Change::Reload | Change::Renew => false,
         };
         let fault = |key: &str| Fault {
             key: key.to_owned(),
@@ -246,12 +254,15 @@ impl Steering for Wheel {
             Err(NotChanged::NoKey)
         } else if names("unset") {
             Err(NotChanged::NotSet)
+        } else if matches!(&order.change, Change::RemovePartner(name) if name != "dialled") {
+            Err(NotChanged::NoPartner)
         } else {
             Ok(Outcome {
                 changed: vec!["kafka-key"],
                 renewed: Vec::new(),
                 pending: Vec::new(),
                 dropped: Vec::new(),
+                created: names("new"),
                 view: ConfigView::clone(&self.view()),
             })
         };
@@ -333,7 +344,7 @@ pub(super) fn get(path: &str) -> Builder {
 
 /// A path of the route, with something in place of its parameters.
 pub(super) fn path_of(route: &Route) -> String {
-    route.path.replace("{key}", "kafka-key")
+    route.path.replace("{key}", "kafka-key").replace("{name}", "p")
 }
 
 /// An answer, read to its end.

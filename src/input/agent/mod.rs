@@ -138,7 +138,8 @@ impl Poller {
         for record in records {
             encode_record(record, &mut body);
         }
-        let (tally, entered) = rules.accept(unix_ms(), |entry| entry.native(&body, records.len() as u64));
+        let (tally, entered) =
+            rules.accept(&rules.terms(), unix_ms(), |entry| entry.native(&body, records.len() as u64));
         if entered.is_ok() {
             let values = records.iter().map(|record| record.datapoints.len()).sum();
             self.agent.metrics().made(records.len(), values);

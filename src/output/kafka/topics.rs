@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 use super::queue::Queue;
 use crate::record::TopicName;
 
-/// What became of a record topic's records at Kafka. Those that wait in the spool, or had to leave
-/// it before their turn, are counted there.
+/// What became of a record topic's records at Kafka. Those that wait in the spool, or had to leave it before their turn,
+/// are counted there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicNews {
     /// The Kafka topic; none where no topic can be called so, or none was looked for yet.

@@ -50,6 +50,11 @@ impl Progress {
         self.next.store(follower.next().0, Ordering::Relaxed);
     }
 
+    /// Records that the other side is done with.
+    pub(super) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     pub(super) fn lost(&self, records: u64) {
         self.lost.fetch_add(records, Ordering::Relaxed);
     }
@@ -104,6 +109,7 @@ impl Entry {
             done_records: read(&self.progress.done),
             lost_records: read(&self.progress.lost),
             behind_records: accepted.saturating_sub(read(&self.progress.next)),
+            dialled: None,
         }
     }
 }

@@ -97,7 +97,7 @@ async fn accept_tcp(tcp: Option<&TcpListener>) -> io::Result<(Socket, Option<Soc
     // A few records are to go out at once; where that fails they go out later.
     _ = stream.set_nodelay(true);
     _ = socket2::SockRef::from(&stream).set_keepalive(true);
-    Ok((Socket::Tcp(stream), Some(peer)))
+    Ok((Socket::tcp(stream), Some(peer)))
 }
 
 async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<(Socket, Option<SocketAddr>)> {

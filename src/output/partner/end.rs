@@ -13,6 +13,12 @@ pub(super) enum End {
     TooManyNames,
     /// Another connection came by the same name.
     Replaced,
+    /// It was refused: its name is that of a partner that is dialled.
+    NameDialled,
+    /// What it gets was set to something else, and it is dialled again.
+    Changed,
+    /// It was removed.
+    Removed,
     /// It took nothing for a minute.
     Stalled,
     /// It acknowledged what it was not sent, or no number.
@@ -25,12 +31,15 @@ pub(super) enum End {
 
 impl End {
     /// Every reason, for series that start at 0.
-    pub(super) const ALL: [End; 9] = [
+    pub(super) const ALL: [End; 12] = [
         End::Left,
         End::Limit,
         End::BadHello,
         End::TooManyNames,
         End::Replaced,
+        End::NameDialled,
+        End::Changed,
+        End::Removed,
         End::Stalled,
         End::BadAck,
         End::Enough,
@@ -45,6 +54,9 @@ impl End {
             End::BadHello => "bad_hello",
             End::TooManyNames => "too_many_names",
             End::Replaced => "replaced",
+            End::NameDialled => "name_dialled",
+            End::Changed => "changed",
+            End::Removed => "removed",
             End::Stalled => "stalled",
             End::BadAck => "bad_ack",
             End::Enough => "enough",

@@ -45,6 +45,13 @@ impl Refusal {
         Refusal::new(End::Limit, "as many partners are connected as partners-max allows; try again")
     }
 
+    /// The name is a dialled partner's.
+    pub(super) fn dialled() -> Refusal {
+        let why =
+            "the collector connects to the partner of this name itself, see /v1/partners; take another one";
+        Refusal::new(End::NameDialled, why)
+    }
+
     /// As many names have a place as may.
     pub(super) fn names(max: usize) -> Refusal {
         Refusal::new(End::TooManyNames, format!("{max} names have a place, and none of them has run out"))

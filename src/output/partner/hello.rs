@@ -12,7 +12,7 @@ use crate::spool::From;
 pub(super) const LINE_BYTES_MAX: usize = 32 << 10;
 
 /// Longest name.
-const NAME_BYTES_MAX: usize = 64;
+pub const NAME_BYTES_MAX: usize = 64;
 
 /// Most records, and most seconds, that a stream over HTTP may be bounded by.
 const RECORDS_MAX: u64 = 1_000_000_000;
@@ -45,6 +45,19 @@ pub enum Start {
 }
 
 impl Start {
+    /// Every one.
+    pub const ALL: [Start; 3] = [Start::Now, Start::Oldest, Start::Resume];
+
+    /// As it is asked for.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Start::Now => "now",
+            Start::Oldest => "oldest",
+            Start::Resume => "resume",
+        }
+    }
+
     /// Where in the feed that is for somebody who has no place.
     pub(super) fn without_place(self) -> From {
         match self {
@@ -67,6 +80,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every one.
+    pub const ALL: [Format; 2] = [Format::Ocf, Format::Ndjson];
+
     /// As it is asked for.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -107,7 +123,7 @@ pub struct Bounds {
 
 /// Why a line is no hello.
 #[derive(Debug, thiserror::Error)]
-pub enum BadHello {
+pub(super) enum BadHello {
     /// No JSON, or none of ours.
     #[error("the line is no hello: {0}")]
     Json(#[from] serde_json::Error),
@@ -126,8 +142,8 @@ impl Hello {
     /// Reads a line, its end taken off.
     ///
     /// # Errors
-    /// [`BadHello`]
-    pub fn parse(line: &[u8]) -> Result<Hello, BadHello> {
+    /// What is wrong with it.
+    pub(super) fn parse(line: &[u8]) -> Result<Hello, BadHello> {
         let Line { name, topics, frameworks, tags, from, ack, format } = serde_json::from_slice(line)?;
         if name.as_ref().is_some_and(|name| !is_name(name)) {
             return Err(BadHello::Name);
@@ -146,7 +162,7 @@ impl Hello {
     ///
     /// # Errors
     /// In one sentence what is wrong with it.
-    pub fn of_query(query: StreamQuery) -> Result<Hello, String> {
+    pub(super) fn of_query(query: StreamQuery) -> Result<Hello, String> {
         let StreamQuery { topics, frameworks, tags, from, format, limit, seconds } = query;
         let start = match from.as_deref() {
             None | Some("now") => Start::Now,

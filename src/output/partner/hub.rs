@@ -1,26 +1,31 @@
-//! The hub: lets partners in, tells them of news, and ends them.
+//! The hub: lets partners in, has others dialled, tells all of news, and ends them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, info, warn};
 
-use super::board::Board;
+use super::board::{Board, Progress};
+use super::dial::{Dials, Lines};
 use super::door::{Door, Place};
 use super::end::End;
 use super::greeting::{self, Greeting, Refusal};
+use super::hello::Hello;
+use super::kept;
 use super::metrics::Metrics;
-use super::names::{self, Claimed, NAMES_MAX, Names};
+use super::names::{Claimant, Claimed, NAMES_MAX, Names, NoPlace};
 use super::pack::{Packer, Stamp};
 use super::session::{Session, Signals};
 use super::settings::Config;
 use super::socket::{Held, Socket};
 use super::streams::{Asked, PIECE_BYTES, Streams};
+use super::target::Target;
 use super::{Handle, ListenError};
 use crate::disk;
 use crate::spool::{News, Spool};
@@ -36,8 +41,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Pause after partners were told of news, and how many of them make it a millisecond longer: what comes meanwhile goes
-/// out together, and two hundred small writes take as long as that.
+/// Pause after partners were told of news, and how many that heard of it make it a millisecond longer: what comes meanwhile
+/// goes out together, and two hundred small writes take as long as that.
 const PACE: Duration = Duration::from_millis(1);
 const PACE_PARTNERS: usize = 64;
 
@@ -54,26 +59,33 @@ pub(super) struct Shared {
     pub(super) spool: Spool,
     pub(super) names: Names,
     pub(super) board: Arc<Board>,
+    /// The partners that are to be dialled.
+    pub(super) dialled: watch::Sender<Vec<Target>>,
+    pub(super) dials: Dials,
     stamp: Stamp,
     held: Held,
-    metrics: Metrics,
+    /// Turns of those that cost more than a write.
+    costly: Arc<Semaphore>,
+    pub(super) metrics: Metrics,
     pub(super) place: watch::Sender<Place>,
     news: watch::Sender<()>,
+    /// How many have heard of it lately.
+    told: Arc<AtomicUsize>,
     deadline: watch::Sender<bool>,
-    /// By reason: all partners are one host.
+    /// By reason: all partners that connect are one host. Those that are dialled have a share each.
     log_budget: Mutex<LogBudget>,
 }
 
 impl Shared {
     /// Whether there may be another log line for `reason` now; then how many were kept back before it.
-    fn may_log(&self, reason: &str) -> Option<u64> {
+    pub(super) fn may_log(&self, reason: &str) -> Option<u64> {
         self.log_budget.lock().expect("no code panics under this lock").take(reason, Instant::now())
     }
 }
 
 impl Partners {
     /// Listens where `settings` say, and follows them in how many there may be. Kafka must have its reader of the spool by
-    /// now. `stamp` is the process's.
+    /// now. Partners that are dialled have their places from here on. `stamp` is the process's.
     ///
     /// # Errors
     /// [`ListenError`]
@@ -87,15 +99,20 @@ impl Partners {
         let door = Door::of(&config).await?;
         let folder = config.data_dir.clone();
         let content = recall(folder.clone()).await;
+        let (content, now_ms, incarnation) = (content.as_ref(), unix_ms(), stamp.incarnation.clone());
         let shared = Shared {
-            names: Names::new(spool.clone(), stamp.incarnation.clone(), folder, content.as_ref(), unix_ms()),
+            names: Names::new(spool.clone(), incarnation, folder, content, now_ms, &config.dialled),
             spool,
             board: Arc::default(),
+            dialled: watch::Sender::new(config.dialled.clone()),
+            dials: Dials::new(&config.dialled),
             stamp,
             held: Held::default(),
+            costly: Arc::new(Semaphore::new(1)),
             metrics,
             place: watch::Sender::new(door.place()),
             news: watch::Sender::new(()),
+            told: Arc::default(),
             deadline: watch::Sender::new(false),
             log_budget: Mutex::default(),
         };
@@ -121,6 +138,8 @@ impl Partners {
         let seats = Arc::new(());
         let shared = handle.shared;
         let mut sessions = JoinSet::new();
+        let mut lines = Lines::new(shared.dialled.subscribe());
+        lines.follow(&shared, &mut sessions);
         let mut ring = pin!(ring(shared.spool.news(), &shared));
         loop {
             let expiry = shared.names.expire(unix_ms());
@@ -135,6 +154,10 @@ impl Partners {
                     continue;
                 }
                 () = pause(expiry) => continue,
+                () = lines.changed() => {
+                    lines.follow(&shared, &mut sessions);
+                    continue;
+                }
                 Some(asked) = asked.recv() => {
                     sessions.spawn(stream(shared.clone(), asked));
                     continue;
@@ -165,7 +188,7 @@ impl Partners {
                 }
             }
         }
-        drop((door, asked));
+        drop((door, asked, lines));
         shared.news.send_replace(());
         let all = async {
             while let Some(ended) = sessions.join_next().await {
@@ -194,15 +217,19 @@ async fn ring(mut news: News, shared: &Shared) {
     while !shared.spool.is_closed() {
         news.wait().await;
         shared.news.send_replace(());
-        let more = shared.news.receiver_count() / PACE_PARTNERS;
-        tokio::time::sleep(PACE + Duration::from_millis(more as u64)).await;
+        tokio::time::sleep(PACE).await;
+        // Who is stuck, or still at work, has not heard of it.
+        let more = shared.told.swap(0, Ordering::Relaxed) / PACE_PARTNERS;
+        if more > 0 {
+            tokio::time::sleep(Duration::from_millis(more as u64)).await;
+        }
     }
 }
 
 /// What the data directory has, if there is one and it answers.
-async fn recall(folder: Option<PathBuf>) -> Option<names::Content> {
+async fn recall(folder: Option<PathBuf>) -> Option<kept::Content> {
     let folder = folder?;
-    let content = disk::patiently(move || names::read(&folder)).await;
+    let content = disk::patiently(move || kept::read(&folder)).await;
     if content.is_none() {
         warn!("data-dir does not answer; starting without the places of partners");
     }
@@ -275,6 +302,7 @@ async fn attend(shared: Arc<Shared>, socket: Socket, peer: Option<SocketAddr>, _
     ended(&shared, end, peer, why.as_deref());
 }
 
+/// Serves somebody who has connected.
 async fn serve(
     shared: &Arc<Shared>,
     socket: Socket,
@@ -282,51 +310,78 @@ async fn serve(
     greeting: Greeting,
 ) -> Result<End, (Socket, Refusal)> {
     let Greeting { hello, rest } = greeting;
-    // Keeps the signal from coming for those whom nobody replaces.
-    let (_never, unreplaced) = oneshot::channel();
+    // Keeps the signal from coming for those whom nobody sends away.
+    let (_never, sent_away) = oneshot::channel();
     let claimed = if let Some(name) = &hello.name {
-        shared.names.claim(name, hello.start).await
+        shared.names.claim(name, hello.start, Claimant::Caller).await
     } else {
         let row = if socket.is_stream() { STREAM_ROW } else { PARTNER_ROW };
         let follower = shared.spool.follow(row, hello.start.without_place());
-        Some(Claimed { follower, replaced: unreplaced, past: None })
+        Ok(Claimed { id: 0, follower, sent_away, past: None })
     };
-    let Some(Claimed { follower, replaced, past }) = claimed else {
-        return Err((socket, Refusal::names(NAMES_MAX)));
-    };
-    let listed = shared.board.list(socket.protocol(), peer.map(|peer| peer.to_string()), &hello);
-    let mut packer = Packer::new(hello.filter, hello.format, shared.stamp.clone());
-    packer.past = past;
-    packer.left = hello.bounds.records;
+    match claimed {
+        Ok(claimed) => {
+            let peer = peer.map(|peer| peer.to_string());
+            Ok(serve_from(shared, socket, peer, Greeting { hello, rest }, claimed).await.0)
+        }
+        Err(NoPlace::Dialled) => Err((socket, Refusal::dialled())),
+        Err(NoPlace::TooMany | NoPlace::NotDialled) => Err((socket, Refusal::names(NAMES_MAX))),
+    }
+}
+
+/// Serves a connection from its place on, which it gives back in the end.
+pub(super) async fn serve_from(
+    shared: &Arc<Shared>,
+    socket: Socket,
+    peer: Option<String>,
+    greeting: Greeting,
+    place: Claimed,
+) -> (End, Arc<Progress>) {
+    let Greeting { hello, rest } = greeting;
+    let Claimed { id, follower, sent_away, past } = place;
+    let listed = shared.board.list(socket.protocol(), peer, &hello);
+    let Hello { name, filter, format, ack, bounds, .. } = hello;
+    let mut packer = Packer::new(filter, format, shared.stamp.clone());
+    packer.past.clone_from(&past);
+    packer.left = bounds.records;
     if socket.is_stream() {
         packer.grant_max = PIECE_BYTES;
     }
+    let _promptness = shared.spool.hurry();
     let session = Session {
         socket,
         follower,
         packer,
         held: shared.held.clone(),
-        ack: hello.ack,
-        until: hello.bounds.time.map(|time| tokio::time::Instant::now() + time),
+        costly: shared.costly.clone(),
+        ack,
+        until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
-        signals: Signals { news: shared.news.subscribe(), replaced, deadline: shared.deadline.subscribe() },
+        signals: Signals {
+            news: shared.news.subscribe(),
+            told: shared.told.clone(),
+            sent_away,
+            deadline: shared.deadline.subscribe(),
+        },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
     };
     let (end, mut follower) = session.run().await;
-    match &hello.name {
-        Some(name) => shared.names.give_back(name, follower),
+    // It stands before all else that the other side can be done with.
+    let untold = past.filter(|_| ack && listed.progress.done() == 0);
+    match name {
+        Some(name) => shared.names.give_back(&name, id, follower, untold),
         None if end == End::Drain => _ = follower.abandon(),
         None => drop(follower),
     }
-    Ok(end)
+    (end, listed.progress.clone())
 }
 
 /// Counts and tells an end.
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
     shared.metrics.ended(end);
     match end {
-        End::Left | End::Enough | End::Drain | End::Replaced => {
+        End::Left | End::Enough | End::Drain | End::Replaced | End::Removed => {
             debug!(?peer, reason = end.name(), "a partner has gone");
         }
         _ => {

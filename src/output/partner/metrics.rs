@@ -2,6 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::connect::Dialling;
 use super::end::End;
 
 /// Counters of the partner outputs. Cheap to clone.
@@ -11,10 +12,11 @@ pub struct Metrics {
     pub(super) sent_bytes: IntCounter,
     latency: Histogram,
     ended: IntCounterVec,
+    dials: IntCounterVec,
 }
 
 impl Metrics {
-    /// Registers the partners' metrics; those of ends start at 0.
+    /// Registers the partners' metrics; those of ends and attempts start at 0.
     ///
     /// # Errors
     /// If one of the names is registered already.
@@ -42,11 +44,27 @@ impl Metrics {
         for end in End::ALL {
             ended.with_label_values(&[end.name()]);
         }
+        let dials = IntCounterVec::new(
+            Opts::new(
+                "metrics_collector_partner_dials_total",
+                "Attempts to connect to partners that are dialled, by result.",
+            ),
+            &["result"],
+        )?;
+        for result in Dialling::ALL {
+            dials.with_label_values(&[result.name()]);
+        }
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(sent_bytes.clone()))?;
         registry.register(Box::new(ended.clone()))?;
         registry.register(Box::new(latency.clone()))?;
-        Ok(Metrics { connections, sent_bytes, latency, ended })
+        registry.register(Box::new(dials.clone()))?;
+        Ok(Metrics { connections, sent_bytes, latency, ended, dials })
+    }
+
+    /// Counts an attempt to connect.
+    pub(super) fn dialled(&self, result: Dialling) {
+        self.dials.with_label_values(&[result.name()]).inc();
     }
 
     /// Notes that a partner has taken records, of which the first was accepted at `accepted_ms`.

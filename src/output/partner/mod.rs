@@ -5,13 +5,16 @@
 //!   its acceptance, in our schema: an Avro object container stream with a header of its own, or a line of JSON a record.
 //! * A partner that is slow, stuck, mad or gone costs its own records and nothing else. They count as lost in its books, and a
 //!   record in the topic `collector` tells it how many there were.
-//! * A partner with a name has a place, which is kept while it is away, for a day. One that acknowledges gets again what it
-//!   has not acknowledged, and nothing else; of another it counts as delivered what its socket has taken.
+//! * A partner with a name has a place, which is kept while it is away, for a day; that of one which the collector connects
+//!   to for as long as it is in the configuration. One that acknowledges gets again what it has not acknowledged, and
+//!   nothing else; of another it counts as delivered what its socket has taken.
+//! * A stream over HTTP ends where it was asked to: after so many records, or so long.
 //! * A name, an address or a filter of any making costs bounded memory and bounded work for each record.
 //!
 //! # How it works
-//! One task, the `hub`, has the listeners; each partner has a `session`, and so has each stream over HTTP (`streams`). They have a thread of their own, so that a filter
-//! over every tag of every record takes nothing from the input. All that is new in the [feed](crate::spool) wakes the hub
+//! One task, the `hub`, has the listeners; each partner has a `session`, and so has each stream over HTTP (`streams`). A
+//! partner that the collector connects to, a `target`, has a task that `dial`s it again and again, and runs the same
+//! session. They have a thread of their own, so that a filter over every tag of every record takes nothing from the input. All that is new in the [feed](crate::spool) wakes the hub
 //! once, which tells all sessions and then pauses for a moment ([`pace`](self)), so that many small blocks become one
 //! write. A session reads its `greeting`, takes its place from `names`, and then goes between its
 //! [`Follower`](crate::spool::Follower), the `pack`er that filters and frames, the `socket`, and the `receipts` of what
@@ -19,11 +22,16 @@
 //!
 //! Where a partner wants everything the bytes that go to the socket are those of the feed, shared by all. What a socket
 //! does not take at once is copied out, so that a stuck partner keeps nothing of the feed; all of them together may hold
-//! two megabytes so, and a few kilobytes each.
+//! two megabytes so, and a few kilobytes each. Where that is used up a partner is given little more than its socket takes
+//! at once, which is much for one that reads. The sockets' own buffers are bounded too.
 //!
 //! # When something is full, slow, gone or lying
 //! * A partner is behind: the feed lets go of the oldest, see the page of the feed. It goes on with what is there.
 //! * It takes nothing for a minute: the connection ends.
+//! * It is to be dialled and nobody answers, or its name cannot be resolved: another attempt after a second, then less often,
+//!   up to a minute. Its place waits.
+//! * Somebody connects by the name of one that is dialled: refused with a line. Whoever is connected by a name that is to be
+//!   dialled from now on is ended, and the place goes on.
 //! * It acknowledges nothing: after some thousand blocks nothing more is sent, until it does.
 //! * It says what is no hello, or acknowledges what it was not sent: the connection ends, in the first case after a line
 //!   that says why.
@@ -33,32 +41,39 @@
 //!   so, and partners with a place are told when they come back, if there is a `data-dir`.
 
 mod board;
+mod connect;
+mod dial;
 mod door;
 mod end;
 mod filter;
 mod greeting;
 mod hello;
 mod hub;
+mod kept;
 mod metrics;
 mod names;
 pub mod ndjson;
 mod pack;
+mod queued;
 mod receipts;
 mod session;
 mod settings;
 mod socket;
 mod streams;
+mod target;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use hello::Format;
+pub use filter::{BadFilter, Filter, GLOB_BYTES_MAX, GLOBS_MAX};
+pub use hello::{Format, Hello, NAME_BYTES_MAX, Start, is_name};
 pub use hub::Partners;
 pub use metrics::Metrics;
 pub use pack::{FIRST_KEY, INCARNATION_KEY, OWN_TOPIC, Stamp};
 pub use settings::Config;
+pub use target::{Address, SOCKET_PATH_BYTES_MAX, TARGETS_MAX, Target};
 
 use crate::control::{NoStream, PartnerStatus, Pieces, StreamQuery};
 use hub::Shared;
@@ -103,12 +118,32 @@ impl Handle {
         self.streams.open(query)
     }
 
-    /// Who is connected, and who has a place and is not.
+    /// These partners are dialled from now on, and no others. Their places are there when this returns; those that were
+    /// dialled and are no more are over.
+    pub fn dial(&self, wanted: &[Target]) {
+        let Shared { dialled, names, dials, .. } = &*self.shared;
+        if *dialled.borrow() == wanted {
+            return;
+        }
+        names.dial(wanted);
+        dials.follow(wanted);
+        dialled.send_replace(wanted.to_vec());
+    }
+
+    /// Ends the place of partners that connect by `name`, and the connection that has it. False: there is none, or it is
+    /// that of a dialled partner.
+    #[must_use]
+    pub fn forget(&self, name: &str) -> bool {
+        self.shared.names.remove(name)
+    }
+
+    /// Who is connected, and who has a place or is dialled and is not.
     #[must_use]
     pub fn partners(&self) -> Vec<PartnerStatus> {
         let accepted = self.shared.spool.accepted();
         let mut partners = self.shared.board.connected(accepted);
         partners.extend(self.shared.names.absent(accepted));
+        self.shared.dials.note_on(&mut partners);
         partners
     }
 }

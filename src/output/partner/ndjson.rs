@@ -4,35 +4,35 @@
 //! its bytes; NaN and the infinities are the texts `"NaN"`, `"Infinity"`, `"-Infinity"`. All else is as it is: a double
 //! has as many digits as it needs to be read back, and keys of tags may repeat, so that tags are a list.
 
-use std::fmt::Write;
+use std::io::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record::{Datapoint, MetricList, Tag};
 
 /// Appends `record` as a line.
 pub fn write(record: &MetricList, out: &mut Vec<u8>) {
-    let mut line = Line(String::new());
-    line.0.push_str("{\"topic\":");
-    line.text(&record.topic);
-    line.0.push_str(",\"tags\":[");
+    out.extend_from_slice(b"{\"topic\":");
+    text(&record.topic, out);
+    out.extend_from_slice(b",\"tags\":[");
     for (i, Tag { key, value }) in record.tags.iter().enumerate() {
-        line.0.push_str(if i == 0 { "{\"key\":" } else { ",{\"key\":" });
-        line.text(key);
-        line.0.push_str(",\"value\":");
-        line.text(value);
-        line.0.push('}');
+        out.extend_from_slice(if i == 0 { &b"{\"key\":"[..] } else { b",{\"key\":" });
+        text(key, out);
+        out.extend_from_slice(b",\"value\":");
+        text(value, out);
+        out.push(b'}');
     }
-    line.0.push_str("],\"datapoints\":[");
+    out.extend_from_slice(b"],\"datapoints\":[");
     for (i, Datapoint { name, time_ms, value }) in record.datapoints.iter().enumerate() {
-        line.0.push_str(if i == 0 { "{\"name\":" } else { ",{\"name\":" });
-        line.text(name);
-        write!(line.0, ",\"time_ms\":{time_ms},\"value\":").expect("a String takes all");
-        line.double(*value);
-        line.0.push('}');
+        out.extend_from_slice(if i == 0 { &b"{\"name\":"[..] } else { b",{\"name\":" });
+        text(name, out);
+        out.extend_from_slice(b",\"time_ms\":");
+        json(time_ms, out);
+        out.extend_from_slice(b",\"value\":");
+        double(*value, out);
+        out.push(b'}');
     }
-    line.0.push_str("]}\n");
-    out.extend_from_slice(line.0.as_bytes());
+    out.extend_from_slice(b"]}\n");
 }
 
 /// Reads a line that [`write()`] wrote. None: it is none.
@@ -112,29 +112,30 @@ impl Double {
     }
 }
 
-struct Line(String);
+/// Appends what `serde_json` makes of it.
+fn json(value: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("texts and finite numbers are JSON, and a Vec takes all");
+}
 
-impl Line {
-    fn text(&mut self, bytes: &[u8]) {
-        if let Ok(text) = str::from_utf8(bytes) {
-            self.0.push_str(&serde_json::to_string(text).expect("a text is JSON"));
-        } else {
-            self.0.push_str("{\"hex\":\"");
-            for byte in bytes {
-                write!(self.0, "{byte:02x}").expect("a String takes all");
-            }
-            self.0.push_str("\"}");
+fn text(bytes: &[u8], out: &mut Vec<u8>) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        json(&text, out);
+    } else {
+        out.extend_from_slice(b"{\"hex\":\"");
+        for byte in bytes {
+            write!(out, "{byte:02x}").expect("a Vec takes all");
         }
+        out.extend_from_slice(b"\"}");
     }
+}
 
-    fn double(&mut self, value: f64) {
-        if value.is_finite() {
-            self.0.push_str(&serde_json::to_string(&value).expect("a finite number is JSON"));
-        } else if value.is_nan() {
-            self.0.push_str("\"NaN\"");
-        } else {
-            self.0.push_str(if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
-        }
+fn double(value: f64, out: &mut Vec<u8>) {
+    if value.is_finite() {
+        json(&value, out);
+    } else if value.is_nan() {
+        out.extend_from_slice(b"\"NaN\"");
+    } else {
+        out.extend_from_slice(if value > 0.0 { &b"\"Infinity\""[..] } else { b"\"-Infinity\"" });
     }
 }
 

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::filter::Filter;
 use super::hello::Format;
-use super::names::Past;
+use super::kept::Past;
 use super::ndjson;
 use super::receipts::{Kind, RUNS_MAX, Run};
-use super::socket::Held;
+use super::socket::Grant;
 use crate::ocf::decode::decode_record;
 use crate::ocf::encode::{encode_record, header_with};
 use crate::ocf::varint::{length, write_long};
@@ -27,10 +27,10 @@ pub const INCARNATION_KEY: &str = "metrics-collector.incarnation";
 pub const FIRST_KEY: &str = "metrics-collector.first";
 
 /// So many bytes of the feed are looked through in one turn, however few of them are wanted.
-const SCAN_BYTES: usize = 1 << 20;
+const SCAN_BYTES: usize = 256 << 10;
 
-/// A record in JSON has about so many times as many bytes.
-const JSON_SHARE: usize = 4;
+/// A record in JSON has at most about so many times as many bytes: as long is the escape of a control character.
+const JSON_SHARE: usize = 6;
 
 /// What every stream of this process has in common.
 #[derive(Clone, Debug)]
@@ -86,6 +86,11 @@ impl Packer {
         Packer { filter, format, stamp, place: None, past: None, grant_max: usize::MAX, left: None }
     }
 
+    /// Whether packing is more than passing on what is there.
+    pub(super) fn is_costly(&self) -> bool {
+        self.format != Format::Ocf || !self.filter.wants_all()
+    }
+
     /// How a stream begins whose first record has the number `first`.
     pub(super) fn head(&self, first: Seq) -> Bytes {
         let mut head = Vec::new();
@@ -97,11 +102,12 @@ impl Packer {
         head.into()
     }
 
-    /// Takes what comes next from the feed, about as many bytes as `held` grants, and packs it. None: there is nothing, or
-    /// no room for it.
-    pub(super) fn pack(&mut self, follower: &mut Follower, held: &Held, now_ms: u64) -> Option<Packed> {
-        let (grant, large) = (held.grant().min(self.grant_max), held.large());
-        let grant = if self.format == Format::Ndjson { grant / JSON_SHARE } else { grant };
+    /// Takes what comes next from the feed, about as many bytes as are granted, and packs it. None: there is nothing, or no
+    /// room for it.
+    pub(super) fn pack(&mut self, follower: &mut Follower, grant: Grant, now_ms: u64) -> Option<Packed> {
+        let (grant, large) = (grant.bytes.min(self.grant_max), grant.large);
+        let share = if self.format == Format::Ndjson { JSON_SHARE } else { 1 };
+        let (grant, large) = (grant / share, large / share);
         let mut draft = Draft::default();
         let mut scanned = 0;
         if let Some(Past { incarnation, lost }) = self.past.take() {
@@ -121,12 +127,16 @@ impl Packer {
             let Some((piece, skip)) = read else { break };
             let left = piece.records - skip;
             scanned += piece.body.len();
+            // Whole pieces go out where they lie; only those that no block has room for are copied record by record.
             if skip == 0
                 && self.format == Format::Ocf
                 && self.filter.wants_all()
-                && (draft.bytes + piece.body.len() <= grant)
+                && piece.body.len() <= grant
                 && u64::from(left) <= self.left_after(&draft)
             {
+                if draft.bytes + piece.body.len() > grant {
+                    break;
+                }
                 draft.share(piece.body.clone(), left);
                 draft.accepted_ms.get_or_insert(piece.accepted_ms);
                 follower.take(left.into());
@@ -274,4 +284,40 @@ impl Draft {
 /// Where the record behind the first `records` begins.
 fn behind(body: &[u8], records: u32) -> usize {
     (0..records).fold(0, |at, _| ocf::walk(body, at).expect("the feed holds whole records").span.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ocf::encode::encode_record;
+    use crate::spool::{Config, Framing, From, Spool, WhenFull};
+
+    #[test]
+    fn pieces_go_out_whole_where_a_block_has_room_for_them() {
+        let config = Config { memory_bytes: 32 << 20, when_full: WhenFull::Auto, topics_max: 1 };
+        let spool = Spool::in_memory(config, Framing::default());
+        let mut follower = spool.follow("p", From::Now);
+        let tag = Tag::new("large", "x".repeat(10_000));
+        let mut record = Vec::new();
+        encode_record(
+            &MetricList { topic: b"t".into(), tags: vec![tag], datapoints: Vec::new() },
+            &mut record,
+        );
+        for _ in 0..3 {
+            let written: Result<_, ()> = spool.append(0, |append| {
+                (0..10).for_each(|_| append.record(b"t", 1, record.len(), |out| out.extend(&record)));
+                Ok(())
+            });
+            assert_eq!(written.unwrap().records, 10);
+        }
+        let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
+        let mut packer = Packer::new(Filter::default(), Format::Ocf, stamp);
+        let mut next = |bytes| {
+            let block = packer.pack(&mut follower, Grant { bytes, large: bytes }, 0).unwrap();
+            (block.buffers.len(), block.runs[0].records)
+        };
+        // What stands before and behind a block are buffers too.
+        assert_eq!(next(25 * record.len()), (4, 20), "two pieces, and nothing of the third");
+        assert_eq!(next(5 * record.len()), (3, 5), "of one that is too large as much as there is room for");
+    }
 }

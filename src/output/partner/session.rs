@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use super::board::Progress;
@@ -28,6 +29,8 @@ pub(super) struct Session {
     pub(super) follower: Follower,
     pub(super) packer: Packer,
     pub(super) held: Held,
+    /// Whose turn it is of those that cost more than a write: behind each of theirs all others have one.
+    pub(super) costly: Arc<Semaphore>,
     /// The partner says what it is done with.
     pub(super) ack: bool,
     /// It ends then.
@@ -43,8 +46,10 @@ pub(super) struct Session {
 pub(super) struct Signals {
     /// There is news in the feed, or an end to it.
     pub(super) news: watch::Receiver<()>,
-    /// Another connection has the same name.
-    pub(super) replaced: oneshot::Receiver<()>,
+    /// How many have heard of it.
+    pub(super) told: Arc<AtomicUsize>,
+    /// The connection is to go: why.
+    pub(super) sent_away: oneshot::Receiver<End>,
     /// The collector ends now.
     pub(super) deadline: watch::Receiver<bool>,
 }
@@ -60,6 +65,7 @@ impl Session {
         let mut outbox = Outbox::new(self.held.clone());
         let mut receipts = Receipts::default();
         let mut stalled_at = None;
+        let mut is_busy = false;
         // When the first of what is in the outbox was accepted.
         let mut accepted_ms = None;
         outbox.push([self.packer.head(self.follower.next())]);
@@ -81,19 +87,34 @@ impl Session {
                 if let Some(accepted_ms) = accepted_ms.take().filter(|_| !self.socket.is_stream()) {
                     self.metrics.taken(accepted_ms, unix_ms());
                 }
+                // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
+                if std::mem::take(&mut is_busy)
+                    && let Some(end) = self.breathe(&mut receipts).await
+                {
+                    return end;
+                }
                 let done = if self.ack { receipts.done } else { receipts.sent };
                 receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
                 self.progress.note(&receipts, &self.follower);
-                if receipts.has_room()
-                    && let Some(packed) = self.packer.pack(&mut self.follower, &self.held, unix_ms())
-                {
+                let packed = if receipts.has_room() {
+                    let turn = if self.packer.is_costly() { self.turn().await } else { Ok(None) };
+                    let turn = match turn {
+                        Ok(turn) => turn,
+                        Err(end) => return end,
+                    };
+                    let grant = self.held.grant(&self.socket);
+                    let packed = self.packer.pack(&mut self.follower, grant, unix_ms());
+                    drop(turn);
+                    packed
+                } else {
+                    None
+                };
+                if let Some(packed) = packed {
                     self.progress.lost(packed.lost);
                     receipts.add(packed.runs);
                     accepted_ms = packed.accepted_ms;
                     outbox.push(packed.buffers);
-                    if let Some(end) = self.breathe(&mut receipts).await {
-                        return end;
-                    }
+                    is_busy = true;
                     continue;
                 }
                 if self.packer.left == Some(0) {
@@ -110,7 +131,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = given(&mut self.signals.deadline) => return End::Drain,
-                _ = &mut self.signals.replaced => return End::Replaced,
+                end = &mut self.signals.sent_away => return end.unwrap_or(End::Removed),
                 ready = self.socket.readable() => {
                     if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
                         return end;
@@ -125,10 +146,21 @@ impl Session {
                     if news.is_err() {
                         return End::Drain;
                     }
+                    self.signals.told.fetch_add(1, Ordering::Relaxed);
                 }
                 () = sleep_until(self.until) => return End::Enough,
                 () = sleep_until(stalled) => return End::Stalled,
             }
+        }
+    }
+
+    /// Waits for its turn.
+    async fn turn(&mut self) -> Result<Option<OwnedSemaphorePermit>, End> {
+        tokio::select! {
+            biased;
+            () = given(&mut self.signals.deadline) => Err(End::Drain),
+            end = &mut self.signals.sent_away => Err(end.unwrap_or(End::Removed)),
+            turn = self.costly.clone().acquire_owned() => Ok(turn.ok()),
         }
     }
 
@@ -137,7 +169,7 @@ impl Session {
         tokio::select! {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
-            _ = &mut self.signals.replaced => Some(End::Replaced),
+            end = &mut self.signals.sent_away => Some(end.unwrap_or(End::Removed)),
             () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
@@ -192,5 +224,121 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::super::filter::Filter;
+    use super::super::hello::Format;
+    use super::super::pack::Stamp;
+    use super::*;
+    use crate::ocf::encode::encode_record;
+    use crate::record::MetricList;
+    use crate::spool::{Config, Framing, From, Spool, WhenFull};
+
+    /// A session, and what keeps it going while it is there.
+    fn session(
+        socket: UnixStream,
+        follower: Follower,
+        filter: Filter,
+        costly: &Arc<Semaphore>,
+    ) -> (Session, impl Sized) {
+        let news = watch::Sender::new(());
+        let deadline = watch::Sender::new(false);
+        let (never, sent_away) = oneshot::channel();
+        let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
+        let session = Session {
+            socket: Socket::Unix(socket),
+            follower,
+            packer: Packer::new(filter, Format::Ocf, stamp),
+            held: Held::default(),
+            costly: costly.clone(),
+            ack: false,
+            until: None,
+            heard: Vec::new(),
+            signals: Signals {
+                news: news.subscribe(),
+                told: Arc::default(),
+                sent_away,
+                deadline: deadline.subscribe(),
+            },
+            metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+            progress: Arc::default(),
+        };
+        (session, (news, deadline, never))
+    }
+
+    fn spool() -> Spool {
+        let config = Config { memory_bytes: 32 << 20, when_full: WhenFull::Auto, topics_max: 1 };
+        Spool::in_memory(config, Framing::default())
+    }
+
+    fn append(spool: &Spool, topic: &[u8], record: &[u8]) {
+        let written: Result<_, ()> = spool.append(0, |append| {
+            append.record(topic, 1, record.len(), |out| out.extend_from_slice(record));
+            Ok(())
+        });
+        assert_eq!(written.unwrap().records, 1);
+    }
+
+    #[tokio::test]
+    async fn over_a_wait_a_partner_keeps_nothing_of_the_feed() {
+        let spool = spool();
+        let [follower, mut other] = [From::Now, From::Now].map(|from| spool.follow("p", from));
+        // Each has a piece and a segment of its own, and is more than a socket takes.
+        for _ in 0..3 {
+            append(&spool, b"t", &[7; 200 << 10]);
+        }
+        let (socket, _reads_nothing) = UnixStream::pair().unwrap();
+        let costly = Arc::new(Semaphore::new(1));
+        let (session, _kept) = session(socket, follower, Filter::default(), &costly);
+        let mut run = std::pin::pin!(session.run());
+        for _ in 0..10 {
+            tokio::select! {
+                biased;
+                _ = &mut run => unreachable!("nobody ends it"),
+                () = std::future::ready(()) => {}
+            }
+            // Whenever it waits.
+            let (piece, _) = other.read().unwrap();
+            assert!(piece.body.is_unique(), "the feed alone has it");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn those_with_a_filter_take_turns_and_nobody_else_waits_for_them() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let mut theirs = Vec::new();
+        let mut kept = Vec::new();
+        for topics in [&["t*".to_owned()][..], &[]] {
+            let (ours, other_side) = UnixStream::pair().unwrap();
+            let filter = Filter::new(topics, &[], &[]).unwrap();
+            let (session, keeps) = session(ours, spool.follow("p", From::Now), filter, &costly);
+            tokio::spawn(session.run());
+            theirs.push(other_side);
+            kept.push(keeps);
+        }
+        let record = MetricList { topic: b"t".into(), tags: Vec::new(), datapoints: Vec::new() };
+        let mut bytes = Vec::new();
+        encode_record(&record, &mut bytes);
+        append(&spool, b"t", &bytes);
+        let another_turn = costly.acquire().await.unwrap();
+        let mut received = [0; 2];
+        for turn in [Some(another_turn), None] {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            for (received, socket) in received.iter_mut().zip(&theirs) {
+                socket.readable().await.unwrap();
+                *received += socket.try_read(&mut [0; 4096]).unwrap_or(0);
+            }
+            let [filtered, all] = received;
+            assert_eq!(filtered < all, turn.is_some(), "{received:?}");
+        }
     }
 }

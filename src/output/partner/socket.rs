@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
+
+use super::queued;
+use super::streams::PIECE_BYTES;
 
 /// So many buffers go into one write.
 const SLICES: usize = 64;
@@ -16,6 +20,10 @@ const SLICES: usize = 64;
 const HELD_BYTES_MAX: usize = 2 << 20;
 const GRANT_MIN: usize = 4 << 10;
 const GRANT_MAX: usize = 256 << 10;
+
+/// The system is asked to keep so much for each partner at most; it counts twice as much. What it would take otherwise, some
+/// megabytes for each that is stuck, is memory of this host all the same.
+const SEND_BUFFER: usize = 256 << 10;
 
 /// The other side.
 #[derive(Debug)]
@@ -26,6 +34,25 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// A connection over TCP.
+    pub(super) fn tcp(stream: TcpStream) -> Socket {
+        // Where that fails the system bounds it.
+        _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
+        Socket::Tcp(stream)
+    }
+
+    /// Bytes that it takes at once, for sure.
+    fn room(&self) -> usize {
+        let (buffer, queued) = match self {
+            Socket::Tcp(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
+            Socket::Unix(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
+            Socket::Channel(_) => return 0,
+        };
+        // Some of what is counted is the system's own.
+        let bytes = buffer.map_or(0, |buffer| buffer / 4 * 3);
+        bytes.saturating_sub(queued.unwrap_or(usize::MAX))
+    }
+
     /// What it is, for those who ask.
     pub(super) fn protocol(&self) -> &'static str {
         match self {
@@ -90,18 +117,24 @@ impl Socket {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held(Arc<AtomicUsize>);
 
-impl Held {
-    /// Bytes that a partner may take up next. Where many hold much it is little, so that all of them stay within bounds.
-    pub(super) fn grant(&self) -> usize {
-        let left = HELD_BYTES_MAX.saturating_sub(self.0.load(Ordering::Relaxed));
-        (left / 4).clamp(GRANT_MIN, GRANT_MAX)
-    }
-
+/// What a partner may take up next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grant {
+    pub(super) bytes: usize,
     /// Bytes that a single record may have which is larger than that.
-    pub(super) fn large(&self) -> usize {
-        match self.0.load(Ordering::Relaxed) {
-            0 => usize::MAX,
-            held => HELD_BYTES_MAX.saturating_sub(held),
+    pub(super) large: usize,
+}
+
+impl Held {
+    /// What a partner may take up for its `socket`. Where many hold much it is little, so that all of them stay within
+    /// bounds; but what the socket takes at once nobody has to hold, so that those who do not read cost those who do nothing.
+    pub(super) fn grant(&self, socket: &Socket) -> Grant {
+        let held = self.0.load(Ordering::Relaxed);
+        let left = HELD_BYTES_MAX.saturating_sub(held);
+        let bytes = (left / 4).clamp(GRANT_MIN, GRANT_MAX);
+        Grant {
+            bytes: if bytes < GRANT_MAX { socket.room().clamp(bytes, GRANT_MAX) } else { bytes },
+            large: if held == 0 { usize::MAX } else { left },
         }
     }
 }
@@ -160,9 +193,15 @@ impl Outbox {
                 mpsc::error::TrySendError::Full(()) => io::ErrorKind::WouldBlock,
                 mpsc::error::TrySendError::Closed(()) => io::ErrorKind::BrokenPipe,
             })?;
-            let Some(buffer) = self.buffers.pop_front() else { return Ok(0) };
-            let bytes = buffer.len();
-            permit.send(buffer);
+            let Some(front) = self.buffers.front_mut() else { return Ok(0) };
+            // A copy, so that what the channel and the HTTP server hold is bounded, whatever the size of a record.
+            let piece = Bytes::copy_from_slice(&front[..front.len().min(PIECE_BYTES)]);
+            front.advance(piece.len());
+            if front.is_empty() {
+                self.buffers.pop_front();
+            }
+            let bytes = piece.len();
+            permit.send(piece);
             return Ok(bytes);
         }
         let slices: Vec<IoSlice<'_>> =
@@ -228,7 +267,13 @@ mod tests {
         assert!(written > 0 && written < bytes);
         assert!(of_the_feed.is_unique(), "it keeps nothing of the feed");
         assert_eq!(held.0.load(Ordering::Relaxed), bytes - written);
-        assert_eq!(held.grant(), GRANT_MIN, "others take up little now");
+        assert_eq!(held.grant(&socket).bytes, GRANT_MIN, "and is given little more");
+        let (reader, _reads) = UnixStream::pair().unwrap();
+        let reader = Socket::Unix(reader);
+        let grant = held.grant(&reader).bytes;
+        assert!(grant >= 16 * GRANT_MIN, "one whose socket takes it is given {grant}");
+        assert_eq!(reader.try_write_now(&vec![7; grant]).unwrap(), grant, "at once");
+        assert!(held.grant(&reader).bytes < grant, "until it reads");
         let mut buffer = vec![0; 64 << 10];
         while written < bytes {
             theirs.readable().await.unwrap();
@@ -238,6 +283,22 @@ mod tests {
             let (left, counted) = (bytes - written, held.0.load(Ordering::Relaxed));
             assert!(counted >= left && counted <= 2 * left + 1, "{left} left, {counted} counted");
         }
-        assert_eq!(held.grant(), GRANT_MAX);
+        assert_eq!(held.grant(&socket).bytes, GRANT_MAX);
+    }
+
+    #[test]
+    fn an_answer_over_http_holds_little_of_a_large_record() {
+        let (sender, mut pieces) = mpsc::channel(1);
+        let socket = Socket::Channel(sender);
+        let mut outbox = Outbox::new(Held::default());
+        outbox.push([Bytes::from(vec![7; 3 * PIECE_BYTES + 1])]);
+        let mut sizes = Vec::new();
+        while !outbox.is_empty() {
+            outbox.write(&socket).unwrap();
+            let piece = pieces.try_recv().unwrap();
+            assert!(piece.is_unique(), "and keeps nothing else");
+            sizes.push(piece.len());
+        }
+        assert_eq!(sizes, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 1]);
     }
 }

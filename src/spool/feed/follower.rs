@@ -191,7 +191,8 @@ impl Follower {
         left
     }
 
-    /// Ends it for good, and its books with it. Those of a follower that is only dropped stay in its row.
+    /// Ends it for good, and its books with it, also those of followers of its row that are no more. Of a follower that is
+    /// only dropped they stay in its row.
     pub fn forget(mut self) {
         self.is_forgotten = true;
     }
@@ -211,7 +212,9 @@ impl Drop for Follower {
         if log.cursors.is_empty() {
             state.feed = None;
         }
-        if !self.is_forgotten {
+        if self.is_forgotten {
+            state.past.remove(&cursor.row);
+        } else {
             state.past.entry(cursor.row).or_default().merge(&books);
         }
     }

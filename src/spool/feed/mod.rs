@@ -246,12 +246,14 @@ impl Log {
         self.pieces.push_back(Arc::new(piece));
         while self.bytes() > self.bytes_max.max(self.kept) && self.evict() {}
         self.kept = self.kept.min(self.bytes());
-        let needed = self.cursors.iter().map(|(_, cursor)| cursor.needs()).min();
-        while self.bytes() > self.rest
-            && self.pieces.front().is_some_and(|piece| needed.is_none_or(|needed| piece.end() <= needed))
-        {
+        while self.bytes() > self.rest && self.pieces.front().is_some_and(|piece| self.is_finished(piece)) {
             self.evict();
         }
+    }
+
+    /// Whether nobody needs the piece any more. Where one is stuck, not all have to be looked at.
+    fn is_finished(&self, piece: &Piece) -> bool {
+        self.cursors.iter().all(|(_, cursor)| piece.end() <= cursor.needs())
     }
 
     /// Lets go of the oldest piece.

@@ -349,6 +349,7 @@ fn books_of_those_who_have_gone_stay_in_their_row_unless_forgotten() {
     let spool = spool(1 << 20);
     let mut numbers = 0;
     for row in ["stays", "goes"] {
+        drop(spool.follow(row, From::Now));
         let mut follower = spool.follow(row, From::Now);
         append(&spool, &[(b'a', 5)], 10, &mut numbers, true);
         read(&mut follower, 10, 2);

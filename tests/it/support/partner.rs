@@ -20,7 +20,7 @@ pub(crate) struct Partner {
     got: Vec<u8>,
 }
 
-trait Socket: Read + Write + Send {
+pub(crate) trait Socket: Read + Write + Send {
     fn set_time_out(&self, time: Duration);
     fn close(&self, how: Shutdown);
 }
@@ -75,7 +75,8 @@ impl Partner {
         }
     }
 
-    fn of(socket: Box<dyn Socket>, hello: &str) -> Partner {
+    /// A connection that is there. Says `hello` if that is anything.
+    pub(crate) fn of(socket: Box<dyn Socket>, hello: &str) -> Partner {
         socket.set_time_out(PATIENCE);
         let mut partner = Partner { socket, got: Vec::new() };
         if !hello.is_empty() {
