@@ -7,6 +7,7 @@
 mod asking;
 mod descriptors;
 mod looking;
+mod news;
 mod pages;
 mod parts;
 mod renewal;

@@ -15,18 +15,17 @@
 //!   answer costs it five seconds.
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde_json::Value as Json;
 use tokio::sync::watch;
 use tracing::{Level, error, info, warn};
 
 use super::descriptors::Descriptors;
 use super::looking::Wanted;
-use crate::config::{self, Changed, Config, Live, Loaded, NamedFile, Next, NotRemoved};
+use super::news::News;
+use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
 use crate::control::steering::{
     Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
 };
@@ -308,64 +307,6 @@ fn fault(fault: config::Fault) -> Fault {
     Fault { key, value, place: origin.to_string(), expected, nearest }
 }
 
-/// What happened, for those who look for it later.
-struct News<'a> {
-    changed: &'a [Changed],
-    renewed: &'a [NamedFile],
-    pending: &'a [&'static str],
-    dropped: &'a [&'static str],
-    /// Somebody asked for it.
-    is_asked: bool,
-}
-
-impl News<'_> {
-    fn tell(&self, by: &str) {
-        let News { changed, renewed, pending, dropped, .. } = self;
-        for Changed { key, before, after, origin } in *changed {
-            let origin = origin.kind();
-            let parts = differences(before, after);
-            if parts.is_empty() {
-                info!(key, %before, %after, origin, by, "configuration changed");
-            }
-            for (name, before, after) in parts {
-                info!(key, name, %before, %after, origin, by, "configuration changed");
-            }
-        }
-        for NamedFile { key, path, .. } in *renewed {
-            info!(key, path = %path.display(), by, "configuration changed: the file has other contents");
-        }
-        for key in *dropped {
-            info!(
-                key,
-                by,
-                "the runtime value is dropped: flag, environment or file say something else than when it was set"
-            );
-        }
-        if !pending.is_empty() {
-            warn!(keys = pending.join(","), by, "set, and counts from the next start on");
-        }
-        if changed.is_empty() && renewed.is_empty() && pending.is_empty() && dropped.is_empty() {
-            // Looks come all the time.
-            if self.is_asked {
-                info!(by, "configuration read, nothing is changed");
-            }
-        }
-    }
-}
-
-/// Of two lists of things with names those that differ, each before and after.
-fn differences<'a>(before: &'a Json, after: &'a Json) -> Vec<(&'a str, &'a Json, &'a Json)> {
-    fn named(list: &Json) -> impl Iterator<Item = (&str, &Json)> {
-        list.as_array().into_iter().flatten().filter_map(|entry| Some((entry["name"].as_str()?, entry)))
-    }
-    let find = |list: &'a Json, name: &str| {
-        named(list).find(|(other, _)| *other == name).map_or(&Json::Null, |(_, entry)| entry)
-    };
-    let names: BTreeSet<&str> = named(before).chain(named(after)).map(|(name, _)| name).collect();
-    let all = names.into_iter().map(|name| (name, find(before, name), find(after, name)));
-    all.filter(|(_, before, after)| before != after).collect()
-}
-
 fn write(folder: &Path, live: &Live) -> Result<(), String> {
     let text = live.text().map_err(|error| error.to_string())?;
     disk::replace(folder, FILE, &text, MODE).map_err(|error| error.to_string())
@@ -417,25 +358,4 @@ fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
         told.push(format!("cannot write {}: {error}", path.display()));
     }
     (next, told)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn of_partners_those_are_told_that_differ() {
-        let entry = |name: &str, address: &str| json!({ "name": name, "address": address });
-        let before = json!([entry("a", "1"), entry("b", "1"), entry("c", "1")]);
-        let after = json!([entry("c", "1"), entry("b", "2"), entry("d", "1")]);
-        let told: Vec<_> = differences(&before, &after)
-            .into_iter()
-            .map(|(name, before, after)| (name, before["address"].as_str(), after["address"].as_str()))
-            .collect();
-        assert_eq!(told, [("a", Some("1"), None), ("b", Some("1"), Some("2")), ("d", None, Some("1"))]);
-        assert!(differences(&json!("x"), &json!("y")).is_empty());
-        assert_eq!(differences(&Json::Null, &before).len(), 3);
-    }
 }

@@ -19,6 +19,8 @@
 //! # When it is full, or lied to
 //! There are as many values as there are keys. What is in the kept text is checked like any other value.
 
+mod renewing;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -207,20 +209,6 @@ impl Live {
             stays
         });
         Ok(Next { dropped, ..self.next(said, set, faults, check)? })
-    }
-
-    /// Reads the files again that keys name, and nothing else: they are renewed without a word.
-    ///
-    /// # Errors
-    /// Every fault there is; nothing is changed then.
-    pub fn renew(&self, check: CheckKafka<'_>) -> Result<Next, Faults> {
-        self.next(self.said.clone(), self.set.clone(), Vec::new(), check)
-    }
-
-    /// The files that keys name, as they were read last.
-    #[must_use]
-    pub fn files(&self) -> &[NamedFile] {
-        &self.files
     }
 
     /// What was set at runtime, as text that [`Live::recall`] reads. It may have secrets in it.
