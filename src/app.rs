@@ -4,10 +4,13 @@
 //! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server, which tells how far that is, ends
 //! last. A task that ends before it was asked to ends the process, after the same drain.
 
+mod asking;
 mod descriptors;
 mod looking;
+mod news;
 mod pages;
 mod parts;
+mod renewal;
 mod stages;
 mod steering;
 #[cfg(test)]
@@ -30,6 +33,7 @@ use crate::config::Loaded;
 use crate::control::Control;
 use crate::control::steering::{Change, Expected, NotChanged, Order};
 use crate::dcos::{self, Authority};
+use crate::enrich::Knowledge;
 use crate::http;
 use crate::input::{self, Input};
 use crate::ocf::Marker;
@@ -38,8 +42,10 @@ use crate::output::partner;
 use crate::record::TopicName;
 use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain};
-use descriptors::Room;
-use parts::{Asked, Notices, delivery, naming, on_its_own, partners, serve_http};
+use asking::Asking;
+use descriptors::Descriptors;
+use parts::{Notices, delivery, on_its_own, partners, serve_http};
+use renewal::Renewal;
 use stages::Program;
 use steering::{Steering, Wires};
 
@@ -141,12 +147,11 @@ pub async fn run_until(
     stop: impl Future<Output = &'static str>,
 ) -> ExitCode {
     let loaded = steering::recall(loaded).await;
-    log.set(&loaded.config.telemetry.filter);
+    log.set(&loaded.config.telemetry);
     for warning in &loaded.config.warnings {
         warn!("{warning}");
     }
-    let grace = loaded.config.shutdown_grace;
-    let running = match start(loaded, log).await {
+    let running = match start(loaded, log, renewal::PERIOD).await {
         Ok(running) => running,
         Err(error) => {
             error!("cannot start: {}", chain(&error));
@@ -157,7 +162,7 @@ pub async fn run_until(
     pages::let_go();
     // Whoever asked may have lost interest.
     _ = told.send(running.listening.clone());
-    running.until(stop, grace).await
+    running.until(stop).await
 }
 
 /// Everything, running.
@@ -165,19 +170,23 @@ struct Running {
     listening: Listening,
     spool: Spool,
     input: JoinHandle<()>,
-    agent: Option<JoinHandle<()>>,
+    agent: JoinHandle<()>,
     kafka: Option<JoinHandle<Vec<(TopicName, u64)>>>,
     partners: JoinHandle<()>,
     discovery: Option<JoinHandle<()>>,
     http: JoinHandle<()>,
-    statsd: Option<JoinHandle<()>>,
+    statsd: JoinHandle<()>,
+    renewal: JoinHandle<()>,
+    /// How long to wait at the end for what is under way, as it is set by then.
+    grace: watch::Receiver<Duration>,
     drain: watch::Sender<bool>,
     deadline: watch::Sender<bool>,
     end_discovery: watch::Sender<bool>,
     end_http: watch::Sender<bool>,
 }
 
-async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
+/// `look_period`: how often files are looked at that may be renewed.
+async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Running, StartError> {
     let Loaded { mut config, live } = loaded;
     let notices = Notices::new(&log)?;
     let Notices { registry, problems } = notices.clone();
@@ -191,20 +200,15 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
 
     let (drain, drained) = watch::channel(false);
     let authority = Authority::new(&config.dcos)?.telling(&problems);
-    let (enricher, asked) = naming(&config, &authority, &notices)?;
+    let knowledge = Knowledge::new(config.enrich.clone(), config.agent.is_polled);
+    let (agent_wire, settings) = watch::channel(config.agent.clone());
+    let asking = Asking::new(settings, &authority, &knowledge, &notices)?;
     let input_metrics = input::Metrics::register(&registry)?.telling(&problems);
-    let room = descriptors::connections(Room {
-        input: config.input.connections_max,
-        http: config.http.connections_max,
-        partners: config.partner.partners_max,
-    });
-    config.http.connections_max = room.http;
-    config.partner.partners_max = room.partners;
-    let connections_max = room.input;
-    let (input_wire, settings) = watch::channel(input::Config { connections_max, ..config.input.clone() });
-    let input =
-        Input::listen(settings, config.memory_limit, enricher.clone(), spool.clone(), input_metrics, drained)
-            .await?;
+    let connections = Descriptors::default();
+    connections.fit(&mut config);
+    let (input_wire, settings) = watch::channel(config.input.clone());
+    let enricher = knowledge.enricher();
+    let input = Input::listen(settings, enricher.clone(), spool.clone(), input_metrics, drained).await?;
 
     let at = config.http.listen;
     let http_listener = TcpListener::bind(at).await.map_err(|error| StartError::Http(at, error))?;
@@ -213,33 +217,43 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
     let (deadline, over) = watch::channel(false);
     let delivery = delivery(&config, &authority, &spool, &envelope, &incarnation, &notices)?;
     // Behind Kafka, whose reader bounds what they may have of the spool.
-    let partners = partners(&config.partner, &spool, &incarnation, marker, &notices).await?;
-    let agent_id = asked.as_ref().map(|asked| asked.id.clone());
+    let (partners_wire, settings) = watch::channel(config.partner.clone());
+    let partners = partners(settings, &spool, &incarnation, marker, &notices).await?;
 
     let http_metrics = http::Metrics::register(&registry)?;
-    let statsd = config.statsd.take().map(|config| Statsd::new(config, registry.clone()));
+    let (http_wire, http_settings) = watch::channel(config.http.clone());
+    let (statsd_wire, settings) = watch::channel(config.statsd.clone());
+    let statsd = Statsd::new(settings, registry.clone());
+    let (grace_wire, grace) = watch::channel(config.shutdown_grace);
     let wires = Wires {
         log,
         problems,
+        connections,
         input: input_wire,
         spool: spool.clone(),
         envelope,
         kafka: delivery.as_ref().map(|delivery| delivery.settings.clone()),
         brokers: delivery.as_ref().map(|delivery| delivery.wanted.clone()),
-        agent: asked.as_ref().map(|asked| asked.wire.clone()),
         partners: partners.handle(),
+        partner_settings: partners_wire,
+        knowledge: knowledge.clone(),
+        agent: agent_wire,
+        authority: authority.clone(),
+        http: http_wire,
+        statsd: statsd_wire,
+        grace: grace_wire,
     };
     let steering = Steering::new(live, &config, incarnation.clone(), wires);
+    let renewal = Renewal::new(steering.clone());
     let program = Program {
         incarnation,
         started: std::time::SystemTime::now(),
-        memory_limit: config.memory_limit,
         notices,
         input: input.handle(),
         spool: spool.clone(),
         kafka: delivery.as_ref().map(|delivery| (delivery.kafka.handle(), delivery.settings.subscribe())),
         partners: partners.handle(),
-        agent: asked.as_ref().map(|asked| (asked.agent.clone(), enricher)),
+        agent: (asking.asked(), enricher),
         authority,
         discovery: delivery.as_ref().map(|delivery| delivery.look.asked()),
         http: http_at,
@@ -250,33 +264,22 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
         Listening { input: input.handle().listen(), http: http_at, partner, control: control.clone() };
     let (end_discovery, discovery_ended) = watch::channel(false);
     let (end_http, ended) = watch::channel(false);
-    let server = serve_http(http_listener, config.http, control, http_metrics, given(ended.clone()));
+    let server = serve_http(http_listener, http_settings, control, http_metrics, given(ended.clone()));
     info!(input = %listening.input, http = %listening.http, version = build_info::VERSION, "listening");
-    let agent = asked.map(|Asked { agent, topic, directory, .. }| {
-        let poller = input.poller(agent, &topic);
-        tokio::spawn(async move {
-            // The poller ends with the drain signal, and with it what only names things for others.
-            tokio::select! {
-                () = directory.run() => {}
-                () = poller.run() => {}
-            }
-        })
-    });
     let (kafka, look) = delivery.map(|delivery| (delivery.kafka, delivery.look)).unzip();
-    let kafka = kafka.map(|kafka| match agent_id {
-        Some(id) => kafka.with_agent_id(id),
-        None => kafka,
-    });
+    let kafka = kafka.map(|kafka| kafka.with_agent_id(knowledge.agent_id()));
     Ok(Running {
         listening,
         spool,
-        agent,
+        agent: tokio::spawn(asking.run(input.handle(), drain.subscribe())),
         input: tokio::spawn(input.run()),
         kafka: kafka.map(|kafka| tokio::spawn(kafka.run(over))),
         partners: on_its_own("partners", partners.run()).map_err(StartError::Thread)?,
         discovery: look.map(|look| tokio::spawn(look.run(discovery_ended))),
         http: on_its_own("http", server).map_err(StartError::Thread)?,
-        statsd: statsd.map(|statsd| tokio::spawn(statsd.run(given(ended)))),
+        statsd: tokio::spawn(statsd.run(given(ended))),
+        renewal: tokio::spawn(renewal.run(look_period)),
+        grace,
         drain,
         deadline,
         end_discovery,
@@ -285,26 +288,27 @@ async fn start(loaded: Loaded, log: Log) -> Result<Running, StartError> {
 }
 
 impl Running {
-    async fn until(mut self, stop: impl Future<Output = &'static str>, grace: Duration) -> ExitCode {
+    async fn until(mut self, stop: impl Future<Output = &'static str>) -> ExitCode {
         let mut died = tokio::select! {
             reason = stop => {
+                let grace = *self.grace.borrow();
                 info!(reason, "stopping: the input is closed, what was accepted is delivered within {grace:?}");
                 false
             }
             ended = &mut self.input => died("input", &ended),
-            ended = join(self.agent.as_mut()) => died("agent", &ended),
+            ended = &mut self.agent => died("agent", &ended),
             ended = join(self.kafka.as_mut()) => died("kafka", &ended),
             ended = &mut self.partners => died("partners", &ended),
             ended = join(self.discovery.as_mut()) => died("discovery", &ended),
             ended = &mut self.http => died("http", &ended),
-            ended = join(self.statsd.as_mut()) => died("statsd", &ended),
+            ended = &mut self.statsd => died("statsd", &ended),
+            ended = &mut self.renewal => died("renewal", &ended),
         };
+        self.renewal.abort();
         // Receivers that are gone have ended already; that is what is wanted.
         _ = self.drain.send(true);
-        if let Some(agent) = self.agent.take().filter(|agent| !agent.is_finished())
-            && let Err(error) = agent.await
-        {
-            died |= failed_while_draining::<()>("agent", &Err(error));
+        if !self.agent.is_finished() {
+            died |= failed_while_draining("agent", &(&mut self.agent).await);
         }
         if !self.input.is_finished() {
             match tokio::time::timeout(INPUT_GRACE, &mut self.input).await {
@@ -318,6 +322,7 @@ impl Running {
         }
         self.spool.close();
         if let Some(mut kafka) = self.kafka.take().filter(|kafka| !kafka.is_finished()) {
+            let grace = *self.grace.borrow();
             let undelivered = if let Ok(ended) = tokio::time::timeout(grace, &mut kafka).await {
                 ended
             } else {
@@ -346,9 +351,9 @@ impl Running {
         if !self.http.is_finished() {
             _ = self.http.await;
         }
-        if let Some(statsd) = self.statsd.take().filter(|statsd| !statsd.is_finished()) {
+        if !self.statsd.is_finished() {
             // Whoever cannot be told the last numbers by then is not told.
-            _ = tokio::time::timeout(STATSD_GRACE, statsd).await;
+            _ = tokio::time::timeout(STATSD_GRACE, self.statsd).await;
         }
         let ledger = self.spool.ledger();
         info!(accepted = ledger.accepted, ledger = serde_json::json!(ledger.outputs).to_string(), "stopped");

@@ -1,10 +1,12 @@
 //! File descriptors: as many as the system lets us have, and no more connections than there are descriptors for them.
 
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;
 
+use crate::config::Config;
 use crate::output::partner::TARGETS_MAX;
 
 /// Descriptors kept for what is no connection of input, HTTP or a partner that connects: brokers, listeners, files, pipes;
@@ -13,15 +15,41 @@ const KEPT: usize = 32 + TARGETS_MAX;
 
 /// How many connections may be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    pub(super) input: NonZeroUsize,
-    pub(super) http: NonZeroUsize,
+struct Room {
+    input: NonZeroUsize,
+    http: NonZeroUsize,
     /// 0 where none may connect.
-    pub(super) partners: usize,
+    partners: usize,
+}
+
+/// Keeps connections within what there are descriptors for.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors {
+    /// What was wanted last, and what there is room for of it.
+    fitted: Mutex<Option<(Room, Room)>>,
+}
+
+impl Descriptors {
+    /// Lowers what `config` has of connections to what there is room for. It is told when it is news.
+    pub(super) fn fit(&self, config: &mut Config) {
+        let wanted = Room {
+            input: config.input.connections_max,
+            http: config.http.connections_max,
+            partners: config.partner.partners_max,
+        };
+        let mut fitted = self.fitted.lock().expect("no code panics under this lock");
+        let room = fitted
+            .filter(|(before, _)| *before == wanted)
+            .map_or_else(|| connections(wanted), |(_, room)| room);
+        *fitted = Some((wanted, room));
+        config.input.connections_max = room.input;
+        config.http.connections_max = room.http;
+        config.partner.partners_max = room.partners;
+    }
 }
 
 /// Raises the limit on open files as far as it goes, and gives how many of the `wanted` connections it leaves room for.
-pub(super) fn connections(wanted: Room) -> Room {
+fn connections(wanted: Room) -> Room {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where it cannot be raised, the limit that is there counts.
     _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

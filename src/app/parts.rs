@@ -1,8 +1,6 @@
-//! Parts of the line that are made of several things: what delivers, what serves partners, and what gives records their
-//! names.
+//! Parts of the line that are made of several things: what delivers, and what serves partners.
 
 use std::io;
-use std::sync::Arc;
 
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -12,11 +10,9 @@ use tracing::error;
 
 use super::StartError;
 use super::looking::{Look, Wanted};
-use crate::config::{AgentConfig, Config};
+use crate::config::Config;
 use crate::control::Control;
-use crate::dcos::agent::Agent;
-use crate::dcos::{self, Authority};
-use crate::enrich::{Directory, Enricher};
+use crate::dcos::Authority;
 use crate::http;
 use crate::ocf::Marker;
 use crate::output::kafka::{self, Kafka};
@@ -74,7 +70,7 @@ pub(super) fn delivery(
 
 /// The partners. Kafka must have its reader of the spool by now.
 pub(super) async fn partners(
-    config: &partner::Config,
+    settings: watch::Receiver<partner::Config>,
     spool: &Spool,
     incarnation: &str,
     marker: Marker,
@@ -82,48 +78,20 @@ pub(super) async fn partners(
 ) -> Result<Partners, StartError> {
     let metrics = partner::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
-    Ok(Partners::listen(config, spool.clone(), stamp, metrics).await?)
-}
-
-/// The Mesos agent, which is asked.
-pub(super) struct Asked {
-    pub(super) agent: Agent,
-    pub(super) wire: watch::Sender<dcos::agent::Config>,
-    /// Record topic of its own metrics.
-    pub(super) topic: String,
-    pub(super) directory: Directory,
-    /// Its id, once it is known.
-    pub(super) id: watch::Receiver<Option<Arc<str>>>,
-}
-
-/// What gives records their names.
-pub(super) fn naming(
-    config: &Config,
-    authority: &Authority,
-    notices: &Notices,
-) -> Result<(Enricher, Option<Asked>), StartError> {
-    let rules = config.enrich.clone();
-    let Some(AgentConfig { agent, topic }) = config.agent.clone() else {
-        return Ok((Enricher::fixed(&rules), None));
-    };
-    let (wire, settings) = watch::channel(agent);
-    let metrics = dcos::agent::Metrics::register(&notices.registry)?.telling(&notices.problems);
-    let agent = Agent::new(settings, authority, metrics)?;
-    let (directory, enricher, id) = Directory::new(rules, agent.clone());
-    Ok((enricher, Some(Asked { agent, wire, topic, directory, id })))
+    Ok(Partners::listen(settings, spool.clone(), stamp, metrics).await?)
 }
 
 /// The HTTP server, to run on a thread of its own: those who ask, a health check among them, do not wait for the line.
 pub(super) async fn serve_http(
     listener: TcpListener,
-    config: http::Config,
+    settings: watch::Receiver<http::Config>,
     control: Control,
     metrics: http::Metrics,
     end: impl Future<Output = ()>,
 ) {
     // Told of new connections by the runtime that it serves them on.
     match listener.into_std().and_then(TcpListener::from_std) {
-        Ok(listener) => http::serve(listener, config, control, metrics, end).await,
+        Ok(listener) => http::serve(listener, settings, control, metrics, end).await,
         Err(error) => error!("cannot serve HTTP: {error}"),
     }
 }

@@ -28,13 +28,13 @@ use crate::telemetry::{build_info, page, process, unix_seconds};
 pub(super) struct Program {
     pub(super) incarnation: String,
     pub(super) started: SystemTime,
-    pub(super) memory_limit: usize,
     pub(super) notices: Notices,
     pub(super) input: input::Handle,
     pub(super) spool: Spool,
     pub(super) kafka: Option<(kafka::Handle, watch::Receiver<kafka::Config>)>,
     pub(super) partners: partner::Handle,
-    pub(super) agent: Option<(Agent, Enricher)>,
+    /// The agent, while it is asked, and what was learned of it.
+    pub(super) agent: (watch::Receiver<Option<Agent>>, Enricher),
     pub(super) authority: Authority,
     /// Whoever looks for brokers; none while they are named.
     pub(super) discovery: Option<watch::Receiver<Option<discovery::Handle>>>,
@@ -47,6 +47,10 @@ const SENDERS_SHOWN: usize = 10;
 impl Program {
     fn discovery(&self) -> Option<discovery::Handle> {
         self.discovery.as_ref()?.borrow().clone()
+    }
+
+    fn agent(&self) -> Option<Agent> {
+        self.agent.0.borrow().clone()
     }
 }
 
@@ -65,8 +69,8 @@ impl Stages for Program {
         }
         let outputs = self.kafka.iter().map(|(kafka, settings)| {
             let topic = match &settings.borrow().naming {
-                Naming::Prefix(prefix) => format!("{prefix}<topic>"),
-                Naming::Single(name) => name.to_string(),
+                Naming { single: Some(name), .. } => name.to_string(),
+                Naming { prefix, .. } => format!("{prefix}<topic>"),
             };
             endpoint("kafka", kafka.status().brokers.join(","), Some(topic))
         });
@@ -99,7 +103,7 @@ impl Stages for Program {
         ];
         parts.extend(self.discovery().as_ref().map(looking::part));
         parts.extend(self.kafka.iter().map(|(kafka, _)| kafka.part()));
-        parts.extend(self.agent.iter().map(|(agent, enricher)| input::agent::part(agent, enricher)));
+        parts.extend(self.agent().map(|agent| input::agent::part(&agent, &self.agent.1)));
         let login = self.authority.status();
         parts.extend(login.map(|login| Part { name: "login", ready: login.ready, detail: login.detail }));
         parts
@@ -131,7 +135,7 @@ impl Stages for Program {
             pid: std::process::id(),
             input: self.input.status(),
             memory: MemoryStatus {
-                limit_bytes: self.memory_limit,
+                limit_bytes: self.input.memory_limit(),
                 buffers_bytes: spool.bytes + self.input.carried_bytes(),
                 resident_bytes: process::resident_bytes(),
             },
@@ -145,7 +149,7 @@ impl Stages for Program {
             },
             kafka: self.kafka.as_ref().map(|(kafka, _)| kafka.status()),
             discovery: self.discovery().as_ref().map(looking::status),
-            agent: self.agent.as_ref().map(|(agent, enricher)| input::agent::status(agent, enricher)),
+            agent: self.agent().map(|agent| input::agent::status(&agent, &self.agent.1)),
             problems: self.notices.problems.lately().into_iter().map(problem).collect(),
         }
     }

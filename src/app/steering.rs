@@ -4,7 +4,8 @@
 //! * One change at a time, in the order in which they came; a version (`ETag`) tells them apart.
 //! * A change is worked out and held against the rules before any stage hears of it; then all of them hear of it at once.
 //!   It is made to its end also when whoever asked for it is gone.
-//! * There is one log line for each key that was changed, of partners for each of them: by whom, from what, to what.
+//! * There is one log line for each key that was changed, of partners for each of them: by whom, from what, to what; and
+//!   for each file that a key names and that has other contents than it had.
 //! * What was set at runtime is in `runtime.json` of the data directory, readable by nobody else, before the answer goes
 //!   out; or the answer says why it is not. It counts all the same then: whoever steers in need must not fail for a full
 //!   disk.
@@ -14,28 +15,29 @@
 //!   answer costs it five seconds.
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use serde_json::Value as Json;
 use tokio::sync::watch;
-use tracing::{Level, info, warn};
+use tracing::{Level, error, info, warn};
 
+use super::descriptors::Descriptors;
 use super::looking::Wanted;
+use super::news::News;
 use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
 use crate::control::steering::{
     Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
 };
-use crate::dcos::agent;
-use crate::output::kafka;
+use crate::dcos::{Authority, agent};
+use crate::enrich::Knowledge;
 use crate::output::message::Envelope;
-use crate::output::partner;
+use crate::output::{kafka, partner};
 use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
-use crate::telemetry::{Log, Problems};
-use crate::{disk, input};
+use crate::telemetry::{Log, Problems, StatsdConfig, chain};
+use crate::{disk, http, input};
 
 const FILE: &str = "runtime.json";
 
@@ -49,13 +51,20 @@ const MODE: u32 = 0o600;
 pub(super) struct Wires {
     pub(super) log: Log,
     pub(super) problems: Problems,
+    pub(super) connections: Descriptors,
     pub(super) input: watch::Sender<input::Config>,
     pub(super) spool: Spool,
     pub(super) envelope: Envelope,
     pub(super) kafka: Option<watch::Sender<kafka::Config>>,
     pub(super) brokers: Option<watch::Sender<Wanted>>,
-    pub(super) agent: Option<watch::Sender<agent::Config>>,
     pub(super) partners: partner::Handle,
+    pub(super) partner_settings: watch::Sender<partner::Config>,
+    pub(super) knowledge: Knowledge,
+    pub(super) agent: watch::Sender<agent::Config>,
+    pub(super) authority: Authority,
+    pub(super) http: watch::Sender<http::Config>,
+    pub(super) statsd: watch::Sender<Option<StatsdConfig>>,
+    pub(super) grace: watch::Sender<Duration>,
 }
 
 /// Shows and changes the configuration. Cheap to clone.
@@ -74,6 +83,8 @@ struct Shared {
 struct State {
     live: Live,
     warnings: Vec<String>,
+    /// What was read again last was at fault.
+    is_faulty: bool,
     /// Counts the versions.
     version: u64,
     view: Arc<ConfigView>,
@@ -89,7 +100,13 @@ impl Steering {
             not_kept_because: why,
             keys: live.view(),
         };
-        let state = State { live, warnings: config.warnings.clone(), version: 0, view: Arc::new(view) };
+        let state = State {
+            live,
+            warnings: config.warnings.clone(),
+            version: 0,
+            is_faulty: false,
+            view: Arc::new(view),
+        };
         Steering(Arc::new(Shared {
             wires,
             folder: config.data_dir.clone(),
@@ -97,6 +114,13 @@ impl Steering {
             turn: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
         }))
+    }
+}
+
+impl Steering {
+    /// Files that keys name and whose contents count.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.0.state().live.files().iter().map(|file| file.path.clone()).collect()
     }
 }
 
@@ -124,6 +148,21 @@ impl Steers for Steering {
 }
 
 impl Shared {
+    /// Notes that something was read again and is at `fault`, or is good again. A file that was renewed says nothing of the
+    /// configuration's.
+    fn tell_problem(&self, is_reload: bool, fault: Option<&NotChanged>) {
+        let is_faulty = {
+            let mut state = self.state();
+            state.is_faulty = if is_reload { fault.is_some() } else { state.is_faulty };
+            state.is_faulty
+        };
+        match fault {
+            Some(why) => self.wires.problems.note(Kind::Configuration, Told(why)),
+            None if !is_faulty => self.wires.problems.over(Kind::Configuration),
+            None => {}
+        }
+    }
+
     async fn make(&self, order: Order) -> Result<Outcome, NotChanged> {
         let _turn = self.turn.lock().await;
         let live = {
@@ -143,30 +182,32 @@ impl Shared {
             state.live.clone()
         };
         let Order { change, by, .. } = order;
-        let is_reload = matches!(change, Change::Reload);
+        let is_asked = change != Change::Renew;
+        let is_reload = change == Change::Reload;
         let worked_out = disk::patiently(move || work_out(&live, &change)).await;
         let worked_out = worked_out.unwrap_or(Err(NotChanged::Slow));
-        // Whoever sets a key has the answer; nobody may be there who reads a signal's.
-        match &worked_out {
-            Err(why) if is_reload => self.wires.problems.note(Kind::Configuration, Told(why)),
-            Ok(_) if is_reload => self.wires.problems.over(Kind::Configuration),
-            _ => {}
+        // Whoever sets a key has the answer; nobody may be there who reads a signal's, and nobody asks for a renewal.
+        if is_reload || !is_asked {
+            self.tell_problem(is_reload, worked_out.as_ref().err());
         }
         let (next, created) = worked_out?;
-        let Next { config, live, changed, pending, dropped } = next;
+        let Next { mut config, live, changed, renewed, pending, dropped } = next;
+        let news =
+            News { changed: &changed, renewed: &renewed, pending: &pending, dropped: &dropped, is_asked };
         // Whichever filter lets more through is to let the lines through.
         let is_early = tracing::enabled!(Level::INFO);
         if is_early {
-            tell(&changed, &pending, &dropped, &by);
+            news.tell(&by);
         }
-        self.wires.apply(&config);
+        self.wires.apply(&mut config);
         if !is_early {
-            tell(&changed, &pending, &dropped, &by);
+            news.tell(&by);
         }
         self.note(live, config.warnings);
         let view = self.publish(self.keep().await.err());
         Ok(Outcome {
             changed: changed.into_iter().map(|changed| changed.key).collect(),
+            renewed: renewed.into_iter().map(|file| file.key).collect(),
             pending,
             dropped,
             created,
@@ -217,22 +258,36 @@ impl Shared {
 
 impl Wires {
     /// Has every stage follow `config`.
-    fn apply(&self, config: &Config) {
-        self.log.set(&config.telemetry.filter);
+    fn apply(&self, config: &mut Config) {
+        self.log.set(&config.telemetry);
+        self.connections.fit(config);
+        if let Err(error) = self.authority.set(&config.dcos) {
+            error!("the way into the cluster stays as it was: {}", chain(&error));
+        }
+        self.knowledge.set(config.enrich.clone());
+        set(&self.agent, config.agent.clone());
         set(&self.input, config.input.clone());
         if let (Some(wire), Some(kafka)) = (&self.kafka, &config.kafka) {
-            let is_reframed = wire.borrow().batch != kafka.batch;
+            let (is_reframed, naming) = {
+                let before = wire.borrow();
+                (before.batch != kafka.batch, kafka.naming.clone().after(&before.naming))
+            };
             if is_reframed {
                 self.spool.set_framing(kafka.framing(&self.envelope));
             }
-            set(wire, kafka.clone());
+            // Before the spool: what is filed otherwise needs its name.
+            set(wire, kafka::Config { naming, ..kafka.clone() });
+        }
+        if self.spool.config() != config.spool {
+            self.spool.set(config.spool.clone());
         }
         if let (Some(wire), Some(wanted)) = (&self.brokers, Wanted::of(config)) {
             set(wire, wanted);
         }
-        if let (Some(wire), Some(of)) = (&self.agent, &config.agent) {
-            set(wire, of.agent.clone());
-        }
+        set(&self.partner_settings, config.partner.clone());
+        set(&self.http, config.http.clone());
+        set(&self.statsd, config.statsd.clone());
+        set(&self.grace, config.shutdown_grace);
         self.partners.dial(&config.partner.dialled);
     }
 }
@@ -283,6 +338,7 @@ fn work_out(live: &Live, change: &Change) -> Result<(Next, bool), NotChanged> {
         }
         Change::Set(values) => live.change(values, &kafka::check),
         Change::Reload => live.reload(&kafka::check),
+        Change::Renew => live.renew(&kafka::check),
         Change::Remove(key) => live.remove(key, &kafka::check).map_err(not_removed)?,
     };
     let next = next.map_err(|faults| NotChanged::Faults(faults.0.into_iter().map(fault).collect()))?;
@@ -299,46 +355,6 @@ fn not_removed(why: NotRemoved) -> NotChanged {
 fn fault(fault: config::Fault) -> Fault {
     let config::Fault { origin, key, value, expected, nearest } = fault;
     Fault { key, value, place: origin.to_string(), expected, nearest }
-}
-
-/// What happened, for those who look for it later.
-fn tell(changed: &[Changed], pending: &[&str], dropped: &[&str], by: &str) {
-    for Changed { key, before, after, origin } in changed {
-        let origin = origin.kind();
-        let parts = differences(before, after);
-        if parts.is_empty() {
-            info!(key, %before, %after, origin, by, "configuration changed");
-        }
-        for (name, before, after) in parts {
-            info!(key, name, %before, %after, origin, by, "configuration changed");
-        }
-    }
-    for key in dropped {
-        info!(
-            key,
-            by,
-            "the runtime value is dropped: flag, environment or file say something else than when it was set"
-        );
-    }
-    if !pending.is_empty() {
-        warn!(keys = pending.join(","), by, "set, and counts from the next start on");
-    }
-    if changed.is_empty() && pending.is_empty() && dropped.is_empty() {
-        info!(by, "configuration read, nothing is changed");
-    }
-}
-
-/// Of two lists of things with names those that differ, each before and after.
-fn differences<'a>(before: &'a Json, after: &'a Json) -> Vec<(&'a str, &'a Json, &'a Json)> {
-    fn named(list: &Json) -> impl Iterator<Item = (&str, &Json)> {
-        list.as_array().into_iter().flatten().filter_map(|entry| Some((entry["name"].as_str()?, entry)))
-    }
-    let find = |list: &'a Json, name: &str| {
-        named(list).find(|(other, _)| *other == name).map_or(&Json::Null, |(_, entry)| entry)
-    };
-    let names: BTreeSet<&str> = named(before).chain(named(after)).map(|(name, _)| name).collect();
-    let all = names.into_iter().map(|name| (name, find(before, name), find(after, name)));
-    all.filter(|(_, before, after)| before != after).collect()
 }
 
 fn write(folder: &Path, live: &Live) -> Result<(), String> {
@@ -392,25 +408,4 @@ fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
         told.push(format!("cannot write {}: {error}", path.display()));
     }
     (next, told)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn of_partners_those_are_told_that_differ() {
-        let entry = |name: &str, address: &str| json!({ "name": name, "address": address });
-        let before = json!([entry("a", "1"), entry("b", "1"), entry("c", "1")]);
-        let after = json!([entry("c", "1"), entry("b", "2"), entry("d", "1")]);
-        let told: Vec<_> = differences(&before, &after)
-            .into_iter()
-            .map(|(name, before, after)| (name, before["address"].as_str(), after["address"].as_str()))
-            .collect();
-        assert_eq!(told, [("a", Some("1"), None), ("b", Some("1"), Some("2")), ("d", None, Some("1"))]);
-        assert!(differences(&json!("x"), &json!("y")).is_empty());
-        assert_eq!(differences(&Json::Null, &before).len(), 3);
-    }
 }

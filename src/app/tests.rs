@@ -24,6 +24,11 @@ async fn started(brokers: &str) -> Running {
 }
 
 async fn started_with(more: &[(&'static str, &str)]) -> Running {
+    started_and_looking(renewal::PERIOD, more).await
+}
+
+/// One that looks at its files so often.
+async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) -> Running {
     let flags = [
         ("kafka-produce-period-ms", "1h"),
         ("listen-endpoint", "127.0.0.1:0"),
@@ -33,7 +38,7 @@ async fn started_with(more: &[(&'static str, &str)]) -> Running {
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
-    start(loaded, Log::default()).await.unwrap()
+    start(loaded, Log::default(), period).await.unwrap()
 }
 
 /// Sends a record, and waits until it is accepted.
@@ -63,7 +68,7 @@ async fn check_drained_and_70(part: impl FnOnce(&Running)) {
     send(&running).await;
     let control = running.listening.control.clone();
     part(&running);
-    let code = running.until(pending(), GRACE).await;
+    let code = running.until(pending()).await;
     assert_eq!(code, ExitCode::from(exit::TASK_DIED));
     let kafka = &control.ledger().outputs["kafka"];
     assert_eq!((kafka.accepted, kafka.delivered, kafka.waiting), (1, 1, 0), "{kafka:?}");
@@ -92,7 +97,7 @@ async fn pages_are_answered_while_the_line_has_no_time() {
     // All of the line runs on this thread, which waits.
     let answer = asked.join().unwrap();
     assert!(answer.contains(" 200 "), "{answer}");
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]
@@ -100,7 +105,7 @@ async fn the_output_that_ends_early_ends_the_process() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;
     running.kafka.as_ref().unwrap().abort();
-    assert_eq!(running.until(pending(), GRACE).await, ExitCode::from(exit::TASK_DIED));
+    assert_eq!(running.until(pending()).await, ExitCode::from(exit::TASK_DIED));
 }
 
 #[tokio::test]
@@ -109,7 +114,7 @@ async fn the_look_for_brokers_that_ends_early_ends_the_process() {
     let running =
         started_with(&[("kafka-scheduler-url", nobody), ("kafka-discovery", "scheduler-vip")]).await;
     running.discovery.as_ref().unwrap().abort();
-    assert_eq!(running.until(pending(), GRACE).await, ExitCode::from(exit::TASK_DIED));
+    assert_eq!(running.until(pending()).await, ExitCode::from(exit::TASK_DIED));
 }
 
 #[tokio::test]
@@ -118,7 +123,7 @@ async fn an_end_that_was_asked_for_is_a_success() {
     let running = started(&cluster.bootstrap_servers()).await;
     send(&running).await;
     let spool = running.spool.clone();
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
     let kafka = &spool.ledger().outputs["kafka"];
     assert_eq!((kafka.delivered, kafka.waiting), (1, 0), "{kafka:?}");
 }
@@ -133,7 +138,7 @@ async fn a_thousand_topics_have_two_hundred_series_of_their_own() {
     let topics: Vec<String> = (0..1000).map(|n| format!("{n:0>200}")).collect();
     send_each(&running, &topics).await;
     let control = running.listening.control.clone();
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
     let page = control.metrics();
     let series: Vec<&str> = page
         .lines()
@@ -207,7 +212,7 @@ async fn keys_are_shown_as_they_are_described() {
         let faults: Vec<String> = validator.iter_errors(key).map(|fault| fault.to_string()).collect();
         assert_eq!(faults, Vec::<String>::new(), "{name}");
     }
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]
@@ -230,7 +235,7 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
     // What changes nothing is no other version.
     let same = set(&running, json!({ "kafka-key": "none" })).await;
     assert_eq!((same.changed.len(), same.view.etag), (0, second));
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]
@@ -286,7 +291,7 @@ async fn values_are_kept_where_there_is_a_folder_and_nobody_else_reads_them() {
 
     let recalled = steering::recall(load("f-")).await;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "runtime");
-    assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::Prefix("r-".into()));
+    assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::prefix("r-"));
     // With another flag that is dropped, and stays so.
     for _ in 0..2 {
         let recalled = steering::recall(load("g-")).await;
@@ -341,7 +346,7 @@ async fn named_brokers_take_over_from_a_look_and_back() {
     set(&running, json!({ "kafka-brokers": null })).await;
     until("somebody looks for brokers", || control.status().discovery.is_some()).await;
     assert_eq!(control.endpoints().outputs[0].address, second.bootstrap_servers());
-    assert_eq!(running.until(std::future::ready("asked"), GRACE).await, ExitCode::SUCCESS);
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -363,7 +368,7 @@ async fn while_it_stops_the_input_is_not_ready() {
     let control = running.listening.control.clone();
     let is_ready = || control.readiness().into_iter().find(|part| part.name == "input").unwrap().ready;
     assert!(is_ready());
-    let end = running.until(std::future::ready("asked"), Duration::from_secs(5));
+    let end = running.until(std::future::ready("asked"));
     let not_ready = async {
         while is_ready() {
             tokio::task::yield_now().await;
@@ -393,4 +398,46 @@ fn advice_names_keys_that_there_are() {
         }
     }
     assert!(named > 20, "{named}");
+}
+
+/// A certificate that signs itself, in PEM.
+fn certificate() -> Vec<u8> {
+    use openssl::{asn1::Asn1Time, hash::MessageDigest, pkey::PKey, rsa::Rsa, x509::X509};
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let mut builder = X509::builder().unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    builder.build().to_pem().unwrap()
+}
+
+#[tokio::test]
+async fn a_file_that_is_renewed_counts_without_anybody_saying_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, certificate()).unwrap();
+    let flags = [
+        ("kafka-brokers", "127.0.0.1:1"),
+        ("kafka-broker-version", "2.1"),
+        ("kafka-security-protocol", "ssl"),
+        ("kafka-ssl-ca", file.to_str().unwrap()),
+    ];
+    let running = started_and_looking(Duration::from_millis(10), &flags).await;
+    let control = running.listening.control.clone();
+    let producers = || {
+        let page = control.metrics();
+        let series = "metrics_collector_kafka_producers_total ";
+        page.lines().find_map(|line| line.strip_prefix(series)?.parse::<u64>().ok()).unwrap()
+    };
+    until("a producer is made", || producers() == 1).await;
+    // By rename, as those do who renew them.
+    for expected in [2, 3] {
+        let new = folder.path().join("new");
+        std::fs::write(&new, certificate()).unwrap();
+        std::fs::rename(&new, &file).unwrap();
+        until("it counts", || producers() == expected).await;
+    }
+    assert_eq!(shown(&running, "kafka-ssl-ca").0, file.to_str().unwrap());
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }

@@ -67,7 +67,7 @@ mod tests {
     use crate::spool::Topic;
 
     fn books(id: u32, name: Option<&[u8]>) -> TopicBooks {
-        let topic = Arc::new(Topic { id, name: name.map(RecordTopic::new) });
+        let topic = Arc::new(Topic { id, name: name.map(RecordTopic::new), is_all: false });
         TopicBooks { topic, accepted: 10, waiting: 2, dropped: 6, oldest_ms: Some(7) }
     }
 

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 
+use super::Sources;
 use super::settings::Settings;
 use super::stages::Builder;
-use super::{AgentConfig, Sources};
-use crate::dcos::agent::{self, Files, Place, is_host};
+use crate::dcos::agent::{Config, Files, Place, is_host};
 use crate::enrich::{self, TagClash, UnknownTags};
 
 /// What the environment calls the address of this host: Marathon sets it for its tasks, and it is the agent's.
@@ -31,8 +31,8 @@ pub(super) fn enrich(settings: &Settings) -> enrich::Config {
     }
 }
 
-/// The agent; none where it is not to be asked.
-pub(super) fn build(builder: &mut Builder<'_>, sources: &Sources) -> Option<AgentConfig> {
+/// The agent, which may be one that is not to be asked.
+pub(super) fn build(builder: &mut Builder<'_>, sources: &Sources) -> Config {
     let settings = builder.settings;
     let given = settings.owned("agent-ip");
     if given.as_deref().is_some_and(|host| !is_host(host)) {
@@ -48,7 +48,8 @@ pub(super) fn build(builder: &mut Builder<'_>, sources: &Sources) -> Option<Agen
         system: builder.file("agent-test-system-file"),
         containers: builder.file("agent-test-containers-file"),
     };
-    let agent = agent::Config {
+    Config {
+        is_polled: settings.switch("agent-polling"),
         place: match (given, host(sources)) {
             (Some(host), _) => Place::Given(host),
             (None, Some(host)) => Place::Environment(host),
@@ -57,10 +58,9 @@ pub(super) fn build(builder: &mut Builder<'_>, sources: &Sources) -> Option<Agen
         port: u16::try_from(settings.number("agent-port")).unwrap_or(u16::MAX),
         scheme: if settings.word("agent-scheme") == "https" { "https" } else { "http" },
         period: settings.time("agent-poll-period"),
+        topic: settings.word("agent-metrics-topic").to_owned(),
         files,
-    };
-    let topic = settings.word("agent-metrics-topic").to_owned();
-    settings.switch("agent-polling").then_some(AgentConfig { agent, topic })
+    }
 }
 
 /// A value that is no host is not meant for us.

@@ -30,6 +30,7 @@ pub(super) fn settle_compression(settings: &mut Settings) {
 /// keys are there.
 pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<Config> {
     let settings = builder.settings;
+    let security = kafka_security::build(builder);
     let config = Config {
         brokers: builder.brokers(),
         broker_version: Abilities::pinned(settings.word("kafka-broker-version")),
@@ -47,7 +48,8 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
         ),
         topics_max: settings.nonzero("kafka-topics-max"),
         create_topics: builder.create_topics(),
-        security: kafka_security::build(builder),
+        files: security.tls.is_some().then(|| builder.tls_files()),
+        security,
         properties: settings.pairs("kafka-property").to_vec(),
         verbose: settings.switch("kafka-verbose"),
         record_log: settings.switch("record-output-log"),
@@ -66,13 +68,9 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
 }
 
 fn naming(builder: &Builder<'_>) -> Naming {
-    let prefix = builder.settings.word("kafka-topic-prefix");
-    match builder.settings.text("kafka-single-topic") {
-        Some(topic) => {
-            Naming::Single(TopicName::parse(topic.as_bytes()).expect("the key holds a legal name"))
-        }
-        None => Naming::Prefix(prefix.to_owned()),
-    }
+    let single = builder.settings.text("kafka-single-topic");
+    let single = single.map(|topic| TopicName::parse(topic.as_bytes()).expect("the key holds a legal name"));
+    Naming { single, ..Naming::prefix(builder.settings.word("kafka-topic-prefix")) }
 }
 
 fn batch(builder: &mut Builder<'_>) -> BatchLimits {

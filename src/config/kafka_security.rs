@@ -1,14 +1,18 @@
 //! TLS and SASL towards Kafka, and the rules between their keys.
 
+use std::path::PathBuf;
+
 use super::stages::Builder;
 use super::value::one_of;
 use crate::output::kafka::{Sasl, SaslMechanism, Security, Tls};
-use crate::record::Secret;
+use crate::record::{Fingerprint, Secret};
 
 const PROTOCOL: &str = "kafka-security-protocol";
 
 const TLS_KEYS: [&str; 4] =
     ["kafka-ssl-ca", "kafka-ssl-certificate", "kafka-ssl-key", "kafka-ssl-key-password"];
+
+const TLS_FILES: [&str; 3] = ["kafka-ssl-ca", "kafka-ssl-certificate", "kafka-ssl-key"];
 
 const SASL_KEYS: [&str; 4] =
     ["kafka-sasl-mechanism", "kafka-sasl-username", "kafka-sasl-password", "kafka-sasl-password-file"];
@@ -58,6 +62,17 @@ impl Builder<'_> {
             key: self.file(key),
             key_password: self.settings.owned(password).map(Secret::new),
         }
+    }
+
+    /// What is in the files that the client is told of for TLS, by their keys or as properties.
+    pub(super) fn tls_files(&mut self) -> Fingerprint {
+        let named = TLS_FILES.map(|name| (name, self.settings.path(name)));
+        let is_file = |name: &str| name.starts_with("ssl.") && name.ends_with(".location");
+        let properties = self.settings.pairs("kafka-property").iter().filter(|(name, _)| is_file(name));
+        let properties = properties.map(|(_, path)| ("kafka-property", Some(PathBuf::from(path))));
+        let all: Vec<_> = named.into_iter().chain(properties).collect();
+        let contents = all.into_iter().map(|(key, path)| self.note_file(key, &path?));
+        Fingerprint::of_all(&contents.collect::<Vec<_>>())
     }
 
     /// What SASL needs; whatever is missing is a fault where it is used.

@@ -51,6 +51,9 @@ pub struct Key {
     pub secret: bool,
     /// It can be changed while the program runs; any other counts from the next start on.
     pub live: bool,
+    /// It is changed by a reload alone: it decides who may change anything, whom credentials go to, or what is run, which is
+    /// not for everybody who may write over HTTP.
+    pub by_reload: bool,
     /// One paragraph. The first sentence says what the key does and is the short help; then edge values, and who
     /// should touch it.
     pub doc: &'static str,
@@ -158,6 +161,7 @@ impl Key {
             default: None,
             secret: false,
             live: false,
+            by_reload: false,
             doc,
         }
     }
@@ -185,6 +189,21 @@ impl Key {
     const fn live(mut self) -> Key {
         self.live = true;
         self
+    }
+
+    const fn by_reload(mut self) -> Key {
+        (self.live, self.by_reload) = (true, true);
+        self
+    }
+
+    /// When another value counts: `live`, `reload` (when the file is read again) or `restart`.
+    #[must_use]
+    pub fn change(&self) -> &'static str {
+        match (self.live, self.by_reload) {
+            (true, false) => "live",
+            (true, true) => "reload",
+            (false, _) => "restart",
+        }
     }
 
     /// Every key, in the order they are shown.

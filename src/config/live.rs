@@ -3,10 +3,11 @@
 //! # What it promises
 //! * A change is held against the same rules as a start, by the same code, and made as a whole or not at all; all that is
 //!   wrong with it is told at once.
-//! * Only keys that are [`Key::live`] change. What the file says of any other counts from the next start on, and is shown
-//!   as *pending* until then; a change of such a key by name is a fault.
+//! * Only keys that are [`Key::live`] change, and those that are [`Key::by_reload`] not by name. What the file says of any
+//!   other counts from the next start on, and is shown as *pending* until then; a change of such a key by name is a fault.
 //! * A value that was set here, at *runtime*, wins over flag, environment and file, until it is removed, or one of those
 //!   says something else than it did then: whoever edited it meant it to count.
+//! * Contents of files that keys name count anew with each change: a certificate that was renewed is another one.
 //! * Values outlive the process as far as somebody keeps [`Live::text`] and gives it to [`Live::recall`]. What does not fit
 //!   any more is dropped and told, and never a reason not to start.
 //!
@@ -17,6 +18,8 @@
 //!
 //! # When it is full, or lied to
 //! There are as many values as there are keys. What is in the kept text is checked like any other value.
+
+mod renewing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +33,7 @@ use super::settings::{Setting, Settings};
 use super::source::{Given, Said, Sources};
 use super::value::Value;
 use super::written::Written;
-use super::{CheckKafka, Config, kafka, stages};
+use super::{CheckKafka, Config, NamedFile, kafka, stages};
 
 /// Version of the form of [`Live::text`].
 const VERSION: u32 = 1;
@@ -39,6 +42,10 @@ const VERSION: u32 = 1;
 const NOT_LIVE: &str =
     "counts from the next start on; set it as a flag, in the environment or in the file, and restart";
 
+/// What is expected of a change of a key that decides about others' rights, and of a value that stands in a file: what is in
+/// there would be shown, or sent to whoever is named, for whoever may write.
+const BY_RELOAD: &str = "is not changed over HTTP; set it in the file, and have that read again";
+
 /// Where the configuration stands.
 #[derive(Clone)]
 pub struct Live {
@@ -46,6 +53,8 @@ pub struct Live {
     said: Said,
     set: BTreeMap<&'static str, Set>,
     settings: Settings,
+    /// Files that keys name, as they were read last.
+    files: Vec<NamedFile>,
 }
 
 /// A value that was set at runtime.
@@ -76,6 +85,8 @@ pub struct Next {
     pub live: Live,
     /// Keys whose value or origin is another.
     pub changed: Vec<Changed>,
+    /// Files that have other contents.
+    pub renewed: Vec<NamedFile>,
     /// Keys whose value is another from the next start on.
     pub pending: Vec<&'static str>,
     /// Keys whose runtime value was dropped, since the sources say something else than they did.
@@ -130,7 +141,7 @@ impl Live {
         let said = Said::read(&sources, &mut faults);
         let settings = assemble(&said, &BTreeMap::new(), None);
         let config = stages::build(&settings, &sources, check, &mut faults);
-        let live = Live { sources, said, set: BTreeMap::new(), settings };
+        let live = Live { sources, said, set: BTreeMap::new(), settings, files: config.files.clone() };
         if faults.is_empty() { Ok(Loaded { config, live }) } else { Err(Faults(faults)) }
     }
 
@@ -276,7 +287,11 @@ impl Live {
         if !key.live {
             return Err(fault(NOT_LIVE, None));
         }
+        if key.by_reload {
+            return Err(fault(BY_RELOAD, None));
+        }
         let given = match Written::of_json(value).raw(key.kind) {
+            Ok(raw) if raw.names_a_file(key.kind) => return Err(fault(BY_RELOAD, None)),
             Ok(raw) => Given::read(key, name, Origin::Runtime, &raw),
             Err(expected) => Given::unreadable(key, name, Origin::Runtime, &expected),
         };
@@ -297,7 +312,7 @@ impl Live {
         check: CheckKafka<'_>,
     ) -> Result<Next, Faults> {
         let settings = assemble(&said, &set, Some(&self.settings));
-        let live = Live { sources: self.sources.clone(), said, set, settings };
+        let mut live = Live { sources: self.sources.clone(), said, set, settings, files: Vec::new() };
         let pending: Vec<_> = live.pending().into_keys().collect();
         if !pending.is_empty() {
             // It has to be good for a start as well. What is wrong with both is told once.
@@ -307,7 +322,10 @@ impl Live {
             let config = stages::build(&live.settings, &live.sources, check, &mut faults);
             if faults.is_empty() {
                 let changed = self.changed(&live);
-                return Ok(Next { config, live, changed, pending, dropped: Vec::new() });
+                let renewed = NamedFile::renewed(&self.files, &config.files);
+                let renewed = renewed.into_iter().cloned().collect();
+                live.files.clone_from(&config.files);
+                return Ok(Next { config, live, changed, renewed, pending, dropped: Vec::new() });
             }
         }
         Err(Faults(faults))

@@ -25,13 +25,19 @@ impl Builder<'_> {
     /// What the key names must be good; what lies in a usual place and is not is said and done without.
     fn authorities(&mut self, sandbox: Option<&Path>) -> Authorities {
         if let Some(path) = self.settings.path(CA) {
+            self.note_file(CA, &path);
             return Authorities::read(&path).unwrap_or_else(|why| {
                 self.fault(CA, &[], format!("expected a PEM file of certificates, but {why}"));
                 Authorities::default()
             });
         }
         let usual = sandbox.map(|sandbox| sandbox.join(SANDBOX_CA)).into_iter().chain([HOST_CA.into()]);
-        let Some(path) = usual.into_iter().find(|path: &PathBuf| path.exists()) else {
+        let usual: Vec<PathBuf> = usual.collect();
+        for path in &usual {
+            // One that is not there may come.
+            self.note_file(CA, path);
+        }
+        let Some(path) = usual.into_iter().find(|path| path.exists()) else {
             return Authorities::default();
         };
         Authorities::read(&path).unwrap_or_else(|why| {
@@ -54,6 +60,9 @@ impl Builder<'_> {
             (None, Some(source)) => (ACCOUNT_FILE, source),
             (None, None) => return None,
         };
+        if let Source::File(path) = &source {
+            self.note_file(name, path);
+        }
         match source.read() {
             Ok(account) => {
                 if account.is_plain() {

@@ -9,6 +9,7 @@ mod agent;
 mod discovery;
 mod fault;
 mod file;
+mod files;
 mod kafka;
 mod kafka_security;
 mod keys;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use address::parse_dns_server;
 pub use fault::{Fault, Faults, Origin};
+pub use files::NamedFile;
 pub use keys::{ENVIRONMENT_PREFIX, Group, Key, Kind};
 pub use live::{Changed, Live, Loaded, Next, NotRemoved};
 pub use partners::schema_of_one as partner_schema;
@@ -64,8 +66,8 @@ pub struct Config {
     pub input: input::Config,
     /// Tags that are known without asking, and the rules of tags.
     pub enrich: enrich::Config,
-    /// The Mesos agent; none with `--agent-polling=false`.
-    pub agent: Option<AgentConfig>,
+    /// The Mesos agent.
+    pub agent: dcos::agent::Config,
     /// The spool.
     pub spool: spool::Config,
     /// The Kafka output; none with `--kafka=false`.
@@ -84,15 +86,8 @@ pub struct Config {
     pub http: http::Config,
     /// What is allowed and yet unwise, a line each.
     pub warnings: Vec<String>,
-}
-
-/// The settings of what has to do with the Mesos agent.
-#[derive(Clone, Debug)]
-pub struct AgentConfig {
-    /// Where it is and how it is asked.
-    pub agent: dcos::agent::Config,
-    /// Record topic of its own metrics (`agent-metrics-topic`).
-    pub topic: String,
+    /// Files whose contents count, as they were read.
+    pub files: Vec<NamedFile>,
 }
 
 /// Says what is wrong with the Kafka settings in the eyes of the Kafka client, a line each.
@@ -132,6 +127,7 @@ impl fmt::Debug for Config {
             .field("data_dir", &self.data_dir)
             .field("http", &self.http)
             .field("warnings", &self.warnings)
+            .field("files", &self.files)
             .finish()
     }
 }

@@ -22,8 +22,8 @@ program with exit code 78, an unknown flag with 2.
 - **File**: the flags' names at the top level, as in `kafka-brokers = \"a:9092,b:9092\"`. Unknown keys are faults.
 - **Sizes** are bytes, or have `KiB`, `MiB`, `GiB` (or `k`, `M`, `G`, powers of 1024 too). **Times** have their unit:
   `250ms`, `15s`, `1m`, `2h`. An empty text unsets a key that has no default.
-- **Change**: what is `live` can be changed while the collector runs, see [operating.md](operating.md); anything else
-  counts from the next start on.
+- **Change**: what is `live` can be changed while the collector runs, and what is `reload` too, but by its file alone,
+  see [operating.md](operating.md); anything else counts from the next start on.
 
 This page is the output of `metrics-collector config-reference`.
 ";
@@ -40,7 +40,7 @@ pub fn markdown() -> String {
         );
         for key in group.keys {
             let (name, values, default) = (name(key), values(key), default(key));
-            let change = if key.live { "live" } else { "restart" };
+            let change = key.change();
             let _ = writeln!(page, "| {name} | {values} | {default} | {change} | {} |", key.doc);
         }
     }

@@ -8,7 +8,7 @@ use super::keys::Key;
 use super::settings::Settings;
 use super::units::format_size;
 use super::value::is_secret;
-use super::{CheckKafka, Config, Sources, agent, discovery, kafka, login, secret_file};
+use super::{CheckKafka, Config, NamedFile, Sources, agent, discovery, kafka, login, secret_file};
 use crate::output::partner::{Address, SOCKET_PATH_BYTES_MAX};
 use crate::record::{Rate, Secret};
 use crate::{http, input, ocf, output, spool, telemetry};
@@ -24,6 +24,7 @@ pub(super) struct Builder<'a> {
     pub settings: &'a Settings,
     pub faults: &'a mut Vec<Fault>,
     pub warnings: Vec<String>,
+    pub files: Vec<NamedFile>,
 }
 
 /// Makes the stages' settings. The result is of use only if no fault was added.
@@ -33,7 +34,7 @@ pub(super) fn build(
     check_kafka: CheckKafka<'_>,
     faults: &mut Vec<Fault>,
 ) -> Config {
-    let mut builder = Builder { settings, faults, warnings: Vec::new() };
+    let mut builder = Builder { settings, faults, warnings: Vec::new(), files: Vec::new() };
     let limits = builder.limits();
     let limit = builder.rate(
         "input-limit-amount-kbytes",
@@ -67,6 +68,7 @@ pub(super) fn build(
         input: input::Config {
             listen: settings.endpoint("listen-endpoint"),
             socket: settings.path("listen-socket"),
+            memory_limit: settings.size("memory-limit"),
             connections_max: settings.nonzero("input-connections-max"),
             block_timeout: settings.time("input-block-timeout"),
             linger: settings.time("input-linger"),
@@ -93,6 +95,7 @@ pub(super) fn build(
         data_dir: settings.path("data-dir"),
         http,
         warnings: builder.warnings,
+        files: builder.files,
     }
 }
 
@@ -130,6 +133,7 @@ impl Builder<'_> {
     pub(super) fn secret(&mut self, name: &'static str, file: &'static str) -> Option<Secret> {
         let direct = self.settings.owned(name).map(Secret::new);
         let Some(path) = self.settings.path(file) else { return direct };
+        self.note_file(file, &path);
         if direct.is_some() {
             self.fault(file, &[name], format!("only one of {name} and {file} may be set"));
         }

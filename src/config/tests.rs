@@ -93,7 +93,7 @@ fn defaults_are_the_stages_own() {
     assert_eq!(config.spool.memory_bytes, 32 << 20);
     assert_eq!(config.spool.topics_max, 2000);
     let kafka = config.kafka.unwrap();
-    assert_eq!(kafka.naming, Naming::Prefix("metrics-".into()));
+    assert_eq!(kafka.naming, Naming::prefix("metrics-"));
     assert_eq!(kafka.batch.bytes, 512 << 10);
     assert_eq!(kafka.batch.age, Duration::from_secs(15));
     assert_eq!(kafka.compression, Compression::Snappy);

@@ -10,7 +10,7 @@ use super::value::Value;
 
 impl Live {
     /// Every key by its name: `value` and `default` (null: not set), `origin` (`default`, `file`, `environment`, `flag`
-    /// or `runtime`) and in which `place` exactly, `change` (`live` or `restart`), whether it is `secret`, and its `doc`.
+    /// or `runtime`) and in which `place` exactly, `change` (`live`, `reload` or `restart`), whether it is `secret`, and its `doc`.
     /// Secrets are hidden. What will be another from the next start on has it as `pending`.
     #[must_use]
     pub fn view(&self) -> Map<String, Json> {
@@ -24,7 +24,7 @@ impl Live {
                 "default": Value::default_of(key).map_or(Json::Null, |value| value.json()),
                 "origin": setting.origin.kind(),
                 "place": setting.origin.to_string(),
-                "change": change(key),
+                "change": key.change(),
                 "secret": key.secret,
                 "doc": key.doc,
             });
@@ -40,8 +40,10 @@ impl Live {
 /// The JSON Schema (2020-12) of a change: an object of live keys and values, null to remove what was set.
 #[must_use]
 pub fn schema() -> Json {
-    let properties: Map<String, Json> =
-        Key::all().filter(|key| key.live).map(|key| (key.name.to_owned(), of_key(key))).collect();
+    let properties: Map<String, Json> = Key::all()
+        .filter(|key| key.live && !key.by_reload)
+        .map(|key| (key.name.to_owned(), of_key(key)))
+        .collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A change of metrics-collector's configuration",
@@ -49,10 +51,6 @@ pub fn schema() -> Json {
         "properties": properties,
         "additionalProperties": false,
     })
-}
-
-fn change(key: &Key) -> &'static str {
-    if key.live { "live" } else { "restart" }
 }
 
 fn of_key(key: &Key) -> Json {

@@ -86,6 +86,8 @@ pub enum Change {
     RemovePartner(String),
     /// The sources are read again.
     Reload,
+    /// Files that keys name are read again.
+    Renew,
 }
 
 /// Which version of the configuration a change was made for.
@@ -102,6 +104,8 @@ pub enum Expected {
 pub struct Outcome {
     /// Keys whose value or origin is another.
     pub changed: Vec<&'static str>,
+    /// Keys whose file has other contents.
+    pub renewed: Vec<&'static str>,
     /// Keys that have another value from the next start on.
     pub pending: Vec<&'static str>,
     /// Keys whose runtime value was dropped, since flag, environment or file say something else than when it was set.

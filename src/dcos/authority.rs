@@ -8,16 +8,19 @@
 //! * `auth-credential` goes to the agent alone, and there before the account's token.
 //! * A request with a login in its address has one already.
 //!
+//! All of it may change while the program runs. Another account, another key of it or other certificates are another
+//! login: a token of before goes to nobody any more.
+//!
 //! Redirects are not followed at all, and no proxy is used, so that the host of the address is where the request goes.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use reqwest::{Certificate, Url};
 
 use super::client::{Client, Limits, NoTls, with_causes};
 use super::login::{Failed, Login};
-use super::settings::{Config, TokenHost, host_of, is_under};
+use super::settings::{Config, host_of, is_under};
 use super::tokens;
 use crate::record::Secret;
 use crate::telemetry::Problems;
@@ -36,12 +39,19 @@ const LOGIN_BYTES_MAX: usize = 256 << 10;
 pub struct Authority(Arc<Inner>);
 
 struct Inner {
-    certificates: Vec<Certificate>,
-    login: Option<Login>,
-    agent_token: Option<Secret>,
-    hosts: Vec<TokenHost>,
+    terms: Mutex<Arc<Terms>>,
     /// Host and port of the Mesos agent, once they are known.
     agent: Mutex<Option<(String, u16)>>,
+    /// Who hears of log-ins that fail.
+    problems: OnceLock<Problems>,
+}
+
+/// What counts at some time.
+struct Terms {
+    config: Config,
+    login: Option<Login>,
+    /// Counts the changes of certificates.
+    edition: u64,
 }
 
 /// How the log-in goes.
@@ -82,30 +92,45 @@ impl Authority {
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
     pub fn new(config: &Config) -> Result<Authority, NoTls> {
-        let certificates = config.authorities.0.clone();
-        let limits = Limits { body_bytes: LOGIN_BYTES_MAX, ..Limits::default() };
-        let login = match &config.account {
-            Some((source, account)) => {
-                let http = Client::build(limits, &certificates, None)?;
-                Some(Login::new(http, source.clone(), account.clone()))
-            }
-            None => None,
-        };
+        let terms = Terms { config: config.clone(), login: log_in(config)?, edition: 0 };
         Ok(Authority(Arc::new(Inner {
-            certificates,
-            login,
-            agent_token: config.agent_token.clone(),
-            hosts: config.hosts.clone(),
+            terms: Mutex::new(Arc::new(terms)),
             agent: Mutex::default(),
+            problems: OnceLock::new(),
         })))
+    }
+
+    /// Takes other settings, which count from the next request on.
+    ///
+    /// # Errors
+    /// [`NoTls`] where OpenSSL cannot be set up; all is as before then.
+    pub fn set(&self, config: &Config) -> Result<(), NoTls> {
+        let old = self.terms();
+        if *config == old.config {
+            return Ok(());
+        }
+        let has_other_certificates = config.authorities != old.config.authorities;
+        let login = if has_other_certificates || config.account != old.config.account {
+            let login = log_in(config)?;
+            if let (Some(login), Some(problems)) = (&login, self.0.problems.get()) {
+                login.tell(problems);
+            }
+            login
+        } else {
+            old.login.clone()
+        };
+        let edition = old.edition + u64::from(has_other_certificates);
+        *self.0.terms() = Arc::new(Terms { config: config.clone(), login, edition });
+        Ok(())
     }
 
     /// The same, telling `problems` of log-ins that fail.
     #[must_use]
     pub fn telling(self, problems: &Problems) -> Authority {
-        if let Some(login) = &self.0.login {
+        if let Some(login) = &self.terms().login {
             login.tell(problems);
         }
+        _ = self.0.problems.set(problems.clone());
         self
     }
 
@@ -122,7 +147,8 @@ impl Authority {
     /// How the log-in goes; none where there is no account.
     #[must_use]
     pub fn status(&self) -> Option<LoginStatus> {
-        let login = self.0.login.as_ref()?;
+        let terms = self.terms();
+        let login = terms.login.as_ref()?;
         let account = login.account();
         let uid = account.uid();
         Some(match login.state() {
@@ -137,13 +163,25 @@ impl Authority {
         })
     }
 
-    pub(super) fn certificates(&self) -> &[Certificate] {
-        &self.0.certificates
+    /// The cluster's certificates, and which edition of them that is.
+    pub(super) fn certificates(&self) -> (Vec<Certificate>, u64) {
+        let terms = self.terms();
+        (terms.config.authorities.certificates.clone(), terms.edition)
+    }
+
+    /// Which edition of the certificates counts.
+    pub(super) fn edition(&self) -> u64 {
+        self.0.terms().edition
+    }
+
+    fn terms(&self) -> Arc<Terms> {
+        self.0.terms().clone()
     }
 
     /// What to ask `url` with. Waits for a login, if one is needed.
     pub(super) async fn grant(&self, url: &Url) -> Grant {
-        match self.right(url) {
+        let terms = self.terms();
+        match self.right(&terms, url) {
             Right::Nothing => Grant::Nothing,
             Right::Withheld => Grant::Withheld,
             Right::Fixed(token) => Grant::Fixed(token.clone()),
@@ -156,26 +194,29 @@ impl Authority {
 
     /// Something else to ask `url` with, since `refused` was not accepted there.
     pub(super) async fn replace(&self, url: &Url, refused: &Grant) -> Option<Grant> {
-        let (Right::Login(login), Grant::Login(token)) = (self.right(url), refused) else { return None };
+        let terms = self.terms();
+        let (Right::Login(login), Grant::Login(token)) = (self.right(&terms, url), refused) else {
+            return None;
+        };
         if !login.refused(token) {
             return None;
         }
         login.token().await.ok().filter(|new| new != token).map(Grant::Login)
     }
 
-    fn right(&self, url: &Url) -> Right<'_> {
-        let inner = &*self.0;
-        if inner.login.is_none() && inner.agent_token.is_none() {
+    fn right<'a>(&self, terms: &'a Terms, url: &Url) -> Right<'a> {
+        let Terms { login, config: Config { agent_token, .. }, .. } = terms;
+        if login.is_none() && agent_token.is_none() {
             return Right::Nothing;
         }
         let Some(host) = host_of(url).filter(|_| url.username().is_empty() && url.password().is_none())
         else {
             return Right::Withheld;
         };
-        let is_agent = inner.is_agent(&host, url.port_or_known_default());
-        match (&inner.agent_token, &inner.login) {
+        let is_agent = self.0.is_agent(&host, url.port_or_known_default());
+        match (agent_token, login) {
             (Some(token), _) if is_agent => Right::Fixed(token),
-            (_, Some(login)) if is_agent || inner.may_have(login, &host, url.scheme() == "https") => {
+            (_, Some(login)) if is_agent || terms.may_have(login, &host, url.scheme() == "https") => {
                 Right::Login(login)
             }
             _ => Right::Withheld,
@@ -183,7 +224,19 @@ impl Authority {
     }
 }
 
+/// Whoever logs in, where there is an account.
+fn log_in(config: &Config) -> Result<Option<Login>, NoTls> {
+    let Some((source, account)) = &config.account else { return Ok(None) };
+    let limits = Limits { body_bytes: LOGIN_BYTES_MAX, ..Limits::default() };
+    let http = Client::build(limits, &config.authorities.certificates)?;
+    Ok(Some(Login::new(http, source.clone(), account.clone())))
+}
+
 impl Inner {
+    fn terms(&self) -> MutexGuard<'_, Arc<Terms>> {
+        self.terms.lock().expect("no code panics under this lock")
+    }
+
     fn agent(&self) -> MutexGuard<'_, Option<(String, u16)>> {
         self.agent.lock().expect("no code panics under this lock")
     }
@@ -191,7 +244,9 @@ impl Inner {
     fn is_agent(&self, host: &str, port: Option<u16>) -> bool {
         self.agent().as_ref().is_some_and(|(known, known_port)| known == host && Some(*known_port) == port)
     }
+}
 
+impl Terms {
     fn may_have(&self, login: &Login, host: &str, is_tls: bool) -> bool {
         let account = login.account();
         let is_login_host = host_of(account.endpoint()).is_some_and(|known| known == host);
@@ -199,7 +254,7 @@ impl Inner {
             MASTERS.contains(&host) || CLUSTER_DOMAINS.iter().any(|domain| is_under(host, domain));
         is_login_host && (is_tls || account.is_plain())
             || of_cluster && is_tls
-            || self.hosts.iter().any(|known| known.fits(host, is_tls))
+            || self.config.hosts.iter().any(|known| known.fits(host, is_tls))
     }
 }
 
@@ -234,6 +289,7 @@ impl fmt::Debug for Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dcos::TokenHost;
     use crate::dcos::account::Source;
     use crate::dcos::testing::secret;
 
@@ -254,7 +310,8 @@ mod tests {
     fn check(authority: &Authority, allowed: &[&str], withheld: &[&str]) {
         for (urls, expected) in [(allowed, true), (withheld, false)] {
             for url in urls {
-                let right = authority.right(&Url::parse(url).unwrap());
+                let terms = authority.terms();
+                let right = authority.right(&terms, &Url::parse(url).unwrap());
                 assert_eq!(matches!(right, Right::Login(_)), expected, "{url}");
             }
         }
@@ -310,7 +367,8 @@ mod tests {
     #[test]
     fn the_agents_own_token_goes_to_the_agent_alone() {
         let authority = authority("https://master.mesos/login", &[], Some("fixed"));
-        let right = |url: &str| match authority.right(&Url::parse(url).unwrap()) {
+        let terms = authority.terms();
+        let right = |url: &str| match authority.right(&terms, &Url::parse(url).unwrap()) {
             Right::Fixed(token) => token.expose().to_owned(),
             Right::Login(_) => "login".to_owned(),
             Right::Withheld => "withheld".to_owned(),

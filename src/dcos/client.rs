@@ -5,14 +5,15 @@
 //! No connection is kept between requests: they are seldom, and a kept one is often found closed by the other side.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Certificate, Method, Response, StatusCode, Url};
 
 use super::authority::{Authority, Grant};
+use super::library::Library;
 use crate::record::Secret;
 
 /// The media type of what is posted and of what is wanted back.
@@ -122,12 +123,12 @@ impl Error {
 /// The client could not be set up: OpenSSL refused.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up TLS for HTTP requests; check the system's certificates")]
-pub struct NoTls(#[source] reqwest::Error);
+pub struct NoTls(#[source] pub(super) reqwest::Error);
 
 /// The HTTP client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    library: Arc<Library>,
     limits: Limits,
     authority: Option<Authority>,
 }
@@ -147,7 +148,7 @@ impl Client {
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
     pub fn new(limits: Limits) -> Result<Client, NoTls> {
-        Client::build(limits, &[], None)
+        Client::build(limits, &[])
     }
 
     /// A client for the cluster's own APIs: it trusts the cluster's authorities as well, and has tokens for its hosts.
@@ -155,25 +156,14 @@ impl Client {
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
     pub fn for_cluster(limits: Limits, authority: &Authority) -> Result<Client, NoTls> {
-        Client::build(limits, authority.certificates(), Some(authority.clone()))
+        let library = Library::of(&limits, authority)?.into();
+        Ok(Client { library, limits, authority: Some(authority.clone()) })
     }
 
-    pub(super) fn build(
-        limits: Limits,
-        certificates: &[Certificate],
-        authority: Option<Authority>,
-    ) -> Result<Client, NoTls> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("metrics-collector/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            .timeout(limits.total)
-            .redirect(Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .tls_certs_merge(certificates.iter().cloned())
-            .build()
-            .map_err(NoTls)?;
-        Ok(Client { http, limits, authority })
+    /// A client that trusts these authorities beside the system's, and has no token.
+    pub(super) fn build(limits: Limits, certificates: &[Certificate]) -> Result<Client, NoTls> {
+        let library = Library::fixed(&limits, certificates)?.into();
+        Ok(Client { library, limits, authority: None })
     }
 
     /// The same client with less time for a whole answer, or more.
@@ -246,7 +236,8 @@ impl Client {
 
     /// Asks once. The answer has a good status, and its body is still to come.
     async fn exchange(&self, request: &Request, grant: &Grant) -> Result<Response, Problem> {
-        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        let http = self.library.http(&self.limits, self.authority.as_ref());
+        let mut builder = http.request(request.method.clone(), request.url.clone());
         if let Some(json) = &request.json {
             builder = builder.header(CONTENT_TYPE, JSON).header(ACCEPT, JSON).body(json.clone());
         }

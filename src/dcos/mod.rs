@@ -8,6 +8,7 @@ pub mod client;
 pub mod cut;
 pub mod discovery;
 mod jwt;
+mod library;
 mod login;
 mod settings;
 pub mod statistics;

@@ -7,7 +7,7 @@ use openssl::x509::X509;
 use reqwest::{Certificate, Url};
 
 use super::account::{Account, Source};
-use crate::record::Secret;
+use crate::record::{Fingerprint, Secret};
 
 /// Where DC/OS keeps the certificates of its authorities on a host.
 pub const HOST_CA: &str = "/run/dcos/pki/CA/ca-bundle.crt";
@@ -15,8 +15,8 @@ pub const HOST_CA: &str = "/run/dcos/pki/CA/ca-bundle.crt";
 /// Where they are below a task's sandbox.
 pub const SANDBOX_CA: &str = ".ssl/ca-bundle.crt";
 
-/// Settings of the HTTP client for the cluster.
-#[derive(Clone, Debug, Default)]
+/// Settings of the HTTP client for the cluster. All of them may change while the program runs.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Authorities that are trusted beside the system's (`dcos-ca`).
     pub authorities: Authorities,
@@ -30,7 +30,11 @@ pub struct Config {
 
 /// Certificates of authorities.
 #[derive(Clone, Default)]
-pub struct Authorities(pub(super) Vec<Certificate>);
+pub struct Authorities {
+    pub(super) certificates: Vec<Certificate>,
+    /// Of the file that has them.
+    fingerprint: Option<Fingerprint>,
+}
 
 /// A host, or all names under one, that the account's token may go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +65,20 @@ impl Authorities {
         if certificates.is_empty() {
             Err("it has no certificate".to_owned())
         } else {
-            Ok(Authorities(certificates))
+            Ok(Authorities { certificates, fingerprint: Some(Fingerprint::of(&pem)) })
         }
+    }
+}
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Authorities) -> bool {
+        self.fingerprint == other.fingerprint
     }
 }
 
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authorities({})", self.0.len())
+        write!(f, "Authorities({})", self.certificates.len())
     }
 }
 

@@ -1,13 +1,8 @@
 //! The task that asks the agent who its containers are.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
-
-use super::book::Book;
-use super::snapshot::Snapshot;
-use super::{Config, Enricher, View};
+use super::knowledge::Knowledge;
 use crate::dcos::agent::{Agent, Failure, NestedContainers, NestedSink, Skipped, StateSink, What};
 use crate::telemetry::chain;
 
@@ -20,26 +15,17 @@ const NESTED_AGAIN: u32 = 20;
 /// The task's state.
 #[derive(Debug)]
 pub struct Directory {
-    config: Config,
+    knowledge: Knowledge,
     agent: Agent,
-    book: Book,
-    publish: watch::Sender<View>,
-    agent_id: watch::Sender<Option<Arc<str>>>,
-    ask: Arc<Notify>,
     /// Refreshes until nested containers are asked for.
     nested_in: u32,
 }
 
 impl Directory {
-    /// A directory of `agent`; what reads from it; and the agent's id, once known.
+    /// A directory of `agent`, which adds to `knowledge`.
     #[must_use]
-    pub fn new(config: Config, agent: Agent) -> (Directory, Enricher, watch::Receiver<Option<Arc<str>>>) {
-        let (publish, enricher) = Enricher::published(&config, true);
-        let (agent_id, id) = watch::channel(config.agent_id.as_deref().map(Arc::from));
-        let ask = enricher.ask.clone();
-        let directory =
-            Directory { config, agent, book: Book::default(), publish, agent_id, ask, nested_in: 0 };
-        (directory, enricher, id)
+    pub fn new(knowledge: Knowledge, agent: Agent) -> Directory {
+        Directory { knowledge, agent, nested_in: 0 }
     }
 
     /// Asks again and again; never ends.
@@ -52,7 +38,7 @@ impl Directory {
                 let period = self.agent.period().max(REFRESH_PAUSE);
                 tokio::select! {
                     () = tokio::time::sleep_until(began + period) => break,
-                    () = self.ask.notified() => {
+                    () = self.knowledge.asked() => {
                         tokio::time::sleep_until(began + REFRESH_PAUSE).await;
                         break;
                     }
@@ -71,15 +57,8 @@ impl Directory {
         if answered {
             self.nested().await;
         }
-        self.agent.metrics().know(self.book.containers.len());
-        let snapshot = Arc::new(Snapshot::new(&self.config, &self.book));
-        self.agent_id.send_if_modified(|known| {
-            let is_new = *known != snapshot.agent_id().cloned();
-            *known = snapshot.agent_id().cloned();
-            is_new
-        });
-        // With nobody listening there is nobody to tell.
-        _ = self.publish.send(View { snapshot, asked: Some(began), hope: answered });
+        let containers = self.knowledge.learned(began, answered);
+        self.agent.metrics().know(containers);
     }
 
     async fn state(&mut self) -> Result<(), Failure> {
@@ -90,7 +69,7 @@ impl Directory {
         if let Some(state) = state {
             self.agent.metrics().skip(Skipped::Odd, state.odd);
             self.agent.metrics().skip(Skipped::TooMany, state.too_many);
-            self.book.take(state, Instant::now(), self.config.remember);
+            self.knowledge.take(state, Instant::now());
         }
         asked?;
         if nothing { Err(Failure::Strange(What::State)) } else { Ok(()) }
@@ -105,7 +84,7 @@ impl Directory {
         let asked = self.agent.ask(What::Nested, &mut sink).await;
         let NestedContainers { nested, usages, too_many } = sink.finish();
         self.agent.metrics().skip(Skipped::TooMany, too_many);
-        self.book.take_nested(&nested, Instant::now());
+        self.knowledge.take_nested(&nested, Instant::now());
         self.agent.leave_usages(usages);
         if asked.is_err() {
             self.nested_in = NESTED_AGAIN;

@@ -11,9 +11,10 @@
 //!
 //! # How it works
 //! The [`Directory`] is a task: it asks the agent for its state and nested containers every `agent-poll-period`, and
-//! early when somebody [asks](Enricher::ask) for it, at most once in [five seconds](REFRESH_PAUSE). It publishes a [`View`] through a
-//! `watch`, which senders of records take once for each block. In a snapshot each set of tags is encoded once, however
-//! many containers share it.
+//! early when somebody [asks](Enricher::ask) for it, at most once in [five seconds](REFRESH_PAUSE). What it learns it adds to the
+//! [`Knowledge`], which has the rules too, and publishes a [`View`] through a `watch`, which senders of records take once
+//! for each block; other rules are a new view at once. In a snapshot each set of tags is encoded once, however many
+//! containers share it.
 //!
 //! # Slow, gone or lying
 //! An agent that does not answer costs nobody but the directory anything: views stay as they were. After a failure
@@ -21,6 +22,7 @@
 
 mod book;
 mod directory;
+mod knowledge;
 mod snapshot;
 mod tags;
 
@@ -33,12 +35,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 pub use directory::{Directory, REFRESH_PAUSE};
+pub use knowledge::Knowledge;
 pub use snapshot::{Ruling, Snapshot};
 pub use tags::Decision;
 
-use book::Book;
-
-/// What is known without asking anybody, and the rules.
+/// What is known without asking anybody, and the rules. All of it may change while the program runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Value of `agent_id` (`agent-id`).
@@ -140,14 +141,7 @@ impl Enricher {
     /// An enricher that knows the fixed values only.
     #[must_use]
     pub fn fixed(config: &Config) -> Enricher {
-        Enricher::published(config, false).1
-    }
-
-    /// What publishes views, and what reads them.
-    fn published(config: &Config, hope: bool) -> (watch::Sender<View>, Enricher) {
-        let snapshot = Arc::new(Snapshot::new(config, &Book::default()));
-        let (publish, views) = watch::channel(View { snapshot, asked: None, hope });
-        (publish, Enricher { views, ask: Arc::default() })
+        Knowledge::new(config.clone(), false).enricher()
     }
 
     /// What is known now. For a block of records once.

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 
+use super::book::Book;
 use super::*;
 use crate::dcos;
 use crate::dcos::agent::{self, Agent, CONTAINERS_MAX, Container, Executor, Files, Nested, Place, State};
@@ -225,12 +226,15 @@ fn ids_that_are_new_each_time_do_not_add_up() {
 fn directory(place: Place, port: u16, state: Option<PathBuf>) -> (Directory, Enricher, Agent) {
     let files = Files { state, ..Files::default() };
     let period = Duration::from_secs(15);
-    let (_, settings) = watch::channel(agent::Config { place, port, scheme: "http", period, files });
+    let topic = "agent".to_owned();
+    let config = agent::Config { is_polled: true, place, port, scheme: "http", period, topic, files };
+    let (_, settings) = watch::channel(config);
     let authority = dcos::Authority::new(&dcos::Config::default()).unwrap();
     let metrics = agent::Metrics::register(&prometheus::Registry::new()).unwrap();
     let agent = Agent::new(settings, &authority, metrics).unwrap();
-    let (directory, enricher, _) = Directory::new(Config::default(), agent.clone());
-    (directory, enricher, agent)
+    let knowledge = Knowledge::new(Config::default(), true);
+    let enricher = knowledge.enricher();
+    (Directory::new(knowledge, agent.clone()), enricher, agent)
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,4 +288,25 @@ fn any_json_in_place_of_any_answer_loses_nothing() {
         prop_assert_eq!(snapshot.containers() >= 1, true);
         let _ = agent.take_usages();
     });
+}
+
+#[test]
+fn other_rules_count_at_once_for_what_is_known_and_without_an_agent_nothing_is() {
+    let knowledge = Knowledge::new(Config::default(), true);
+    let (enricher, id) = (knowledge.enricher(), knowledge.agent_id());
+    let added = || enricher.view().snapshot.decide(&of_container("c")).decision.add.bytes().to_vec();
+    let expected = |these: &[(&str, &str)]| tags(these).all().bytes().to_vec();
+    knowledge.take(state(), Instant::now());
+    assert_eq!(knowledge.learned(Instant::now(), true), 1);
+    assert_eq!((added(), id.borrow().as_deref()), (expected(SHOP), Some("agent")));
+    knowledge.set(Config { agent_id: Some("fixed".into()), ..Config::default() });
+    let fixed = [SHOP[0], SHOP[1], ("agent_id", "fixed")];
+    assert_eq!((added(), id.borrow().as_deref()), (expected(&fixed), Some("fixed")));
+    assert!(enricher.view().asked.is_some() && enricher.view().hope, "that it was asked is as it was");
+    knowledge.forget();
+    assert_eq!((added(), enricher.view().hope), (expected(&fixed[2..]), false));
+    knowledge.set(Config::default());
+    assert_eq!((added(), id.borrow().as_deref()), (Vec::new(), None));
+    knowledge.hope();
+    assert!(enricher.view().hope && enricher.view().asked.is_none());
 }

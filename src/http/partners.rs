@@ -72,7 +72,8 @@ fn forget(shared: &Shared, name: &str, asker: &Asker) -> Result<Outcome, NotChan
     if !shared.control.forget_partner(name, &asker.by) {
         return Err(NotChanged::NoPartner);
     }
-    Ok(Outcome { changed: Vec::new(), pending: Vec::new(), dropped: Vec::new(), created: false, view })
+    let (changed, renewed, pending, dropped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    Ok(Outcome { changed, renewed, pending, dropped, created: false, view })
 }
 
 /// Who takes records as they arrive.

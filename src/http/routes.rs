@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
 use super::events::VIEWERS_MAX;
@@ -19,11 +19,10 @@ use super::metrics::Metrics;
 use super::operation::{Body, Content, Operation, Route, delete, get, patch, post, put, route};
 use super::partners::Partners;
 use super::problem::Problem;
-use super::settings::Writes;
+use super::settings::Config;
 use super::{answers, code, config, events, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
 use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
-use crate::record::Secret;
 
 /// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
 pub(super) fn table() -> Vec<Route> {
@@ -125,8 +124,7 @@ pub(super) struct Shared {
     pub(super) signposts: Vec<Signpost>,
     /// Who may read each route.
     access: Vec<(&'static str, Access)>,
-    token: Option<Secret>,
-    writes: Writes,
+    settings: watch::Receiver<Config>,
     pub(super) metrics: Metrics,
     /// Who has a permit may read a body.
     pub(super) bodies: Semaphore,
@@ -145,7 +143,7 @@ pub(super) struct Signpost {
 
 /// The routes with everything around them. Each request needs a [`guard::Peer`] among its extensions, or it is
 /// taken for one from elsewhere.
-pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, metrics: Metrics) -> Router {
+pub(super) fn router(control: Control, settings: watch::Receiver<Config>, metrics: Metrics) -> Router {
     let mut router = Router::new();
     let (mut signposts, mut all) = (Vec::new(), Vec::new());
     for route in table() {
@@ -159,7 +157,7 @@ pub(super) fn router(control: Control, token: Option<Secret>, writes: Writes, me
     let (live, viewers) = (Arc::new(Live::new(control.clone())), Arc::new(Semaphore::new(VIEWERS_MAX)));
     let openapi = OnceLock::new();
     let shared =
-        Shared { control, signposts, access: all, token, writes, metrics, bodies, openapi, live, viewers };
+        Shared { control, signposts, access: all, settings, metrics, bodies, openapi, live, viewers };
     let shared = Arc::new(shared);
     router
         .fallback(async || Problem::new(code::NOT_FOUND, "there is nothing here; / lists what there is"))
@@ -178,7 +176,11 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         shared.access.iter().find(|(known, _)| *known == path.as_str()).map(|(_, access)| *access)
     });
     let access = access.unwrap_or(Access::Closed);
-    match guard::check(&request, access, shared.token.as_ref(), shared.writes) {
+    let checked = {
+        let settings = shared.settings.borrow();
+        guard::check(&request, access, settings.token.as_ref(), settings.writes)
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(reason) => {
             shared.metrics.refused(reason);

@@ -84,24 +84,33 @@ pub(super) struct Place {
 impl Seats {
     /// Seats for `max` connections; `open` shows how many there are.
     pub(super) fn new(max: NonZeroUsize, open: IntGauge) -> Seats {
-        let max = max.get();
-        Seats { max, elsewhere_max: max - max.div_ceil(4), taken: Arc::default(), open }
+        let mut seats = Seats { max: 0, elsewhere_max: 0, taken: Arc::default(), open };
+        seats.set_max(max, Instant::now());
+        seats
+    }
+
+    /// There are so many from now on. Where that is fewer, connections that wait for their peers go; those that have a
+    /// request under way stay.
+    pub(super) fn set_max(&mut self, max: NonZeroUsize, now: Instant) {
+        self.max = max.get();
+        self.elsewhere_max = self.max - self.max.div_ceil(4);
+        let mut taken = lock(&self.taken);
+        while taken.by_number.len() > self.max && taken.evict(now, |_| true).is_some() {}
     }
 
     /// A seat for a peer on this machine or elsewhere, if there is one or one can be had.
     pub(super) fn take(&self, is_local: bool, now: Instant) -> Option<Admission> {
         let mut taken = lock(&self.taken);
-        let is_crowd = !is_local && taken.elsewhere >= self.elsewhere_max;
-        let evicted = if is_crowd || taken.by_number.len() >= self.max {
+        let mut evicted = None;
+        // More than once only where there are fewer seats than there were.
+        loop {
+            let is_crowd = !is_local && taken.elsewhere >= self.elsewhere_max;
+            if !is_crowd && taken.by_number.len() < self.max {
+                break;
+            }
             // A crowd outside makes room for itself among its own.
-            let number = taken.longest_waiting(now, |taker| !(is_crowd && taker.is_local))?;
-            let Taker { leave, gone, .. } = taken.remove(number)?;
-            // If it is about to end anyway it does not listen any more.
-            _ = leave.send(());
-            Some(gone)
-        } else {
-            None
-        };
+            evicted = Some(taken.evict(now, |taker| !(is_crowd && taker.is_local))?);
+        }
         let (leave, told) = oneshot::channel();
         let (here, gone) = oneshot::channel();
         let number = taken.add(Taker { is_local, phase: Phase::Idle(now), leave, gone });
@@ -123,6 +132,15 @@ impl Taken {
         let taker = self.by_number.remove(&number)?;
         self.elsewhere -= usize::from(!taker.is_local);
         Some(taker)
+    }
+
+    /// The one of them that has waited longest has to go. Gives what ends when it is gone.
+    fn evict(&mut self, now: Instant, among: impl Fn(&Taker) -> bool) -> Option<oneshot::Receiver<()>> {
+        let number = self.longest_waiting(now, among)?;
+        let Taker { leave, gone, .. } = self.remove(number)?;
+        // If it is about to end anyway it does not listen any more.
+        _ = leave.send(());
+        Some(gone)
     }
 
     /// The one that has waited longest for a request, or else for its peer to take an answer.
@@ -333,5 +351,22 @@ mod tests {
             assert_eq!(hall.enter(false), InPlaceOf(place), "the oldest of all is from here");
         }
         assert_eq!(hall.enter(true), InPlaceOf(0));
+    }
+
+    #[test]
+    fn where_there_are_fewer_seats_those_that_wait_go_and_those_at_work_stay() {
+        let mut hall = hall(6);
+        assert_eq!(hall.fill(true), 6);
+        hall.answer(1, 1);
+        hall.answer(4, 2);
+        hall.seats.set_max(NonZeroUsize::new(5).unwrap(), hall.now);
+        let left: Vec<usize> =
+            (0..6).filter(|place| hall.inside[*place].seat.leave.try_recv().is_ok()).collect();
+        assert_eq!(left, [1]);
+        hall.seats.set_max(NonZeroUsize::new(3).unwrap(), hall.now);
+        assert!(hall.inside[4].seat.leave.try_recv().is_ok());
+        assert_eq!(hall.enter(true), Refused, "four are at work");
+        hall.seats.set_max(NonZeroUsize::new(5).unwrap(), hall.now);
+        assert_eq!(hall.enter(true), Seated);
     }
 }

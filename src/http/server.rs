@@ -20,32 +20,33 @@ use super::seats::{Admission, Seats};
 use super::settings::Config;
 use crate::control::Control;
 
-/// Serves HTTP on `listener` until `shutdown`, then lets requests end that are under way, for 2 s at most.
+/// Serves HTTP on `listener` by `settings`, which may change, until `shutdown`, then lets requests end that are under way, for 2 s at most.
 ///
 /// Each connection has a task. None can hold up another, or the accepting: what is too much takes the place of one that
 /// waits, or is refused at once.
 pub async fn serve(
     listener: TcpListener,
-    config: Config,
+    settings: watch::Receiver<Config>,
     control: Control,
     metrics: Metrics,
     shutdown: impl Future<Output = ()>,
 ) {
-    serve_with(listener, config, control, metrics, shutdown, Times::default()).await;
+    serve_with(listener, settings, control, metrics, shutdown, Times::default()).await;
 }
 
 /// [`serve`] with other times.
 pub(super) async fn serve_with(
     listener: TcpListener,
-    config: Config,
+    mut settings: watch::Receiver<Config>,
     control: Control,
     metrics: Metrics,
     shutdown: impl Future<Output = ()>,
     times: Times,
 ) {
-    let seats = Seats::new(config.connections_max, metrics.connections.clone());
+    let connections_max = settings.borrow_and_update().connections_max;
+    let mut seats = Seats::new(connections_max, metrics.connections.clone());
     let (end, ending) = watch::channel(());
-    let router = routes::router(control, config.token, config.writes, metrics.clone());
+    let router = routes::router(control, settings.clone(), metrics.clone());
     let context = Context { router, metrics, times, ending };
     let mut acceptor = Acceptor::new(listener);
     let mut connections = JoinSet::new();
@@ -55,6 +56,10 @@ pub(super) async fn serve_with(
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => {
                 report(ended);
+                continue;
+            }
+            Ok(()) = settings.changed() => {
+                seats.set_max(settings.borrow_and_update().connections_max, Instant::now());
                 continue;
             }
             accepted = acceptor.next() => accepted,

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 
 use crate::record::Secret;
 
-/// Settings of the HTTP server.
-#[derive(Clone, Debug)]
+/// Settings of the HTTP server. All but where it listens may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Address to listen on (`http-endpoint`). Port 0 takes any free one.
     pub listen: SocketAddr,

@@ -22,8 +22,10 @@ use std::time::{Duration, Instant};
 use hashbrown::{HashMap, HashSet};
 use tokio::sync::{Notify, watch};
 
+use super::APART_PART;
 use super::entry::Rules;
 use super::metrics::Metrics;
+use super::settings::Config;
 use crate::enrich::View;
 use crate::telemetry::unix_ms;
 
@@ -39,8 +41,7 @@ const GENERATION: usize = 2048;
 /// Where records wait.
 #[derive(Debug)]
 pub(super) struct Apart {
-    wait: Duration,
-    bytes_max: usize,
+    settings: watch::Receiver<Config>,
     state: Mutex<State>,
     /// Something begins to wait.
     wake: Notify,
@@ -111,9 +112,15 @@ impl State {
 }
 
 impl Apart {
-    /// With room for so many bytes.
-    pub(super) fn new(wait: Duration, bytes_max: usize) -> Apart {
-        Apart { wait, bytes_max, state: Mutex::default(), wake: Notify::new() }
+    /// With room for a part of the settings' memory, and their wait.
+    pub(super) fn new(settings: watch::Receiver<Config>) -> Apart {
+        Apart { settings, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// How long records wait, and for how many bytes there is room.
+    fn bounds(&self) -> (Duration, usize) {
+        let settings = self.settings.borrow();
+        (settings.apart_wait, settings.memory_limit / APART_PART)
     }
 
     /// Bytes of records apart.
@@ -128,12 +135,13 @@ impl Apart {
 
     /// Whether a record of the container `key` is to be set apart, behind those in `aside`.
     pub(super) fn place(&self, key: &[u8], bytes: usize, aside: &Aside) -> Place {
+        let (wait, bytes_max) = self.bounds();
         let state = self.lock();
         let waits = state.waiting.contains_key(key);
-        if state.closed || self.wait.is_zero() || !waits && state.was_in_vain(key) {
+        if state.closed || wait.is_zero() || !waits && state.was_in_vain(key) {
             return Place::NotNeeded;
         }
-        let has_room = state.bytes + aside.bytes + bytes <= self.bytes_max
+        let has_room = state.bytes + aside.bytes + bytes <= bytes_max
             && state.records + aside.records.len() < RECORDS_MAX
             && (waits || state.waiting.len() < KEYS_MAX);
         if has_room { Place::Free } else { Place::None }
@@ -170,13 +178,14 @@ impl Apart {
     /// Those whose wait is over at `now`, and when the next one's is. They stay as waiting without records, so that what
     /// comes meanwhile queues behind them, until [`Apart::done`].
     fn due(&self, view: &View, now: Instant) -> (Vec<Due>, Option<Instant>) {
+        let (wait, _) = self.bounds();
         let mut state = self.lock();
         let (mut due, mut next, closed) = (Vec::new(), None, state.closed);
         let (mut records, mut bytes) = (0, 0);
         for (key, waiting) in &mut state.waiting {
             let known =
                 if key.is_empty() { view.snapshot.agent_id().is_some() } else { view.snapshot.knows(key) };
-            let until = waiting.since + self.wait;
+            let until = waiting.since + wait;
             let answered = view.asked.is_some_and(|asked| asked > waiting.since);
             if closed || known || answered || !view.hope || now >= until {
                 records += std::mem::take(&mut waiting.records);
@@ -258,12 +267,15 @@ impl Drop for InTheEnd<'_> {
 pub(super) async fn run(rules: Arc<Rules>, metrics: Metrics, mut drain: watch::Receiver<bool>) {
     let _in_the_end = InTheEnd(&rules, &metrics);
     let mut enricher = rules.enricher.clone();
+    let mut settings = rules.settings.clone();
     loop {
         let next = release(&rules, &metrics);
         tokio::select! {
             () = super::listener::drained(&mut drain) => return,
             () = enricher.changed() => {}
             () = rules.apart.wake.notified() => {}
+            // The wait may be shorter now.
+            Ok(()) = settings.changed() => {}
             () = sleep_until(next) => {}
         }
     }
@@ -279,7 +291,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enrich::{Config, Enricher};
+    use crate::enrich::{self, Enricher};
 
     fn aside(records: &[(&[u8], &[u8])]) -> Aside {
         let mut aside = Aside::default();
@@ -291,10 +303,15 @@ mod tests {
 
     /// A view in which nothing is known, and an answer may come.
     fn view(asked: Option<Instant>, hope: bool) -> View {
-        View { asked, hope, ..Enricher::fixed(&Config::default()).view() }
+        View { asked, hope, ..Enricher::fixed(&enrich::Config::default()).view() }
     }
 
     const WAIT: Duration = Duration::from_secs(2);
+
+    fn apart(bytes_max: usize) -> Apart {
+        let memory_limit = bytes_max * APART_PART;
+        Apart::new(watch::channel(Config { apart_wait: WAIT, memory_limit, ..Config::for_tests() }).1)
+    }
 
     #[test]
     fn the_wait_ends_with_a_later_answer_a_failure_or_its_time_and_is_not_repeated() {
@@ -306,7 +323,7 @@ mod tests {
             (before, false, after, true),
             (before, true, now + WAIT, true),
         ] {
-            let apart = Apart::new(WAIT, 100);
+            let apart = apart(100);
             assert_eq!(apart.add(aside(&[(b"c", b"1"), (b"c", b"2")]), now), b"");
             let (due, next) = apart.due(&view(asked, hope), at);
             assert_eq!((due.len(), next.is_none()), (usize::from(ends), ends), "{asked:?} {hope}");
@@ -325,11 +342,12 @@ mod tests {
 
     #[test]
     fn what_may_be_apart_is_bounded() {
-        let (apart, now) = (Apart::new(WAIT, 10), Instant::now());
+        let now = Instant::now();
+        let apart_keys = apart(1 << 20);
+        let apart = apart(10);
         let some = aside(&[(b"c", b"12345")]);
         assert_eq!(apart.place(b"c", 5, &some), Place::Free);
         assert_eq!(apart.place(b"c", 6, &some), Place::None);
-        let apart_keys = Apart::new(WAIT, 1 << 20);
         for n in 0..KEYS_MAX {
             assert_eq!(apart_keys.add(aside(&[(n.to_string().as_bytes(), b"x")]), now), b"");
         }

@@ -87,11 +87,7 @@ pub struct Input {
 pub struct Handle {
     listen: SocketAddr,
     socket: Option<PathBuf>,
-    connections_max: usize,
-    metrics: Metrics,
-    registry: Arc<Registry>,
-    rules: Arc<Rules>,
-    drain: watch::Receiver<bool>,
+    shared: Arc<Shared>,
 }
 
 /// Why the input cannot listen.
@@ -106,14 +102,12 @@ pub enum ListenError {
 }
 
 impl Input {
-    /// Listens where `settings` say, and follows them: bounds on streams, times and logs change while it runs.
-    /// `memory_limit` is the program's byte budget. True from `drain` ends it.
+    /// Listens where `settings` say, and follows them in all else. True from `drain` ends it.
     ///
     /// # Errors
     /// [`ListenError`]: the address or path is taken, or may not be used.
     pub async fn listen(
         settings: watch::Receiver<Config>,
-        memory_limit: usize,
         enricher: Enricher,
         spool: Spool,
         metrics: Metrics,
@@ -128,48 +122,38 @@ impl Input {
             }
             None => None,
         };
-        let registry = Arc::new(Registry::new(config.connections_max.get(), memory_limit / CARRIED_PART));
+        let registry = Arc::new(Registry::new(settings.clone()));
         let rules = Arc::new(Rules {
             settings: settings.clone(),
             plans: PlanCache::new(),
             enricher,
             spool,
-            apart: Apart::new(config.apart_wait, memory_limit / APART_PART),
+            apart: Apart::new(settings.clone()),
         });
-        let handle = Handle {
-            listen: tcp.local_addr().map_err(|error| ListenError::Tcp(config.listen, error))?,
-            socket: unix.as_ref().map(|file| file.path().to_owned()),
-            connections_max: config.connections_max.get(),
-            metrics: metrics.clone(),
-            registry: registry.clone(),
-            rules: rules.clone(),
-            drain: drain.clone(),
-        };
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             metrics,
             registry,
             workbenches: Workbenches::new(rules.clone()),
             rules,
             turns: Turns::new(),
+            ticker: Ticker::new(settings.clone()),
             settings,
-            ticker: Ticker::new(config.linger),
             drain,
             drain_deadline: OnceLock::new(),
             log_budget: Mutex::new(LogBudget::default()),
+        });
+        let handle = Handle {
+            listen: tcp.local_addr().map_err(|error| ListenError::Tcp(config.listen, error))?,
+            socket: unix.as_ref().map(|file| file.path().to_owned()),
+            shared: shared.clone(),
         };
-        Ok(Input { tcp, unix, shared: Arc::new(shared), handle })
+        Ok(Input { tcp, unix, shared, handle })
     }
 
     /// For those who ask.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
-    }
-
-    /// What polls `agent` and enters its metrics beside those that are sent; those of the agent itself as `topic`.
-    #[must_use]
-    pub fn poller(&self, agent: Agent, topic: &str) -> Poller {
-        Poller::new(agent, topic, self.shared.clone())
     }
 
     /// Serves until the drain signal, and then until every connection has ended.
@@ -181,6 +165,12 @@ impl Input {
 }
 
 impl Handle {
+    /// What polls `agent` and enters its metrics beside those that are sent.
+    #[must_use]
+    pub fn poller(&self, agent: Agent) -> Poller {
+        Poller::new(agent, self.shared.clone())
+    }
+
     /// Where it listens, the real port included.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
@@ -190,7 +180,7 @@ impl Handle {
     /// Whether it has been told to stop, and takes no connections any more.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        *self.drain.borrow()
+        *self.shared.drain.borrow()
     }
 
     /// The unix socket.
@@ -199,37 +189,44 @@ impl Handle {
         self.socket.as_ref()
     }
 
+    /// The program's byte budget.
+    #[must_use]
+    pub fn memory_limit(&self) -> usize {
+        self.shared.settings.borrow().memory_limit
+    }
+
     /// Bytes of half-sent headers and blocks, and of records that are set apart.
     #[must_use]
     pub fn carried_bytes(&self) -> usize {
-        self.registry.carried() + self.rules.apart.bytes()
+        self.shared.registry.carried() + self.shared.rules.apart.bytes()
     }
 
     /// Who is connected, at most so many: those that have sent most.
     #[must_use]
     pub fn senders(&self, most: usize) -> Vec<SenderStatus> {
-        self.registry.senders(most)
+        self.shared.registry.senders(most)
     }
 
     /// Numbers as they are.
     #[must_use]
     pub fn status(&self) -> InputStatus {
-        let sums = self.metrics.sums();
+        let Shared { metrics, registry, rules, .. } = &*self.shared;
+        let sums = metrics.sums();
         InputStatus {
             listen: Some(self.listen),
             socket: self.socket.clone(),
             connections: sums.connections,
-            connections_max: self.connections_max,
+            connections_max: registry.connections_max(),
             accepted_records: sums.records,
             accepted_datapoints: sums.datapoints,
             received_bytes: sums.bytes,
             refused_records: sums.refused_records,
             refused_blocks: sums.refused_blocks,
             closed_connections: sums.closed,
-            held: self.rules.spool.snapshot().held,
-            apart_records: self.rules.apart.records(),
-            apart_bytes: self.rules.apart.bytes(),
-            enrichment: self.metrics.enrichment(),
+            held: rules.spool.snapshot().held,
+            apart_records: rules.apart.records(),
+            apart_bytes: rules.apart.bytes(),
+            enrichment: metrics.enrichment(),
         }
     }
 }
@@ -266,7 +263,7 @@ mod tests {
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let enricher = Enricher::fixed(&enrich::Config::default());
         let settings = watch::channel(config).1;
-        (Input::listen(settings, 64 << 20, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
+        (Input::listen(settings, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
     }
 
     /// A stream of blocks of four records that are small as sent, and almost 4 MiB when decompressed.

@@ -13,9 +13,10 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::settings::Config;
 use super::socket::Socket;
 
 /// So many bytes wake us even on a quiet connection, and it takes fewer for one to become quiet.
@@ -27,16 +28,20 @@ const EMPTY_TICKS: u32 = 2;
 /// The one clock of all quiet connections. It stands still while there are none.
 #[derive(Debug)]
 pub(super) struct Ticker {
-    linger: Duration,
+    settings: watch::Receiver<Config>,
     quiet: AtomicUsize,
     begun: Notify,
     tick: Notify,
 }
 
 impl Ticker {
-    /// A clock that ticks every `linger`; zero: no connection ever becomes quiet.
-    pub(super) fn new(linger: Duration) -> Ticker {
-        Ticker { linger, quiet: AtomicUsize::new(0), begun: Notify::new(), tick: Notify::new() }
+    /// A clock that ticks every `linger` of the settings; zero: no connection becomes quiet, and none stays so.
+    pub(super) fn new(settings: watch::Receiver<Config>) -> Ticker {
+        Ticker { settings, quiet: AtomicUsize::new(0), begun: Notify::new(), tick: Notify::new() }
+    }
+
+    fn linger(&self) -> Duration {
+        self.settings.borrow().linger
     }
 
     /// Whether any connection is quiet.
@@ -47,11 +52,16 @@ impl Ticker {
 
     /// Ticks, for ever.
     pub(super) async fn run(&self) {
+        let mut settings = self.settings.clone();
         loop {
             if self.quiet.load(Ordering::Relaxed) == 0 {
                 self.begun.notified().await;
             }
-            tokio::time::sleep(self.linger).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.linger()) => {}
+                // It may be shorter now.
+                Ok(()) = settings.changed() => {}
+            }
             self.tick.notify_waiters();
         }
     }
@@ -88,13 +98,14 @@ impl Pace<'_> {
             (None, Some(_)) => {
                 let now = Instant::now();
                 let before = self.last_little.replace(now);
-                let is_often = before.is_some_and(|before| now.duration_since(before) < self.ticker.linger);
+                let is_often = before.is_some_and(|before| now.duration_since(before) < self.ticker.linger());
                 if is_often && socket.wake_at(MUCH) {
                     self.quiet = Some(0);
                     self.ticker.quiet.fetch_add(1, Ordering::Relaxed);
                     self.ticker.begun.notify_one();
                 }
             }
+            (Some(_), _) if self.ticker.linger().is_zero() => self.hurry(socket),
             (Some(_), Some(_)) => self.quiet = Some(0),
             (Some(empty), None) if was_tick => {
                 self.quiet = Some(empty + 1);
@@ -137,6 +148,11 @@ mod tests {
     /// A second is long enough for two reads to come within it.
     const LINGER: Duration = Duration::from_secs(1);
 
+    fn ticker(linger: Duration) -> (watch::Sender<Config>, Ticker) {
+        let (set, settings) = watch::channel(Config { linger, ..Config::for_tests() });
+        (set, Ticker::new(settings))
+    }
+
     async fn pair() -> (TcpStream, Socket) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -147,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_quiet_socket_calls_for_much_and_ticks_for_little() {
         let (mut sender, socket) = pair().await;
-        let ticker = Ticker::new(LINGER);
+        let ticker = ticker(LINGER).1;
         let mut pace = Pace::new(&ticker);
         let mut buffer = vec![0; 4 * MUCH];
         for _ in 0..2 {
@@ -189,17 +205,45 @@ mod tests {
     async fn busy_sockets_and_sockets_that_cannot_wait_are_read_at_once() {
         let (_sender, tcp) = pair().await;
         let (unix, _other) = UnixStream::pair().unwrap();
-        let ticker = Ticker::new(LINGER);
-        for (socket, received, ticker) in [
-            (&tcp, MUCH, &ticker),
-            (&Socket::Unix(unix), 10, &ticker),
-            (&tcp, 10, &Ticker::new(Duration::ZERO)),
-        ] {
+        let ticker = ticker(LINGER).1;
+        let never = self::ticker(Duration::ZERO).1;
+        for (socket, received, ticker) in
+            [(&tcp, MUCH, &ticker), (&Socket::Unix(unix), 10, &ticker), (&tcp, 10, &never)]
+        {
             let mut pace = Pace::new(ticker);
             for _ in 0..3 {
                 pace.note(Some(received), false, socket);
             }
             assert_eq!(pace.quiet, None);
         }
+    }
+
+    #[tokio::test]
+    async fn another_linger_counts_for_the_wait_that_is_going_on_and_none_ends_the_quiet() {
+        let (mut sender, socket) = pair().await;
+        let (set, ticker) = ticker(Duration::from_secs(3600));
+        let mut pace = Pace::new(&ticker);
+        for _ in 0..2 {
+            pace.note(Some(10), false, &socket);
+        }
+        assert_eq!(pace.quiet, Some(0));
+        let ticks = async {
+            pace.tick().await;
+            pace.tick().await;
+        };
+        let changes = async {
+            tokio::task::yield_now().await;
+            set.send_modify(|config| config.linger = Duration::from_millis(1));
+            ticks.await;
+        };
+        tokio::select! {
+            () = ticker.run() => unreachable!(),
+            () = changes => {}
+        }
+        set.send_modify(|config| config.linger = Duration::ZERO);
+        pace.note(None, true, &socket);
+        assert_eq!(pace.quiet, None);
+        sender.write_all(&[1; 10]).await.unwrap();
+        socket.readable().await.unwrap();
     }
 }

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use slab::Slab;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+use super::CARRIED_PART;
+use super::settings::Config;
 
 use crate::control::SenderStatus;
 use crate::telemetry::unix_ms;
@@ -21,10 +24,10 @@ pub(super) struct Registry {
     peers: Mutex<Slab<Arc<Peer>>>,
     /// Connections that there have been.
     opened: AtomicU64,
-    connections_max: usize,
-    /// Bytes of half-sent headers and blocks, over all connections, and their bound.
+    /// Where the bounds are.
+    settings: watch::Receiver<Config>,
+    /// Bytes of half-sent headers and blocks, over all connections.
     carried: AtomicUsize,
-    carried_max: usize,
     /// Less is carried, where it was more than it may be.
     released: Notify,
 }
@@ -71,28 +74,40 @@ pub(super) struct Registration {
 }
 
 impl Registry {
-    pub(super) fn new(connections_max: usize, carried_max: usize) -> Registry {
+    pub(super) fn new(settings: watch::Receiver<Config>) -> Registry {
         Registry {
             peers: Mutex::default(),
             opened: AtomicU64::new(0),
-            connections_max,
+            settings,
             carried: AtomicUsize::new(0),
-            carried_max,
             released: Notify::new(),
         }
     }
 
+    /// Connections at once.
+    pub(super) fn connections_max(&self) -> usize {
+        self.settings.borrow().connections_max.get()
+    }
+
+    /// Bytes that may be carried.
+    fn carried_max(&self) -> usize {
+        self.settings.borrow().memory_limit / CARRIED_PART
+    }
+
     /// Takes a connection in. None: there is no room, and nobody that should make room for it.
     pub(super) fn register(self: &Arc<Self>, name: PeerName, now: Instant) -> Option<Registration> {
+        let connections_max = self.connections_max();
         let mut peers = self.peers.lock().expect("no code panics under this lock");
         let present = peers.iter().filter(|(_, peer)| !peer.is_shed()).count();
-        if present >= self.connections_max {
-            peers
-                .iter()
-                .map(|(_, peer)| peer)
-                .filter(|peer| peer.may_go())
-                .min_by_key(|peer| peer.rank())?
-                .shed(Shed::ConnectionLimit);
+        // More than one where there may be fewer than there are.
+        let over = (present + 1).saturating_sub(connections_max);
+        if over > 0 {
+            let mut going: Vec<_> = peers.iter().map(|(_, peer)| peer).filter(|peer| peer.may_go()).collect();
+            if going.len() < over {
+                return None;
+            }
+            going.sort_by_key(|peer| peer.rank());
+            going[..over].iter().for_each(|peer| peer.shed(Shed::ConnectionLimit));
         }
         let peer = Arc::new(Peer {
             name,
@@ -129,7 +144,7 @@ impl Registry {
 
     /// So many bytes less are carried.
     fn release(&self, bytes: usize) {
-        if self.carried.fetch_sub(bytes, Ordering::Relaxed) > self.carried_max {
+        if self.carried.fetch_sub(bytes, Ordering::Relaxed) > self.carried_max() {
             self.released.notify_waiters();
         }
     }
@@ -137,12 +152,13 @@ impl Registry {
     /// While too much is held, somebody has to go: who holds most of those that never sent a whole block, and only when
     /// none of them holds anything, who holds most. Those that were told to go are as good as gone.
     fn shed_for_memory(&self) {
-        if self.carried() <= self.carried_max {
+        let carried_max = self.carried_max();
+        if self.carried() <= carried_max {
             return;
         }
         let peers = self.peers.lock().expect("no code panics under this lock");
         let staying = || peers.iter().map(|(_, peer)| peer).filter(|peer| !peer.is_shed());
-        while staying().map(|peer| peer.carried()).sum::<usize>() > self.carried_max {
+        while staying().map(|peer| peer.carried()).sum::<usize>() > carried_max {
             let holding = staying().filter(|peer| peer.carried() > 0);
             let Some(peer) = holding.max_by_key(|peer| (peer.may_go(), peer.carried())) else { return };
             peer.shed(Shed::Memory);
@@ -171,7 +187,7 @@ impl Registration {
 
     /// Whether half-sent blocks hold no more than they may, so that another read is safe.
     pub(super) fn has_room(&self) -> bool {
-        self.registry.carried() <= self.registry.carried_max
+        self.registry.carried() <= self.registry.carried_max()
     }
 
     /// Returns when that is so. Those that were told to go are as good as gone only until all that are ready have read once
@@ -270,13 +286,24 @@ mod tests {
 
     const PEER: PeerName = PeerName::Unix;
 
+    fn registry(connections_max: usize, carried_max: usize) -> Arc<Registry> {
+        settable(connections_max, carried_max).1
+    }
+
+    fn settable(connections_max: usize, carried_max: usize) -> (watch::Sender<Config>, Arc<Registry>) {
+        let connections_max = connections_max.try_into().unwrap();
+        let memory_limit = carried_max * CARRIED_PART;
+        let (set, settings) = watch::channel(Config { memory_limit, connections_max, ..Config::for_tests() });
+        (set, Arc::new(Registry::new(settings)))
+    }
+
     fn shed(registration: &Registration) -> Option<Shed> {
         *registration.peer.shed.lock().unwrap()
     }
 
     #[test]
     fn a_new_connection_replaces_the_oldest_without_a_header_then_without_a_block() {
-        let registry = Arc::new(Registry::new(3, 1000));
+        let registry = registry(3, 1000);
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let with_header = registry.register(PEER, at(0)).unwrap();
@@ -299,7 +326,7 @@ mod tests {
 
     #[test]
     fn who_holds_most_and_never_sent_a_block_goes_first() {
-        let registry = Arc::new(Registry::new(10, 100));
+        let registry = registry(10, 100);
         let now = Instant::now();
         let [good, small, large] = [(1, 60), (0, 10), (0, 20)].map(|(blocks, carried)| {
             let registration = registry.register(PEER, now).unwrap();
@@ -315,7 +342,7 @@ mod tests {
 
     #[test]
     fn who_was_told_to_go_counts_no_longer_and_a_good_session_stays() {
-        let registry = Arc::new(Registry::new(10, 100));
+        let registry = registry(10, 100);
         let now = Instant::now();
         let [good, first, second] = [(1, 40), (0, 30), (0, 20)].map(|(blocks, carried)| {
             let registration = registry.register(PEER, now).unwrap();
@@ -333,7 +360,7 @@ mod tests {
 
     #[tokio::test]
     async fn reading_waits_until_those_have_gone_that_were_told_to() {
-        let registry = Arc::new(Registry::new(10, 100));
+        let registry = registry(10, 100);
         let [first, second] = [0, 1].map(|_| registry.register(PEER, Instant::now()).unwrap());
         first.note(true, 0, 90);
         assert!(second.has_room());
@@ -352,7 +379,7 @@ mod tests {
 
     #[test]
     fn who_has_sent_most_is_shown_first() {
-        let registry = Arc::new(Registry::new(10, 100));
+        let registry = registry(10, 100);
         let senders = [10, 30, 20].map(|bytes| {
             let registration = registry.register(PEER, Instant::now()).unwrap();
             registration.count(1, bytes);
@@ -370,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_good_session_goes_for_memory_only_where_no_other_holds_anything() {
-        let registry = Arc::new(Registry::new(10, 100));
+        let registry = registry(10, 100);
         let now = Instant::now();
         let [small, large, idle] = [(1, 40), (1, 50), (0, 0)].map(|(blocks, carried)| {
             let registration = registry.register(PEER, now).unwrap();
@@ -379,5 +406,27 @@ mod tests {
         });
         large.note(true, 0, 70);
         assert_eq!((shed(&small), shed(&large), shed(&idle)), (None, Some(Shed::Memory), None));
+    }
+
+    #[test]
+    fn where_there_may_be_fewer_good_sessions_stay_and_the_others_make_room() {
+        let (set, registry) = settable(5, 1000);
+        let now = Instant::now();
+        let good = [(); 2].map(|()| registry.register(PEER, now).unwrap());
+        for session in &good {
+            session.note(true, 1, 0);
+        }
+        let silent = [(); 3].map(|()| registry.register(PEER, now).unwrap());
+        set.send_modify(|config| config.connections_max = 3.try_into().unwrap());
+        assert!(silent.iter().chain(&good).all(|one| shed(one).is_none()), "nobody goes without need");
+        let new = registry.register(PEER, now).unwrap();
+        assert!(silent.iter().all(|one| shed(one).is_some()) && good.iter().all(|one| shed(one).is_none()));
+        drop(silent);
+        new.note(true, 1, 0);
+        set.send_modify(|config| config.connections_max = 2.try_into().unwrap());
+        assert!(registry.register(PEER, now).is_none());
+        assert!(shed(&new).is_none());
+        set.send_modify(|config| config.connections_max = 4.try_into().unwrap());
+        assert!(registry.register(PEER, now).is_some());
     }
 }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use crate::ocf;
 use crate::record::Rate;
 
-/// Settings of the TCP and unix socket input. `block_timeout`, `limit`, `limits` and the logs may change while it runs.
+/// Settings of the TCP and unix socket input. All but where it listens may change while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// TCP address to listen on (`listen-endpoint`). Port 0 takes any free one.
     pub listen: SocketAddr,
     /// Unix socket to listen on besides (`listen-socket`).
     pub socket: Option<PathBuf>,
+    /// The program's byte budget (`memory-limit`), of which parts are the input's.
+    pub memory_limit: usize,
     /// Connections at once (`input-connections-max`).
     pub connections_max: NonZeroUsize,
     /// How long a header or a block may stay half sent (`input-block-timeout`).
@@ -40,6 +42,7 @@ impl Config {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             socket: None,
+            memory_limit: 64 << 20,
             connections_max: NonZeroUsize::new(10).expect("10 is not 0"),
             block_timeout: Duration::from_secs(60),
             linger: Duration::ZERO,

@@ -42,6 +42,14 @@ impl Buffers {
         }
     }
 
+    /// Keeps up to `bytes_max` bytes from now on.
+    pub(super) fn set_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        if self.bytes > bytes_max {
+            self.clear();
+        }
+    }
+
     /// Lets go of all of them.
     pub(super) fn clear(&mut self) {
         self.free = Vec::new();

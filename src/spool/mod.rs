@@ -36,6 +36,7 @@
 
 mod append;
 mod books;
+mod bounds;
 mod buffers;
 mod feed;
 mod frame;
@@ -118,7 +119,6 @@ pub struct Spool {
 
 #[derive(Debug)]
 struct Shared {
-    config: Config,
     state: Mutex<State>,
     /// Wakes sources that wait for room, and heavy ones.
     room: Notify,
@@ -133,10 +133,9 @@ impl Spool {
     /// An empty spool whose frames are made for messages of this framing.
     #[must_use]
     pub fn in_memory(config: Config, framing: Framing) -> Spool {
-        let state = Mutex::new(State::new(&config, framing));
+        let state = Mutex::new(State::new(config, framing));
         Spool {
             shared: Arc::new(Shared {
-                config,
                 state,
                 room: Notify::new(),
                 room_for_heavy: Notify::new(),
@@ -233,7 +232,7 @@ impl Spool {
             accepted: state.accepted,
             frames: state.tail.len() + state.open.held().count(),
             bytes: state.bytes(),
-            bytes_max: self.shared.config.memory_bytes,
+            bytes_max: state.bounds.config.memory_bytes,
             oldest_ms: state.oldest_ms(),
             held: state.waiting_sources > 0,
             drops: state.drops(Instant::now()),

@@ -9,6 +9,10 @@ use std::mem;
 use super::buffers::{Buffers, LARGE};
 use super::frame::{Framing, Memory};
 
+/// The share of the spool's bytes that is kept in free buffers, and that frames may take at ease.
+const KEPT_SHARE: usize = 16;
+const EASE_SHARE: usize = 4;
+
 /// What a frame that grew was at some time: bytes and records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
@@ -80,16 +84,22 @@ impl OpenFrames {
     pub(super) fn new(framing: Framing, bytes: usize) -> OpenFrames {
         OpenFrames {
             framing,
-            buffers: Buffers::new(bytes / 16),
+            buffers: Buffers::new(bytes / KEPT_SHARE),
             frames: Vec::new(),
             cost: 0,
-            cost_at_ease: bytes / 4,
+            cost_at_ease: bytes / EASE_SHARE,
             records: 0,
             block: 0,
             datapoints: 0,
             touched: Vec::new(),
             filled: Vec::new(),
         }
+    }
+
+    /// The spool may hold so many bytes in all from now on.
+    pub(super) fn set_bytes(&mut self, bytes: usize) {
+        self.buffers.set_max(bytes / KEPT_SHARE);
+        self.cost_at_ease = bytes / EASE_SHARE;
     }
 
     /// Bytes of memory that they take.

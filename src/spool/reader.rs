@@ -147,9 +147,9 @@ impl Reader {
     #[must_use]
     pub fn fullness(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a ratio")]
-        let ratio = |bytes: usize| bytes as f64 / self.shared.config.memory_bytes as f64;
+        let ratio = |bytes: usize, of: usize| bytes as f64 / of as f64;
         let state = self.shared.lock();
-        ratio(state.bytes() - state.fed_bytes())
+        ratio(state.bytes() - state.fed_bytes(), state.bounds.config.memory_bytes)
     }
 
     /// Keeps a large buffer that is not needed any more, for frames to come.
@@ -205,7 +205,7 @@ impl Ticket {
         if let Some(oldest_ms) = self.oldest_ms.take() {
             state.release(self.output, oldest_ms);
         }
-        self.shared.wake_sources(&state);
+        self.shared.wake_sources(&mut state);
     }
 
     /// Splits off the first `records` of it, of `bytes` bytes.

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::ledger::LossReason;
 use super::settings::WhenFull;
 use super::state::State;
-use super::{Config, Shared, Spool};
+use super::{Shared, Spool};
 use crate::telemetry::problems::Kind;
 
 /// How long after its last confirmation an output counts as making progress.
@@ -72,7 +72,7 @@ impl Spool {
 
 impl Shared {
     pub(super) fn admission(&self, weight: Weight, now: Instant) -> Admission {
-        admission(&mut self.lock(), &self.config, weight, now)
+        admission(&mut self.lock(), weight, now)
     }
 
     fn room(&self, weight: Weight) -> &Notify {
@@ -83,11 +83,12 @@ impl Shared {
     }
 
     /// Wakes waiting sources if there is room again.
-    pub(super) fn wake_sources(&self, state: &State) {
-        if state.waiting_sources > 0 && state.bytes() < limit(state, &self.config) {
+    pub(super) fn wake_sources(&self, state: &mut State) {
+        state.forget_kept();
+        if state.waiting_sources > 0 && state.bytes() < limit(state) {
             self.room.notify_waiters();
         }
-        if state.waiting_heavy > 0 && state.bytes() < heavy_limit(&self.config) {
+        if state.waiting_heavy > 0 && state.bytes() < heavy_limit(state) {
             self.room_for_heavy.notify_one();
         }
     }
@@ -95,34 +96,37 @@ impl Shared {
 
 /// Bytes at which a source is not let in. While any waits it takes a little more room than none, for all of them, so that
 /// they do not take turns for every frame that leaves.
-fn limit(state: &State, config: &Config) -> usize {
-    if state.waiting_sources > 0 { config.memory_bytes / 16 * 15 } else { config.memory_bytes }
+fn limit(state: &State) -> usize {
+    let bytes = state.bounds.memory_bytes();
+    if state.waiting_sources > 0 { bytes / 16 * 15 } else { bytes }
 }
 
 /// Bytes at which a heavy source is not let in: what it brings then leaves room for light ones.
-fn heavy_limit(config: &Config) -> usize {
-    config.memory_bytes / 4 * 3
+fn heavy_limit(state: &State) -> usize {
+    state.bounds.memory_bytes() / 4 * 3
 }
 
-fn admission(state: &mut State, config: &Config, weight: Weight, now: Instant) -> Admission {
-    let wait = |state: &State| match config.when_full {
+fn admission(state: &mut State, weight: Weight, now: Instant) -> Admission {
+    state.forget_kept();
+    let when_full = state.bounds.config.when_full;
+    let wait = |state: &State| match when_full {
         WhenFull::DropOldest => None,
         WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
         WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
     };
     let threshold = match weight {
-        Weight::Light => limit(state, config),
-        Weight::Heavy => heavy_limit(config),
+        Weight::Light => limit(state),
+        Weight::Heavy => heavy_limit(state),
     };
     // Whoever follows the feed hears of it, and is not the input's concern.
     while state.bytes() >= threshold && state.shrink_feed() {}
     if weight == Weight::Heavy
-        && state.bytes() >= heavy_limit(config)
+        && state.bytes() >= heavy_limit(state)
         && let Some(wait) = wait(state)
     {
         return wait;
     }
-    while state.bytes() >= limit(state, config) {
+    while state.bytes() >= limit(state) {
         if state.drop_optional(LossReason::SpoolFull) {
             note_drop(state, now);
             continue;

@@ -1,14 +1,14 @@
 //! What an operator sets of the spool.
 
-/// Settings of the spool.
-#[derive(Clone, Debug)]
+/// Settings of the spool. All of them may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Bytes of waiting chunks kept in memory (`spool-memory`).
     pub memory_bytes: usize,
     /// What to do when that is full (`spool-full`).
     pub when_full: WhenFull,
-    /// Topics that are told apart (`kafka-topics-max`; none with `kafka-single-topic`); records of further ones are
-    /// numbered and framed as one.
+    /// Topics that are told apart (`kafka-topics-max`); records of further ones are numbered and framed as one. With 0
+    /// (`kafka-single-topic`) those of all topics are, those that were told apart before among them.
     pub topics_max: usize,
 }
 

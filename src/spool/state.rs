@@ -8,6 +8,7 @@ use hashbrown::HashSet;
 use tokio::sync::Notify;
 
 use super::append::Appended;
+use super::bounds::Bounds;
 use super::feed;
 use super::frame::{Frame, FrameRef, Framing};
 use super::ledger::{LossReason, Outcome, OutputLedger};
@@ -20,6 +21,7 @@ use crate::telemetry::Problems;
 
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) bounds: Bounds,
     pub(super) tail: Tail,
     pub(super) open: OpenFrames,
     pub(super) topics: Topics,
@@ -73,11 +75,12 @@ pub(super) struct Output {
 }
 
 impl State {
-    pub(super) fn new(config: &Config, framing: Framing) -> State {
+    pub(super) fn new(config: Config, framing: Framing) -> State {
         State {
             tail: Tail::default(),
             open: OpenFrames::new(framing, config.memory_bytes),
             topics: Topics::new(config.topics_max),
+            bounds: Bounds::new(config),
             accepted: 0,
             next: Seq::default(),
             waiting_sources: 0,

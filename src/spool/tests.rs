@@ -326,6 +326,65 @@ fn memory_of_bad_blocks_is_let_go() {
 
 const FRAME: usize = 1000 + FRAME_OVERHEAD;
 
+/// Other settings of the spool.
+fn set(spool: &Spool, memory_bytes: usize, when_full: WhenFull) {
+    spool.set(Config { memory_bytes, when_full, topics_max: 10 });
+}
+
+#[tokio::test]
+async fn a_lower_limit_drops_nothing_and_is_reached_as_frames_go() {
+    for (when_full, is_let_in) in [(WhenFull::Hold, false), (WhenFull::DropOldest, true)] {
+        let spool = spool(20 * FRAME, when_full);
+        let mut reader = spool.reader("a", true);
+        (0..10).for_each(|_| append(&spool, "t", 10, 100));
+        set(&spool, 4 * FRAME, when_full);
+        let snapshot = spool.snapshot();
+        assert!(snapshot.bytes > snapshot.bytes_max && books(&spool, "a").lost.is_empty(), "{snapshot:?}");
+        // It is full: whoever comes waits, or makes room for itself and no more.
+        assert_eq!(is_admitted(&spool).await, is_let_in);
+        let lost = books(&spool, "a").lost.values().sum::<u64>();
+        assert!(lost <= 10, "{lost} records for one turn");
+        let mut left = (100 - lost) / 10;
+        reader.close(0);
+        while let Some(shown) = reader.show() {
+            assert_eq!(is_admitted(&spool).await, is_let_in || left < 4, "{left} frames");
+            let (_, ticket) = reader.take([&shown]);
+            ticket.finish(Outcome::Delivered);
+            left -= 1;
+        }
+        let books = books(&spool, "a");
+        assert_eq!(
+            (books.delivered + books.lost.values().sum::<u64>(), books.waiting),
+            (100, 0),
+            "{books:?}"
+        );
+        // What has gone does not count for room any more.
+        (0..4).for_each(|_| append(&spool, "t", 10, 100));
+        assert_eq!(is_admitted(&spool).await, is_let_in);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_waits_hears_of_more_room_and_of_another_way() {
+    for (memory_bytes, when_full) in [(20 * FRAME, WhenFull::Hold), (4 * FRAME, WhenFull::DropOldest)] {
+        let spool = spool(4 * FRAME, WhenFull::Hold);
+        let _reader = spool.reader("a", true);
+        (0..4).for_each(|_| append(&spool, "t", 10, 100));
+        for weight in [Weight::Light, Weight::Heavy] {
+            let mut waiting = std::pin::pin!(spool.admit(weight));
+            tokio::select! {
+                biased;
+                () = &mut waiting => panic!("it is full"),
+                () = std::future::ready(()) => {}
+            }
+            set(&spool, memory_bytes, when_full);
+            let told = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+            assert!(told.is_ok(), "{weight:?} hears of it");
+            set(&spool, 4 * FRAME, WhenFull::Hold);
+        }
+    }
+}
+
 #[tokio::test]
 async fn hold_waits_for_room_and_wakes_when_there_is() {
     let spool = spool(16 * FRAME, WhenFull::Hold);

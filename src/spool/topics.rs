@@ -10,8 +10,10 @@ use crate::record::{RecordTopic, TOPIC_LENGTH_MAX};
 pub struct Topic {
     /// Its number, from 0 in the order in which topics came.
     pub id: u32,
-    /// Its name; none for the one that stands for all topics over the limit, whose records name their own.
+    /// Its name; none for one that stands for several, whose records name their own.
     pub name: Option<RecordTopic>,
+    /// It stands for all topics, and not only for those over the limit.
+    pub is_all: bool,
 }
 
 impl Topic {
@@ -35,6 +37,7 @@ pub(super) struct Topics {
     limit: usize,
     over: Option<u32>,
     long: Option<u32>,
+    all: Option<u32>,
     /// How many topics there were when the current block began.
     mark: usize,
 }
@@ -44,7 +47,20 @@ const NAME_BYTES_MAX: usize = TOPIC_LENGTH_MAX + 1;
 
 impl Topics {
     pub(super) fn new(limit: usize) -> Topics {
-        Topics { by_name: HashMap::new(), list: Vec::new(), limit, over: None, long: None, mark: 0 }
+        Topics {
+            by_name: HashMap::new(),
+            list: Vec::new(),
+            limit,
+            over: None,
+            long: None,
+            all: None,
+            mark: 0,
+        }
+    }
+
+    /// So many are told apart from now on, beside those that are already; with 0 none. Not within a block.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Begins a block.
@@ -58,7 +74,7 @@ impl Topics {
             if let Some(name) = &topic.name {
                 self.by_name.remove(name);
             }
-            for shared in [&mut self.over, &mut self.long] {
+            for shared in [&mut self.over, &mut self.long, &mut self.all] {
                 shared.take_if(|id| *id == topic.id);
             }
         }
@@ -66,20 +82,23 @@ impl Topics {
 
     /// The id of the topic of this name: an old one, a new one, or, at the limit, the one for all others.
     pub(super) fn id(&mut self, name: &[u8]) -> u32 {
+        if self.limit == 0 {
+            return *self.all.get_or_insert_with(|| add(&mut self.list, None, true));
+        }
         if let Some(id) = self.by_name.get(name) {
             return *id;
         }
-        if name.len() > TOPIC_LENGTH_MAX && self.limit > 0 {
+        if name.len() > TOPIC_LENGTH_MAX {
             let name = || RecordTopic::new(&name[..NAME_BYTES_MAX]);
-            return *self.long.get_or_insert_with(|| add(&mut self.list, Some(name())));
+            return *self.long.get_or_insert_with(|| add(&mut self.list, Some(name()), false));
         }
         if self.by_name.len() < self.limit {
             let name = RecordTopic::new(name);
-            let id = add(&mut self.list, Some(name.clone()));
+            let id = add(&mut self.list, Some(name.clone()), false);
             self.by_name.insert(name, id);
             return id;
         }
-        *self.over.get_or_insert_with(|| add(&mut self.list, None))
+        *self.over.get_or_insert_with(|| add(&mut self.list, None, false))
     }
 
     /// The topic of this id.
@@ -101,9 +120,9 @@ impl Topics {
     }
 }
 
-fn add(list: &mut Vec<(Arc<Topic>, u64)>, name: Option<RecordTopic>) -> u32 {
+fn add(list: &mut Vec<(Arc<Topic>, u64)>, name: Option<RecordTopic>, is_all: bool) -> u32 {
     let id = u32::try_from(list.len()).expect("the limit is far below");
-    list.push((Arc::new(Topic { id, name }), 0));
+    list.push((Arc::new(Topic { id, name, is_all }), 0));
     id
 }
 
@@ -161,5 +180,30 @@ mod tests {
     fn with_a_limit_of_none_all_topics_are_one() {
         let mut topics = Topics::new(0);
         assert_eq!((topics.id(b"a"), topics.id(b"b")), (0, 0));
+        assert!(topics.topic(0).is_all);
+    }
+
+    #[test]
+    fn topics_are_told_apart_by_the_limit_of_the_time_and_count_on() {
+        let mut topics = Topics::new(1);
+        let (a, over) = (topics.id(b"a"), topics.id(b"b"));
+        assert_eq!((topics.number(a, 3), topics.number(over, 2)), (0, 0));
+        topics.set_limit(0);
+        let all = topics.id(b"a");
+        assert_eq!((all, topics.id(b"b")), (all, all));
+        assert!(all != a && all != over && topics.topic(all).is_all && !topics.topic(over).is_all);
+        assert_eq!(topics.number(all, 5), 0);
+        topics.set_limit(2);
+        let b = topics.id(b"b");
+        assert_eq!((topics.id(b"a"), topics.topic(b).name.clone()), (a, Some(RecordTopic::new(b"b"))));
+        assert_eq!((topics.number(a, 1), topics.number(b, 1)), (3, 0));
+        topics.set_limit(1);
+        assert_eq!(
+            (topics.id(b"a"), topics.id(b"b"), topics.id(b"c")),
+            (a, b, over),
+            "those that are known stay"
+        );
+        topics.set_limit(0);
+        assert_eq!((topics.id(b"c"), topics.number(all, 1)), (all, 5));
     }
 }

@@ -2,13 +2,15 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::registry::Registry;
+use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -22,6 +24,7 @@ use super::stderr::{Line, Unhurried};
 pub struct Log {
     /// None where another log was set before ours.
     filter: Option<reload::Handle<Targets, Registry>>,
+    is_json: Arc<AtomicBool>,
     /// Lines that nobody read.
     dropped: IntCounter,
 }
@@ -29,16 +32,17 @@ pub struct Log {
 impl Default for Log {
     /// One that goes nowhere.
     fn default() -> Log {
-        Log { filter: None, dropped: Line::new().dropped() }
+        Log { filter: None, is_json: Arc::default(), dropped: Line::new().dropped() }
     }
 }
 
 impl Log {
-    /// Logs by another filter from now on, one that [`check_filter`] finds good.
-    pub fn set(&self, filter: &str) {
+    /// Logs by another filter from now on, one that [`check_filter`] finds good, and in another form.
+    pub fn set(&self, config: &Config) {
+        self.is_json.store(config.format == Format::Json, Ordering::Relaxed);
         if let Some(handle) = &self.filter {
             // It fails only where the log is gone.
-            _ = handle.reload(targets(filter));
+            _ = handle.reload(targets(&config.filter));
         }
     }
 
@@ -60,8 +64,9 @@ pub fn init(config: &Config) -> Log {
     let line = Arc::new(Line::new());
     let dropped = line.dropped();
     let writer = move || Unhurried::new(io::stderr(), line.clone());
-    let (subscriber, filter) = subscriber(config, writer, colours);
-    Log { filter: subscriber.try_init().ok().map(|()| filter), dropped }
+    let is_json = Arc::new(AtomicBool::new(config.format == Format::Json));
+    let (subscriber, filter) = subscriber(&config.filter, is_json.clone(), writer, colours);
+    Log { filter: subscriber.try_init().ok().map(|()| filter), is_json, dropped }
 }
 
 /// Whether `text` is a filter that [`Config::filter`] may hold: between commas a level, or `target=level`.
@@ -91,24 +96,55 @@ fn targets(filter: &str) -> Targets {
         .expect("the configuration has checked the filter")
 }
 
+/// A line in the form that is wanted when it is written.
+struct Form {
+    is_json: Arc<AtomicBool>,
+    text: format::Format<format::Full>,
+    json: format::Format<format::Json>,
+}
+
+impl Form {
+    fn new(is_json: Arc<AtomicBool>) -> Form {
+        let text = format::format();
+        let json = text.clone().json().flatten_event(true);
+        Form { is_json, text, json: json.with_current_span(false).with_span_list(false) }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Form
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        if self.is_json.load(Ordering::Relaxed) {
+            // One of its own, which has no colours.
+            self.json.format_event(context, Writer::new(&mut writer), event)
+        } else {
+            self.text.format_event(context, writer, event)
+        }
+    }
+}
+
 fn subscriber<W>(
-    config: &Config,
+    filter: &str,
+    is_json: Arc<AtomicBool>,
     writer: W,
     colours: bool,
 ) -> (impl Subscriber + Send + Sync + use<W>, reload::Handle<Targets, Registry>)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(targets(&config.filter));
+    let (filter, handle) = reload::Layer::new(targets(filter));
+    let lines = fmt::layer().with_writer(writer).with_ansi(colours).event_format(Form::new(is_json));
     // Without this a failed write is told on standard error, with a macro that panics where that is closed.
-    let lines = fmt::layer().with_writer(writer).with_ansi(colours).log_internal_errors(false);
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
-        Format::Text => lines.boxed(),
-        Format::Json => {
-            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
-        }
-    };
-    (Registry::default().with(layer.with_filter(filter)), handle)
+    let lines = lines.log_internal_errors(false);
+    (Registry::default().with(lines.with_filter(filter)), handle)
 }
 
 #[cfg(test)]
@@ -146,9 +182,9 @@ mod tests {
 
     fn logged(filter: &str, format: Format, say: impl FnOnce()) -> String {
         let lines = Lines::default();
-        let config = Config { filter: filter.to_owned(), format };
+        let is_json = Arc::new(AtomicBool::new(format == Format::Json));
         let writer = lines.clone();
-        tracing::subscriber::with_default(subscriber(&config, move || writer.clone(), false).0, say);
+        tracing::subscriber::with_default(subscriber(filter, is_json, move || writer.clone(), false).0, say);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -194,28 +230,34 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_changes_while_the_log_is_written() {
+    fn filter_and_form_change_while_the_log_is_written() {
         let lines = Lines::default();
-        let config = Config { filter: "warn".to_owned(), format: Format::Text };
         let writer = lines.clone();
-        let (subscriber, filter) = subscriber(&config, move || writer.clone(), false);
-        let log = Log { filter: Some(filter), ..Log::default() };
+        let log = Log::default();
+        let (subscriber, filter) = subscriber("warn", log.is_json.clone(), move || writer.clone(), true);
+        let log = Log { filter: Some(filter), ..log };
         tracing::subscriber::with_default(subscriber, || {
             // The same place each time: what it remembers of the filter is out of date then.
-            for (filter, word) in [("warn", "one"), ("debug", "two"), ("error", "three"), ("info", "four")] {
-                log.set(filter);
+            for (filter, format, word) in [
+                ("warn", Format::Text, "one"),
+                ("debug", Format::Json, "two"),
+                ("error", Format::Json, "three"),
+                ("info", Format::Text, "four"),
+            ] {
+                log.set(&Config { filter: filter.to_owned(), format });
                 tracing::info!("{word}");
             }
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let said = ["one", "two", "three", "four"].map(|word| text.contains(word));
-        assert_eq!(said, [false, true, false, true], "{text}");
+        let [two, four] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let two: serde_json::Value = serde_json::from_str(two).unwrap();
+        assert_eq!((&two["message"], &two["level"]), (&"two".into(), &"INFO".into()));
+        assert!(four.ends_with("four") && serde_json::from_str::<serde_json::Value>(four).is_err(), "{four}");
     }
 
     #[test]
     fn a_closed_standard_error_is_no_panic() {
-        let config = Config { filter: "info".to_owned(), format: Format::Text };
-        let (subscriber, _) = subscriber(&config, || Closed, false);
+        let (subscriber, _) = subscriber("info", Arc::default(), || Closed, false);
         tracing::subscriber::with_default(subscriber, || tracing::info!("lost"));
     }
 }

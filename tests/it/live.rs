@@ -2,6 +2,7 @@
 //! acknowledged when brokers or credentials changed. Counted at Kafka.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,18 +12,19 @@ use serde_json::{Value, json};
 use crate::support::agent::Agent;
 use crate::support::collector::Collector;
 use crate::support::consumer;
+use crate::support::iam::Iam;
 use crate::support::kafka::{Broker, OwnBroker, USER, unique};
 use crate::support::load::{Finally, load};
 use crate::support::record::Record;
 use crate::support::scheduler::{Generation, Scheduler};
+use crate::support::tls::TlsServer;
 use crate::support::{eventually, ocf, once, record};
 
 /// Records that have to go through after each change.
 const PART: u64 = 200;
 
-/// Keys that the tests below change apart: brokers, credentials and the agent.
-const APART: [&str; 12] = [
-    "agent-poll-period",
+/// Keys that tests below change apart, since a change of them may have records come twice: brokers and credentials.
+const APART: [&str; 11] = [
     "kafka-brokers",
     "kafka-framework",
     "kafka-security-protocol",
@@ -81,43 +83,56 @@ fn check_all_there(sent: u32, topics: &[(&str, String)]) -> usize {
     all.len() - unique.len()
 }
 
-/// Every key of `/v1/config` that is live.
-fn live_keys(collector: &Collector) -> BTreeSet<String> {
+/// Keys of `/v1/config` by when another value counts: `live`, `reload` or `restart`.
+fn keys(collector: &Collector, change: &str) -> BTreeSet<String> {
     let config = collector.get("/v1/config").json();
     let keys = config["keys"].as_object().expect("an object of keys");
-    keys.iter().filter(|(_, key)| key["change"] == "live").map(|(name, _)| name.clone()).collect()
+    keys.iter().filter(|(_, key)| key["change"] == change).map(|(name, _)| name.clone()).collect()
 }
 
-/// A change of each key that no other test changes, in an order in which all of them hold together.
-fn changes() -> Vec<Value> {
+/// For each key that changes over HTTP a valid value that is not its own, with those that it needs beside it. All keys of
+/// a row are changed, and then changed back.
+fn rows(single: &str) -> Vec<Value> {
     vec![
         json!({ "kafka-compression": "lz4" }),
-        json!({ "kafka-compression": "gzip", "kafka-produce-count": 50 }),
-        json!({ "kafka-compression": "zstd", "kafka-produce-kbytes": 32 }),
-        json!({ "kafka-compression": "none", "kafka-produce-period-ms": "100ms" }),
-        json!({ "kafka-compression": null, "kafka-compress-snappy": true }),
+        json!({ "kafka-compression": "zstd", "kafka-produce-count": 50 }),
+        json!({ "kafka-compression": "none", "kafka-produce-kbytes": 32, "kafka-produce-period-ms": "100ms" }),
+        json!({ "kafka-compress-snappy": false }),
         json!({ "kafka-topic-prefix": "second-" }),
+        json!({ "kafka-single-topic": single }),
+        json!({ "kafka-single-topic": single, "kafka-topic-prefix": "second-" }),
+        json!({ "kafka-topics-max": 1 }),
+        json!({ "kafka-queue-max": "1MiB" }),
         json!({ "kafka-require-all-acks": false }),
-        json!({ "kafka-require-all-acks": null, "kafka-broker-version": "2.1" }),
-        json!({ "kafka-broker-version": null, "kafka-key": "none" }),
+        json!({ "kafka-broker-version": "2.1" }),
+        json!({ "kafka-key": "none" }),
         json!({
             "kafka-create-topics": true, "kafka-topic-partitions": 1, "kafka-topic-replication": 1,
             "kafka-topic-prefix": "third-",
         }),
         json!({ "global-limit-amount-kbytes": 100_000, "global-limit-period": "2s" }),
-        json!({ "global-limit-amount-kbytes": null }),
+        json!({ "spool-memory": "4MiB", "spool-full": "hold" }),
+        json!({ "spool-memory": "64MiB", "spool-full": "drop-oldest", "memory-limit": "128MiB" }),
         json!({ "input-limit-amount-kbytes": 100_000, "input-limit-period": "2s" }),
-        json!({ "input-limit-amount-kbytes": null }),
+        json!({ "input-connections-max": 1 }),
+        json!({ "input-linger": "0ms" }),
         json!({
             "input-header-bytes-max": "16KiB", "input-header-entries-max": 8, "input-block-bytes-max": "256KiB",
             "input-decompressed-bytes-max": "512KiB", "input-record-bytes-max": "64KiB", "input-record-tags-max": 100,
             "input-record-datapoints-max": 1000, "input-block-timeout": "10s",
         }),
-        json!({ "log-level": "debug", "kafka-verbose": true }),
-        json!({ "log-level": "off", "kafka-verbose": null, "record-input-log": true, "record-output-log": true }),
-        json!({ "record-input-log": null, "record-output-log": null }),
-        json!({ "record-input-hexdump": true, "record-output-hexdump": true }),
-        json!({ "record-input-hexdump": null, "record-output-hexdump": null, "log-level": null }),
+        json!({ "agent-id": "another", "framework-name": "f", "application-name": "a" }),
+        json!({ "tag-clash": "sender", "unknown-tags": "sentinel" }),
+        json!({ "enrich-wait": "0s", "agent-remember": "1m" }),
+        // Nobody knows where it is, so that its own metrics do not come in between.
+        json!({ "agent-polling": true, "agent-poll-period": 1, "agent-metrics-topic": "other" }),
+        json!({ "partners-max": 0 }),
+        json!({ "http-connections-max": 2 }),
+        json!({ "statsd-udp-host": "127.0.0.1", "statsd-udp-port": 9, "statsd-period": 1 }),
+        json!({ "shutdown-grace": "1s" }),
+        json!({ "log-level": "debug", "log-format": "text", "kafka-verbose": true }),
+        json!({ "log-level": "off", "record-input-log": true, "record-output-log": true }),
+        json!({ "log-level": "off", "record-input-hexdump": true, "record-output-hexdump": true }),
         json!({
             "kafka-discovery": "marathon", "kafka-discovery-period": "1m", "kafka-broker-address": "address",
             "kafka-scheduler-url": "http://127.0.0.1:1", "dns-server": "127.0.0.1:1",
@@ -125,30 +140,101 @@ fn changes() -> Vec<Value> {
             "mesos-dns-url": "http://127.0.0.1:1",
         }),
         json!({ "partners": [{ "name": "nobody", "address": "127.0.0.1:1" }] }),
-        json!({ "partners": null }),
     ]
 }
 
+/// The same for keys that change with the file alone. `folder` is for the files that they name.
+fn reloads(folder: &Path) -> Vec<Value> {
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let (ca, account) = (TlsServer::start().ca, Iam::start().secret());
+    vec![
+        json!({ "agent-ip": "127.0.0.1", "agent-port": 1, "agent-scheme": "https" }),
+        json!({ "agent-ip-command": "/bin/false" }),
+        json!({ "http-token": "a-token-of-some-length", "http-writes": "token" }),
+        json!({ "http-token-file": file("token", b"another-token-of-some-length") }),
+        json!({ "dcos-ca": file("ca.pem", &ca) }),
+        json!({ "dcos-service-account": account, "dcos-auth-hosts": "*.example.com" }),
+        json!({ "iam-config-path": file("account.json", account.as_bytes()) }),
+        json!({ "auth-credential": "a-token" }),
+    ]
+}
+
+/// All keys of these rows.
+fn named(rows: &[Value]) -> BTreeSet<String> {
+    let of = |row: &Value| row.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    rows.iter().flat_map(of).collect()
+}
+
+fn set(collector: &Collector, change: &Value) {
+    let answer = collector.patch(change);
+    assert_eq!(answer.status, 200, "{change}: {answer:?}");
+}
+
 #[test]
-fn each_live_key_changes_under_load_and_nothing_is_lost_or_comes_twice() {
+fn each_live_key_changes_under_load_and_back_and_nothing_is_lost_or_comes_twice() {
     let kafka = Broker::shared().bootstrap();
-    let topic = unique("live");
+    let (topic, single) = (unique("live"), unique("single"));
     let collector = Collector::start(kafka, &["--kafka-topic-prefix", "first-"]);
-    let changed: BTreeSet<String> = changes()
-        .iter()
-        .flat_map(|change| change.as_object().expect("an object").keys().cloned().collect::<Vec<_>>())
-        .chain(APART.map(str::to_owned))
-        .collect();
-    assert_eq!(changed, live_keys(&collector), "each live key is changed in some test here");
+    let rows = rows(&single);
+    let apart = APART.map(str::to_owned).into();
+    assert_eq!(
+        &named(&rows) | &apart,
+        keys(&collector, "live"),
+        "each live key is changed in some test here"
+    );
     let sent = under_load(&collector, &topic, |wait_more| {
-        for change in changes() {
-            let answer = collector.patch(&change);
-            assert_eq!(answer.status, 200, "{change}: {answer:?}");
+        for row in &rows {
+            set(&collector, row);
+            wait_more();
+            let back: Value =
+                named(std::slice::from_ref(row)).into_iter().map(|key| (key, Value::Null)).collect();
+            set(&collector, &back);
             wait_more();
         }
     });
-    let topics = ["first-", "second-", "third-"].map(|prefix| (kafka, format!("{prefix}{topic}")));
+    let mut topics =
+        ["first-", "second-", "third-"].map(|prefix| (kafka, format!("{prefix}{topic}"))).to_vec();
+    topics.push((kafka, single));
     assert_eq!(check_all_there(sent, &topics), 0, "repeats");
+}
+
+#[test]
+fn each_key_of_the_file_alone_changes_under_load_and_back_and_nothing_is_lost_or_comes_twice() {
+    let kafka = Broker::shared().bootstrap();
+    let topic = unique("reload");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mc.toml");
+    std::fs::write(&file, "").unwrap();
+    let collector =
+        Collector::start(kafka, &["--kafka-topic-prefix", "", "--config", file.to_str().unwrap()]);
+    let rows = reloads(folder.path());
+    assert_eq!(named(&rows), keys(&collector, "reload"), "each key is changed here");
+    let origin = |key: &str| collector.key(key)["origin"].clone();
+    let reload = |row: &Value, text: &str, expected: &str| {
+        std::fs::write(&file, text).unwrap();
+        collector.hang_up();
+        for key in named(std::slice::from_ref(row)) {
+            eventually(&format!("{key} is what the {expected} says"), || {
+                once(origin(&key) == expected, || collector.log().join("\n"))
+            });
+        }
+    };
+    let sent = under_load(&collector, &topic, |wait_more| {
+        for row in &rows {
+            // As texts, numbers and lists look in JSON, so they do in TOML.
+            let line = |(key, value): (&String, &Value)| format!("{key} = {value}\n");
+            let text: String = row.as_object().unwrap().iter().map(line).collect();
+            reload(row, &text, "file");
+            wait_more();
+            reload(row, "", "default");
+            wait_more();
+        }
+    });
+    assert_eq!(check_all_there(sent, &[(kafka, topic)]), 0, "repeats");
 }
 
 #[test]
@@ -199,9 +285,6 @@ fn credentials_change_under_load_and_nothing_is_lost() {
     let broker = Broker::strict();
     let topic = unique("credentials");
     broker.create_topic(&topic, 1, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("password");
-    std::fs::write(&file, USER.1).unwrap();
     let collector = Collector::start(broker.bootstrap(), &["--kafka-topic-prefix", ""]);
     let ca = broker.certificate("ca.pem");
     let changes = [
@@ -216,7 +299,6 @@ fn credentials_change_under_load_and_nothing_is_lost() {
             "kafka-ssl-certificate": null, "kafka-ssl-key": null, "kafka-ssl-key-password": null,
         }),
         json!({ "kafka-sasl-mechanism": "SCRAM-SHA-256" }),
-        json!({ "kafka-sasl-password": null, "kafka-sasl-password-file": file }),
     ];
     let sent = under_load(&collector, &topic, |wait_more| {
         for change in changes {
@@ -225,7 +307,7 @@ fn credentials_change_under_load_and_nothing_is_lost() {
             wait_more();
         }
         // With a wrong one records wait, and the right one lets them go.
-        let wrong = json!({ "kafka-sasl-password": "wrong", "kafka-sasl-password-file": null });
+        let wrong = json!({ "kafka-sasl-password": "wrong" });
         assert_eq!(collector.patch(&wrong).status, 200);
         let why = collector.why_not_ready("kafka");
         assert!(!why.contains("wrong"), "{why}");

@@ -278,3 +278,28 @@ fn print_config_hides_the_account_and_the_agents_token() {
     assert!(said.contains("dcos-service-account = \"<hidden>\""), "{said}");
     assert!(!said.contains("hush-hush") && !said.contains("PRIVATE"), "{said}");
 }
+
+#[test]
+fn another_account_logs_in_anew_and_other_authorities_are_trusted_from_the_next_request_on() {
+    let (first, second, tls) = (Iam::start(), Iam::start(), TlsServer::start());
+    let asker = Asker::at(&first);
+    assert_eq!(asker.get(&first.url("/strict")).unwrap(), "strict ");
+    let url = format!("https://{}/", tls.address);
+    assert!(asker.get(&url).is_err(), "nobody we know has signed for it");
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, &tls.ca).unwrap();
+    let other =
+        Config { authorities: Authorities::read(&ca).unwrap(), ..config(Source::of(&second.secret())) };
+    asker.authority.set(&other).unwrap();
+    assert_eq!(asker.get(&url).unwrap(), "ok");
+    assert_eq!(asker.get(&second.url("/strict")).unwrap(), "strict ");
+    assert_eq!((first.logins(), second.logins()), (1, 1));
+    // What is the same is no reason to log in again.
+    asker.authority.set(&other.clone()).unwrap();
+    assert_eq!(asker.get(&second.url("/strict")).unwrap(), "strict ");
+    assert_eq!(second.logins(), 1);
+    asker.authority.set(&Config::default()).unwrap();
+    assert!(asker.get(&url).is_err(), "they are trusted no more");
+    assert!(asker.authority.status().is_none() && asker.get(&second.url("/strict")).is_err());
+}

@@ -132,16 +132,16 @@ fn the_file_is_read_again_as_a_whole_or_not_at_all() {
     let (folder, topic) = (Folder::new(), unique("reload"));
     folder.write("kafka-produce-count = 7\n");
     let collector = folder.start(&["--kafka-topic-prefix", ""]);
-    folder.write("kafka-produce-count = 8\nspool-memory = \"16MiB\"\nkafka-key = \"none\"\n");
+    folder.write("kafka-produce-count = 8\npartner-socket = \"/nowhere\"\nkafka-key = \"none\"\n");
     let answer = request(collector.http(), "POST", "/-/reload", &[]);
     assert_eq!(answer.status, 200, "{answer:?}");
     let said = answer.json();
     assert_eq!(
         (&said["changed"], &said["pending"]),
-        (&json!(["kafka-produce-count", "kafka-key"]), &json!(["spool-memory"]))
+        (&json!(["kafka-produce-count", "kafka-key"]), &json!(["partner-socket"]))
     );
-    assert_eq!(collector.key("spool-memory")["pending"], "16MiB");
-    wait_told(&collector, &["spool-memory", "counts from the next start on"]);
+    assert_eq!(collector.key("partner-socket")["pending"], "/nowhere");
+    wait_told(&collector, &["partner-socket", "counts from the next start on"]);
 
     folder.write("kafka-produce-count = 9\nkafka-key = 7\n");
     let answer = request(collector.http(), "POST", "/-/reload", &[]);

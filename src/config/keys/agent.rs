@@ -13,13 +13,15 @@ pub(super) const KEYS: &[Key] = &[
          /-/ready says that it is missing.",
     )
     .or("true")
-    .env(&["AGENT_POLLING"]),
+    .env(&["AGENT_POLLING"])
+    .live(),
     Key::new(
         "agent-ip",
         Kind::Text,
         "Address of the Mesos agent, an IP address or a name. Not set: the environment variable HOST, which Marathon sets \
          for its tasks, and else what agent-ip-command prints.",
-    ),
+    )
+    .by_reload(),
     Key::new(
         "agent-ip-command",
         Kind::Text,
@@ -27,20 +29,23 @@ pub(super) const KEYS: &[Key] = &[
          HOST is set. It has ten seconds and is run again at the next poll if it fails.",
     )
     .or("/opt/mesosphere/bin/detect_ip")
-    .env(&["AGENT_IP_COMMAND"]),
+    .env(&["AGENT_IP_COMMAND"])
+    .by_reload(),
     Key::new(
         "agent-port",
         Kind::Integer { min: 1, max: 65_535 },
         "Port of the Mesos agent. DC/OS has 5051 on all agents, with http and with https.",
     )
     .or("5051")
-    .env(&["AGENT_PORT"]),
+    .env(&["AGENT_PORT"])
+    .by_reload(),
     Key::new(
         "agent-scheme",
         Kind::Choice(&["http", "https"]),
         "How the Mesos agent is spoken to. https in DC/OS's strict security mode, where agents answer nothing else.",
     )
-    .or("http"),
+    .or("http")
+    .by_reload(),
     Key::new(
         "agent-poll-period",
         Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
@@ -57,21 +62,24 @@ pub(super) const KEYS: &[Key] = &[
          containers have their framework's id as topic.",
     )
     .or("agent")
-    .env(&["AGENT_METRICS_TOPIC"]),
+    .env(&["AGENT_METRICS_TOPIC"])
+    .live(),
     Key::new(
         "agent-remember",
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(7 * 86_400) },
         "How long a container that has ended keeps its tags. Metrics may come after the end of the task that they are of. \
          No reason to touch it is known.",
     )
-    .or("15m"),
+    .or("15m")
+    .live(),
     Key::new(
         "enrich-wait",
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(60) },
         "How long records of a container that the agent has not named yet may wait for it. Only those wait, once for each \
          container, in bounded memory, while the agent is asked. 0s lets them go on at once without tags.",
     )
-    .or("2s"),
+    .or("2s")
+    .live(),
     Key::new(
         "tag-clash",
         Kind::Choice(&["auto", "collector", "sender"]),
@@ -79,14 +87,16 @@ pub(super) const KEYS: &[Key] = &[
          container that the agent knows, as a container can write any tag, else the sender's. collector and sender: \
          always theirs.",
     )
-    .or("auto"),
+    .or("auto")
+    .live(),
     Key::new(
         "unknown-tags",
         Kind::Choice(&["none", "sentinel"]),
         "What stands for a framework or agent that is not known. none: no tag. sentinel: UNKNOWN_FRAMEWORK_ID and \
          UNKNOWN_AGENT_STATE, as the Go collector had them, for consumers that look for these.",
     )
-    .or("none"),
+    .or("none")
+    .live(),
     Key::new(
         "agent-test-state-file",
         Kind::File,

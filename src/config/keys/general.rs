@@ -26,7 +26,8 @@ pub(super) const KEYS: &[Key] = &[
          kafka-queue-max come out of it, and what is left (at least 8 MiB, and one whole input block) is for reading, \
          batches and the program itself. Raise it together with spool-memory to live through longer Kafka outages.",
     )
-    .or("64MiB"),
+    .or("64MiB")
+    .live(),
     Key::new(
         "log-level",
         Kind::LogFilter,
@@ -41,7 +42,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Choice(&["text", "json"]),
         "How a log line looks. text is for people, json is one object a line for log shippers.",
     )
-    .or("text"),
+    .or("text")
+    .live(),
     Key::new(
         "shutdown-grace",
         Kind::Time { min: Duration::ZERO, max: Duration::from_secs(3600) },
@@ -49,7 +51,8 @@ pub(super) const KEYS: &[Key] = &[
          all batches and waits this long; what is left then is counted as lost and named in the log. 0s does not \
          wait. Keep it below the time after which your supervisor sends SIGKILL.",
     )
-    .or("10s"),
+    .or("10s")
+    .live(),
     Key::new(
         "http-profile",
         Kind::Bool,
@@ -67,14 +70,16 @@ pub(super) const STATSD_KEYS: &[Key] = &[
         "Host that gets the collector's own metrics as statsd gauges over UDP. They have the names that the Go \
          collector gave them. Not set: nobody does. New set-ups read /metrics, which has more and loses nothing.",
     )
-    .env(&["STATSD_UDP_HOST"]),
+    .env(&["STATSD_UDP_HOST"])
+    .live(),
     Key::new(
         "statsd-udp-port",
         Kind::Integer { min: 0, max: 65_535 },
         "Port of statsd-udp-host. Must be set with it; 0 is no port. 8125 is what statsd listens on as a rule.",
     )
     .or("0")
-    .env(&["STATSD_UDP_PORT"]),
+    .env(&["STATSD_UDP_PORT"])
+    .live(),
     Key::new(
         "statsd-period",
         Kind::Seconds { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
@@ -82,7 +87,8 @@ pub(super) const STATSD_KEYS: &[Key] = &[
          counted since the last time.",
     )
     .or("15")
-    .env(&["STATSD_PERIOD"]),
+    .env(&["STATSD_PERIOD"])
+    .live(),
 ];
 
 pub(super) const TAG_KEYS: &[Key] = &[
@@ -91,17 +97,20 @@ pub(super) const TAG_KEYS: &[Key] = &[
         Kind::Text,
         "Value of the tag agent_id on records that have none, and the key of Kafka messages. Not set: no tag, and \
          messages have no key. It should be the Mesos agent's id, so set it once for each host.",
-    ),
+    )
+    .live(),
     Key::new(
         "framework-name",
         Kind::Text,
         "Value of the tag framework_name on records that have none. Not set: no tag. Of use where all senders of a \
          host belong to one framework.",
-    ),
+    )
+    .live(),
     Key::new(
         "application-name",
         Kind::Text,
         "Value of the tag application_name on records that have none. Not set: no tag. Of use where all senders of \
          a host belong to one application.",
-    ),
+    )
+    .live(),
 ];

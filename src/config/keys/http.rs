@@ -18,7 +18,8 @@ pub(super) const KEYS: &[Key] = &[
          its peer's next request; where none waits, it is refused. At least a quarter is kept for this machine, so \
          that its health check gets through whatever comes from outside; of 1 nothing is left for other hosts.",
     )
-    .or("256"),
+    .or("256")
+    .live(),
     Key::new(
         "http-writes",
         Kind::Choice(&["loopback", "token", "off"]),
@@ -26,19 +27,23 @@ pub(super) const KEYS: &[Key] = &[
          who has the token. token: who has the token, which every task with the host's network should not be taken for. \
          off: nobody; the file and SIGHUP remain.",
     )
-    .or("loopback"),
+    .or("loopback")
+    .by_reload(),
     Key::new(
         "http-token",
         Kind::Token,
         "Bearer token that opens the whole HTTP interface to other hosts, and to writers where http-writes is token. Not set, and http-token-file not either: \
          they get only /metrics and /-/ reads. It travels in the clear, since HTTP has no TLS here. Prefer \
-         http-token-file, since flags and environment show in the process list; fewer than 16 bytes are warned about.",
+         http-token-file, since flags and environment show in the process list; fewer than 16 bytes are warned about. \
+         Another one counts from the next request on, and the one before no more.",
     )
-    .hidden(),
+    .hidden()
+    .by_reload(),
     Key::new(
         "http-token-file",
         Kind::File,
-        "File with the token of http-token. White space at its end does not count. Read once, at the start; only one \
-         of the two keys may be set.",
-    ),
+        "File with the token of http-token. White space at its end does not count. Other contents are noticed within a \
+         minute, and with each change of the configuration; only one of the two keys may be set.",
+    )
+    .by_reload(),
 ];

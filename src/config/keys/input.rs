@@ -26,10 +26,11 @@ pub(super) const KEYS: &[Key] = &[
         "input-connections-max",
         Kind::Integer { min: 1, max: 65_536 },
         "Connections at once. When it is reached a new one takes the place of the one that has gone longest without \
-         a whole header or block; those with good blocks are never closed for it. Raise it together with the \
-         process's limit of open files.",
+         a whole header or block; those with good blocks are never closed for it, also where it is lowered. Raise it together with \
+         the process's limit of open files.",
     )
-    .or("4096"),
+    .or("4096")
+    .live(),
     Key::new(
         "input-header-bytes-max",
         Kind::Size { min: 1024, max: 16 * MIB },
@@ -102,7 +103,8 @@ pub(super) const KEYS: &[Key] = &[
          middle of a block. While a partner is connected nothing waits. 0ms reads everything at once, at two to three \
          times the CPU on a quiet node.",
     )
-    .or("250ms"),
+    .or("250ms")
+    .live(),
     Key::new(
         "input-limit-amount-kbytes",
         Kind::Integer { min: 0, max: i32::MAX as u64 },

@@ -50,16 +50,20 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-single-topic",
         Kind::TopicName,
         "Kafka topic for all records, whatever their own topic. Not set: each record topic has its own. The prefix \
-         does not count with it.",
+         does not count with it. Set while the collector runs it counts for what comes then, and what waits goes where it \
+         was to go.",
     )
-    .env(&["KAFKA_SINGLE_TOPIC"]),
+    .env(&["KAFKA_SINGLE_TOPIC"])
+    .live(),
     Key::new(
         "kafka-topics-max",
         Kind::Integer { min: 1, max: 1_000_000 },
         "Most topics that are told apart. Records of further ones are set aside and counted, so that a sender that \
-         makes up topics cannot fill the Kafka cluster with them. Raise it where that many frameworks run.",
+         makes up topics cannot fill the Kafka cluster with them. Raise it where that many frameworks run. \
+         Topics that are known stay where it is lowered.",
     )
-    .or("2000"),
+    .or("2000")
+    .live(),
     Key::new(
         "kafka-produce-count",
         Kind::Integer { min: 1, max: i32::MAX as u64 },
@@ -128,7 +132,8 @@ pub(super) const KEYS: &[Key] = &[
         "Bytes handed to the Kafka client and not yet acknowledged. More waits in the spool. Raise it, and \
          memory-limit by as much, where the way to the brokers is long and fast.",
     )
-    .or("16MiB"),
+    .or("16MiB")
+    .live(),
     Key::new(
         "global-limit-amount-kbytes",
         Kind::Integer { min: 0, max: i32::MAX as u64 },

@@ -16,7 +16,8 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-ssl-ca",
         Kind::File,
         "PEM file of the authorities that may have signed the brokers' certificates. Not set: those of the system. \
-         Brokers' certificates and host names are always checked.",
+         Brokers' certificates and host names are always checked. Other contents of this file, and of those of \
+         kafka-ssl-certificate and kafka-ssl-key, are noticed within a minute, and with each change of the configuration.",
     )
     .live(),
     Key::new(
@@ -66,8 +67,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka-sasl-password-file",
         Kind::File,
-        "File with the password of kafka-sasl-password. White space at its end does not count. Read at the start \
-         and with each change of the configuration.",
+        "File with the password of kafka-sasl-password. White space at its end does not count. Other contents are \
+         noticed within a minute, and with each change of the configuration.",
     )
-    .live(),
+    .by_reload(),
 ];

@@ -19,9 +19,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "partners-max",
         Kind::Integer { min: 0, max: 1024 },
-        "Partners at once. Further ones are refused. With 0 nothing listens at partner-endpoint and partner-socket.",
+        "Partners at once. Further ones are refused. With 0 nothing listens at partner-endpoint and partner-socket. \
+         Where it is lowered, nobody who is connected has to go.",
     )
-    .or("256"),
+    .or("256")
+    .live(),
     Key::new(
         "partners",
         Kind::Partners,

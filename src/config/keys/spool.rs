@@ -7,9 +7,11 @@ pub(super) const KEYS: &[Key] = &[
         "spool-memory",
         Kind::Size { min: MIB, max: 1 << 40 },
         "Bytes of accepted records that may wait for Kafka. At 0.5 MB/s 32 MiB last about a minute. Raise it, and \
-         memory-limit by as much, to live through longer outages.",
+         memory-limit by as much, to live through longer outages. Where it is lowered, what waits by then stays, and the \
+         spool is full until it has gone.",
     )
-    .or("32MiB"),
+    .or("32MiB")
+    .live(),
     Key::new(
         "spool-full",
         Kind::Choice(&["auto", "drop-oldest", "hold"]),
@@ -17,5 +19,6 @@ pub(super) const KEYS: &[Key] = &[
          lately, else drops the oldest records; drop-oldest never holds senders back; hold never drops, and senders \
          that do not wait lose data on their side. All that is dropped is counted.",
     )
-    .or("auto"),
+    .or("auto")
+    .live(),
 ];

@@ -74,7 +74,7 @@ fn what_is_set_at_runtime_wins_and_is_shown_with_its_origin() {
     }));
     let kafka = next.config.kafka.unwrap();
     assert_eq!(kafka.batch.records.get(), 9);
-    assert_eq!(kafka.naming, Naming::Prefix("r-".into()));
+    assert_eq!(kafka.naming, Naming::prefix("r-"));
     assert_eq!(kafka.compression, Compression::Lz4);
     assert_eq!(kafka.batch.age.as_secs(), 2);
     assert_eq!(kafka.brokers, ["a:1", "b:2"]);
@@ -170,19 +170,87 @@ fn the_old_switch_of_compression_does_not_stand_in_the_way() {
 
 #[test]
 fn a_reload_takes_what_is_live_and_shows_what_is_not() {
-    let mut bench = Bench::new("kafka-produce-count = 1\nspool-memory = \"16MiB\"", &[]);
-    bench.write("kafka-produce-count = 2\nspool-memory = \"8MiB\"");
+    let mut bench = Bench::new("kafka-produce-count = 1\npartner-socket = \"/a\"", &[]);
+    bench.write("kafka-produce-count = 2\npartner-socket = \"/b\"");
     let next = bench.reload();
     assert_eq!(next.config.kafka.unwrap().batch.records.get(), 2);
-    assert_eq!(next.config.spool.memory_bytes, 16 << 20);
-    assert_eq!(next.pending, ["spool-memory"]);
-    let entry = bench.live.view().remove("spool-memory").unwrap();
-    assert_eq!((&entry["value"], &entry["pending"]), (&json!("16MiB"), &json!("8MiB")));
+    assert_eq!(next.config.partner.socket, Some("/a".into()));
+    assert_eq!(next.pending, ["partner-socket"]);
+    let entry = bench.live.view().remove("partner-socket").unwrap();
+    assert_eq!((&entry["value"], &entry["pending"]), (&json!("/a"), &json!("/b")));
     // A change in between does not touch it, and a line that moved is none.
-    assert_eq!(bench.change(json!({ "kafka-key": "none" })).pending, ["spool-memory"]);
-    bench.write("\n\nkafka-produce-count = 2\nspool-memory = \"16MiB\"");
+    assert_eq!(bench.change(json!({ "kafka-key": "none" })).pending, ["partner-socket"]);
+    bench.write("\n\nkafka-produce-count = 2\npartner-socket = \"/a\"");
     let next = bench.reload();
     assert_eq!((next.changed, next.pending), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_decides_about_rights_is_changed_by_the_file_and_by_nothing_else() {
+    let keys: Vec<_> = Key::all().filter(|key| key.by_reload).map(|key| key.name).collect();
+    let mut bench = Bench::new("", &[]);
+    for key in &keys {
+        let faults = change(&bench.live, json!({ *key: "x" })).unwrap_err();
+        assert!(lines(&faults)[0].contains("is not changed over HTTP"), "{key}: {faults}");
+    }
+    // What is in a file would be shown to all who ask for the brokers.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "of-no-business:9092").unwrap();
+    let at = format!("@{}", file.display());
+    let faults = change(&bench.live, json!({ "kafka-brokers": at })).unwrap_err();
+    assert!(lines(&faults)[0].contains("is not changed over HTTP"), "{faults}");
+    std::fs::write(&file, "no brokers at all: of-no-business").unwrap();
+    let faults = change(&bench.live, json!({ "kafka-brokers": at })).unwrap_err().to_string();
+    assert!(!faults.contains("of-no-business"), "{faults}");
+    // Credentials go where these say, or they are credentials of ours; or it is run.
+    for key in [
+        "agent-ip-command",
+        "agent-ip",
+        "dcos-auth-hosts",
+        "auth-credential",
+        "http-token",
+        "http-writes",
+        "kafka-sasl-password-file",
+    ] {
+        assert!(keys.contains(&key), "{key}");
+    }
+    bench.write("agent-ip-command = \"/bin/other\"\nhttp-writes = \"off\"");
+    let next = bench.reload();
+    assert_eq!(
+        next.changed.iter().map(|changed| changed.key).collect::<Vec<_>>(),
+        ["agent-ip-command", "http-writes"]
+    );
+    assert_eq!(next.config.http.writes, crate::http::Writes::Off);
+}
+
+#[test]
+fn a_file_that_was_renewed_under_its_name_is_another_setting() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "sesame-sesame-sesame").unwrap();
+    let line = format!("http-token-file = {token:?}\nkafka-produce-count = 1");
+    let mut bench = Bench::new(&line, &[]);
+    let renew = |bench: &Bench| bench.live.renew(&|_| Vec::new());
+    assert_eq!(renew(&bench).unwrap().renewed, []);
+    std::fs::write(&token, "another-sesame-sesame").unwrap();
+    // The file of the configuration is not read with it.
+    bench.write("kafka-produce-count = 2");
+    let next = renew(&bench).unwrap();
+    let renewed: Vec<_> = next.renewed.iter().map(|file| (file.key, file.path.clone())).collect();
+    assert_eq!((renewed, next.changed), (vec![("http-token-file", token.clone())], Vec::new()));
+    assert_eq!(next.config.http.token.as_ref().unwrap().expose(), "another-sesame-sesame");
+    assert_eq!(next.config.kafka.unwrap().batch.records.get(), 1);
+    bench.live = next.live;
+    assert_eq!(renew(&bench).unwrap().renewed, []);
+    std::fs::write(&token, "").unwrap();
+    let faults = renew(&bench).unwrap_err();
+    assert!(lines(&faults)[0].contains("it is empty"), "{faults}");
+    // A change by name notices it as well.
+    std::fs::write(&token, "sesame-sesame-sesame").unwrap();
+    assert_eq!(bench.change(json!({ "kafka-key": "none" })).renewed.len(), 1);
+    let shown = format!("{:?} {:?}", bench.live, bench.live.files());
+    assert!(!shown.contains("sesame"), "{shown}");
 }
 
 #[test]
@@ -227,12 +295,12 @@ fn values_outlive_the_process_as_far_as_they_fit() {
     };
     let (next, told) = recalled(&[("kafka-produce-count", "7")]);
     let kafka = next.unwrap().config.kafka.unwrap();
-    assert_eq!((kafka.batch.records.get(), kafka.naming), (9, Naming::Prefix("r-".into())));
+    assert_eq!((kafka.batch.records.get(), kafka.naming), (9, Naming::prefix("r-")));
     assert_eq!(told, [""; 0]);
 
     let (next, told) = recalled(&[("kafka-produce-count", "8")]);
     let kafka = next.unwrap().config.kafka.unwrap();
-    assert_eq!((kafka.batch.records.get(), kafka.naming), (8, Naming::Prefix("r-".into())));
+    assert_eq!((kafka.batch.records.get(), kafka.naming), (8, Naming::prefix("r-")));
     assert_eq!(told.len(), 1);
     assert!(told[0].contains("kafka-produce-count is dropped"), "{told:?}");
 
@@ -286,7 +354,7 @@ fn what_is_no_text_of_ours_is_none() {
 fn the_schema_has_every_live_key_and_no_other() {
     let schema = crate::config::schema();
     let properties = schema["properties"].as_object().unwrap();
-    let live: Vec<_> = Key::all().filter(|key| key.live).map(|key| key.name).collect();
+    let live: Vec<_> = Key::all().filter(|key| key.change() == "live").map(|key| key.name).collect();
     assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), live);
     assert_eq!(schema["additionalProperties"], json!(false));
     let count = &properties["kafka-produce-count"];
@@ -305,7 +373,7 @@ fn the_view_has_every_key_with_all_that_is_to_be_known() {
         for member in ["value", "default", "origin", "place", "change", "secret", "doc"] {
             assert!(entry.get(member).is_some(), "{member} of {}", key.name);
         }
-        assert_eq!(entry["change"], if key.live { "live" } else { "restart" }, "{}", key.name);
+        assert_eq!(entry["change"], key.change(), "{}", key.name);
     }
 }
 

@@ -147,6 +147,12 @@ impl Metrics {
         }
     }
 
+    /// It is not asked any more.
+    pub fn left(&self) {
+        self.up.set(0);
+        self.know(0);
+    }
+
     /// So many containers are known.
     pub fn know(&self, containers: usize) {
         self.containers.set(i64::try_from(containers).unwrap_or(i64::MAX));

@@ -41,9 +41,11 @@ pub use nested::{Nested, NestedContainers, NestedSink, Usage};
 pub use place::{NoAddress, Place, Unprinted, is_host, printed};
 pub use state::{CONTAINERS_MAX, Container, Executor, State, StateSink, TEXTS_BYTES_MAX};
 
-/// Settings of the agent.
+/// Settings of the agent. All but the files may change while the program runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Whether it is asked at all (`agent-polling`).
+    pub is_polled: bool,
     /// How its address is found.
     pub place: Place,
     /// `agent-port`.
@@ -52,6 +54,8 @@ pub struct Config {
     pub scheme: &'static str,
     /// Between two polls (`agent-poll-period`).
     pub period: Duration,
+    /// Record topic of its own metrics (`agent-metrics-topic`).
+    pub topic: String,
     /// Read in place of answers (`agent-test-...-file`).
     pub files: Files,
 }
@@ -115,15 +119,13 @@ pub struct Agent {
 
 #[derive(Debug)]
 struct Shared {
-    config: Config,
-    /// The same, of which the period may change.
     settings: watch::Receiver<Config>,
     client: Client,
     /// Hears where the agent is, so that tokens may go there.
     authority: Authority,
     metrics: Metrics,
-    /// Its address, once found.
-    host: Mutex<Option<String>>,
+    /// Its address, once found, and by what.
+    host: Mutex<Option<(Place, String)>>,
     health: Mutex<Health>,
     /// What nested containers used when they were last asked for; nobody has polled it yet.
     usages: Mutex<Vec<Usage>>,
@@ -157,8 +159,19 @@ fn limits(period: Duration) -> Limits {
     Limits { connect: total.min(Duration::from_secs(3)), total, body_bytes: 256 << 20 }
 }
 
+impl Config {
+    fn url_of(&self, host: &str) -> String {
+        let Config { scheme, port, .. } = self;
+        if host.contains(':') {
+            format!("{scheme}://[{host}]:{port}")
+        } else {
+            format!("{scheme}://{host}:{port}")
+        }
+    }
+}
+
 impl Agent {
-    /// The agent that `settings` describe. Of these it follows the period.
+    /// The agent that `settings` describe. It follows them: another place is asked from the next question on.
     ///
     /// # Errors
     /// [`NoTls`] where OpenSSL cannot be set up.
@@ -167,10 +180,8 @@ impl Agent {
         authority: &Authority,
         metrics: Metrics,
     ) -> Result<Agent, NoTls> {
-        let config = settings.borrow().clone();
-        let client = Client::for_cluster(limits(config.period), authority)?;
+        let client = Client::for_cluster(limits(settings.borrow().period), authority)?;
         let shared = Shared {
-            config,
             settings,
             client,
             authority: authority.clone(),
@@ -186,6 +197,12 @@ impl Agent {
     #[must_use]
     pub fn period(&self) -> Duration {
         self.shared.settings.borrow().period
+    }
+
+    /// Record topic of its own metrics.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        self.shared.settings.borrow().topic.clone()
     }
 
     /// For those who wait for the next poll: the settings, whose period may change.
@@ -211,15 +228,15 @@ impl Agent {
     /// # Errors
     /// [`Failure`] where there is no address, connection or good status.
     pub async fn open(&self, what: What) -> Result<Answer, Failure> {
-        let files = &self.shared.config.files;
+        let Files { state, system, containers } = self.shared.settings.borrow().files.clone();
         let file = match what {
-            What::State => &files.state,
-            What::Nested => &None,
-            What::Containers => &files.containers,
-            What::System => &files.system,
+            What::State => state,
+            What::Nested => None,
+            What::Containers => containers,
+            What::System => system,
         };
         if let Some(path) = file {
-            let read = std::fs::read(path).map_err(|error| Failure::File(path.clone(), error))?;
+            let read = std::fs::read(&path).map_err(|error| Failure::File(path, error))?;
             return Ok(Answer::Bytes(Some(read.into())));
         }
         let url = format!("{}{}", self.base().await?, what.route());
@@ -294,38 +311,34 @@ impl Agent {
     /// What says where the agent is: `agent-ip`, `HOST` or `agent-ip-command`.
     #[must_use]
     pub fn found_by(&self) -> &'static str {
-        self.shared.config.place.name()
+        self.shared.settings.borrow().place.name()
     }
 
     /// Where the agent is, as far as is known.
     #[must_use]
     pub fn address(&self) -> Option<String> {
-        let host = self.host().clone()?;
-        Some(self.url_of(&host))
+        let (by, host) = self.host().clone()?;
+        let config = self.shared.settings.borrow();
+        (by == config.place).then(|| config.url_of(&host))
     }
 
     async fn base(&self) -> Result<String, Failure> {
-        let known = self.host().clone();
-        if let Some(host) = known {
-            return Ok(self.url_of(&host));
-        }
-        let found = self.shared.config.place.find().await;
-        if let Place::Command(_) = self.shared.config.place {
-            self.shared.metrics.looked_up(&found);
-        }
-        let host = found?;
-        self.shared.authority.name_agent(&host, self.shared.config.port);
-        *self.host() = Some(host.clone());
-        Ok(self.url_of(&host))
-    }
-
-    fn url_of(&self, host: &str) -> String {
-        let Config { scheme, port, .. } = &self.shared.config;
-        if host.contains(':') {
-            format!("{scheme}://[{host}]:{port}")
+        let config = self.shared.settings.borrow().clone();
+        let known = self.host().clone().filter(|(by, _)| *by == config.place);
+        let host = if let Some((_, host)) = known {
+            host
         } else {
-            format!("{scheme}://{host}:{port}")
-        }
+            let found = config.place.find().await;
+            if let Place::Command(_) = config.place {
+                self.shared.metrics.looked_up(&found);
+            }
+            let host = found?;
+            *self.host() = Some((config.place.clone(), host.clone()));
+            host
+        };
+        // Its port may be another one than it was.
+        self.shared.authority.name_agent(&host, config.port);
+        Ok(config.url_of(&host))
     }
 
     fn usages(&self) -> std::sync::MutexGuard<'_, Vec<Usage>> {
@@ -336,7 +349,7 @@ impl Agent {
         self.shared.health.lock().expect("no code panics under this lock")
     }
 
-    fn host(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn host(&self) -> std::sync::MutexGuard<'_, Option<(Place, String)>> {
         self.shared.host.lock().expect("no code panics under this lock")
     }
 }

@@ -196,7 +196,8 @@ async fn the_agents_token_reaches_it() {
     let authority = Authority::new(&tokens).unwrap();
     let fixed = |place| {
         let period = Duration::from_secs(15);
-        watch::channel(Config { place, port, scheme: "http", period, files: Files::default() }).1
+        let (topic, files) = ("agent".to_owned(), Files::default());
+        watch::channel(Config { is_polled: true, place, port, scheme: "http", period, topic, files }).1
     };
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let host = Agent::new(fixed(Place::Given("127.0.0.1".into())), &authority, metrics.clone()).unwrap();
@@ -214,7 +215,9 @@ async fn a_question_in_vain_is_a_problem_until_all_that_is_needed_answers() {
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap().telling(&problems);
     let place = Place::Given("127.0.0.1".into());
     let period = Duration::from_secs(15);
-    let config = Config { place, port: 1, scheme: "http", period, files: Files::default() };
+    let topic = "agent".to_owned();
+    let files = Files::default();
+    let config = Config { is_polled: true, topic, place, port: 1, scheme: "http", period, files };
     let authority = Authority::new(&dcos::Config::default()).unwrap();
     let agent = Agent::new(watch::channel(config).1, &authority, metrics).unwrap();
     let is_now = || problems.lately().first().map(|seen| (seen.kind, seen.is_now()));

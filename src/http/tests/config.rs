@@ -20,6 +20,7 @@ use super::super::reason::Reason;
 use super::super::settings::Writes;
 use super::fixture::{ELSEWHERE, ETAG, HERE, Server, TOKEN, get};
 use crate::control::steering::{Change, Expected};
+use crate::record::Secret;
 
 /// A change of `/v1/config`, as a program would send it.
 fn patch(body: &str) -> (Builder, Body) {
@@ -268,4 +269,22 @@ async fn few_bodies_are_read_at_once_and_the_others_have_their_turn() {
     let (request, body) = patch("{}");
     assert_eq!(server.send(HERE, request, body).await.status, 200);
     assert!(slow.join_all().await.iter().all(|status| *status == 408));
+}
+
+#[tokio::test]
+async fn who_may_write_and_with_which_token_changes_with_the_next_request() {
+    let server = Server::with(Some(TOKEN), Writes::Token);
+    let write = async |token: &str| {
+        let (request, body) = patch("{}");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        server.send(HERE, request, body).await.status.as_u16()
+    };
+    assert_eq!((write(TOKEN).await, write("another").await), (200, 401));
+    server.settings.send_modify(|config| config.token = Some(Secret::new("another".to_owned())));
+    assert_eq!((write(TOKEN).await, write("another").await), (401, 200));
+    server.settings.send_modify(|config| config.writes = Writes::Off);
+    assert_eq!(write("another").await, 403);
+    server.settings.send_modify(|config| (config.writes, config.token) = (Writes::Loopback, None));
+    assert_eq!(write("whatever").await, 200);
+    assert_eq!(server.ask(ELSEWHERE, get("/v1/config")).await.status.as_u16(), 403);
 }

@@ -12,13 +12,14 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use prometheus::Registry;
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::super::guard::Peer;
 use super::super::metrics::Metrics;
 use super::super::operation::Route;
 use super::super::routes;
-use super::super::settings::Writes;
+use super::super::settings::{Config, Writes};
 use super::described;
 use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering};
 use crate::control::{
@@ -266,7 +267,7 @@ impl Steering for Wheel {
         let names = |name: &str| match &order.change {
             Change::Set(values) => values.contains_key(name),
             Change::Remove(key) | Change::PutPartner { name: key, .. } => key == name,
-            Change::RemovePartner(_) | Change::Reload => false,
+            Change::RemovePartner(_) | Change::Reload | Change::Renew => false,
         };
         let fault = |key: &str| Fault {
             key: key.to_owned(),
@@ -290,6 +291,7 @@ impl Steering for Wheel {
         } else {
             Ok(Outcome {
                 changed: vec!["kafka-key"],
+                renewed: Vec::new(),
                 pending: Vec::new(),
                 dropped: Vec::new(),
                 created: names("new"),
@@ -307,6 +309,17 @@ pub(super) struct Server {
     pub(super) metrics: Metrics,
     pub(super) stages: Arc<Fake>,
     pub(super) wheel: Arc<Wheel>,
+    pub(super) settings: watch::Sender<Config>,
+}
+
+/// Settings of a server on a free port, with so many connections.
+pub(super) fn config(connections_max: usize) -> Config {
+    Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        connections_max: connections_max.try_into().unwrap(),
+        writes: Writes::Loopback,
+        token: None,
+    }
 }
 
 impl Server {
@@ -318,8 +331,10 @@ impl Server {
         let (stages, wheel, metrics) = Fake::new();
         let control = Control::new(stages.clone(), wheel.clone());
         let token = token.map(|text| Secret::new(text.to_owned()));
-        let router = routes::router(control, token, writes, metrics.clone());
-        Server { router, metrics, stages, wheel }
+        let config = Config { writes, token, ..config(8) };
+        let (settings, followed) = watch::channel(config);
+        let router = routes::router(control, followed, metrics.clone());
+        Server { router, metrics, stages, wheel, settings }
     }
 
     /// The answer to `request` from `peer`.

@@ -1,12 +1,11 @@
 //! The server over real sockets: what curl, scrapers and attackers would see.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -14,8 +13,7 @@ use super::super::metrics::Metrics;
 use super::super::reason::Reason;
 use super::super::serve;
 use super::super::server::refuse;
-use super::super::settings::{Config, Writes};
-use super::fixture::stages;
+use super::fixture::{config, stages};
 
 /// A server on a port of its own.
 struct Running {
@@ -30,13 +28,12 @@ impl Running {
         let listener = TcpListener::bind(listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (control, metrics) = stages();
-        let connections_max = NonZeroUsize::new(connections_max).unwrap();
-        let config = Config { listen: address, connections_max, writes: Writes::Loopback, token: None };
+        let settings = watch::channel(config(connections_max)).1;
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve(listener, config, control, metrics.clone(), shutdown));
+        let task = tokio::spawn(serve(listener, settings, control, metrics.clone(), shutdown));
         Running { address, metrics, stop, task }
     }
 

@@ -55,13 +55,12 @@ trait Records: Sink {
 /// Polls the agent.
 pub struct Poller {
     agent: Agent,
-    topic: Vec<u8>,
     shared: Arc<Shared>,
 }
 
 impl Poller {
-    pub(super) fn new(agent: Agent, topic: &str, shared: Arc<Shared>) -> Poller {
-        Poller { agent, topic: topic.into(), shared }
+    pub(super) fn new(agent: Agent, shared: Arc<Shared>) -> Poller {
+        Poller { agent, shared }
     }
 
     /// Polls until the drain signal.
@@ -87,7 +86,7 @@ impl Poller {
     }
 
     async fn poll(&self) {
-        let system = self.read(What::System, System::new(self.topic.clone(), now_ms())).await;
+        let system = self.read(What::System, System::new(self.agent.topic().into(), now_ms())).await;
         self.note(What::System, system);
         let containers = self.read(What::Containers, Containers::new(now_ms())).await;
         self.note(What::Containers, containers);

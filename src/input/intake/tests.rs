@@ -20,13 +20,15 @@ const ADDED: usize = 1 + 8 + 1 + 7;
 fn rules(limits: Limits, memory_bytes: usize) -> Arc<Rules> {
     let known = enrich::Config { agent_id: Some("agent-1".into()), ..enrich::Config::default() };
     let config = spool::Config { memory_bytes, when_full: WhenFull::Hold, topics_max: 1000 };
-    let settings = crate::input::Config { limits, ..crate::input::Config::for_tests() };
+    let settings =
+        crate::input::Config { limits, apart_wait: known.wait, ..crate::input::Config::for_tests() };
+    let settings = tokio::sync::watch::channel(settings).1;
     Arc::new(Rules {
-        settings: tokio::sync::watch::channel(settings).1,
+        apart: Apart::new(settings.clone()),
+        settings,
         plans: PlanCache::new(),
         enricher: Enricher::fixed(&known),
         spool: Spool::in_memory(config, spool::Framing::default()),
-        apart: Apart::new(known.wait, 1 << 20),
     })
 }
 

@@ -1,8 +1,12 @@
 //! The settings change while the output runs.
 //!
-//! What decides about messages that are not made yet counts at once: batching, the limit, keys, the creation of topics,
+//! What decides about messages that are not made yet counts at once: batching, the limits, keys, the creation of topics,
 //! the logs. What a producer is made of, and the names of topics, count from the next producer on: the one that is there
 //! gets nothing more, gives back what it holds, and a new one takes over.
+//!
+//! Whether there is one topic for all is the spool's doing, which files what is accepted from then on under another
+//! topic; what was accepted before goes where it was to go. So it is told here first, and heard before a topic that is
+//! new is given its name.
 //!
 //! A change of credentials leaves the old producer [`FLUSH_TIME`] to have acknowledged what is under way, as other brokers
 //! do, and takes the rest back: that may come twice. With any other change nothing may, so that the old producer has
@@ -11,11 +15,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::queue::Queue;
 use super::returns::FLUSH_TIME;
-use super::settings::Config;
+use super::settings::{Config, Naming};
 use super::state::Link;
-use super::task::{Replacing, Task};
+use super::task::{Replacing, Route, Task};
 use crate::record::Budget;
+use crate::spool::AsideReason;
 
 /// How long a producer has that gives way for the sake of the settings, while brokers answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,9 +32,13 @@ impl Task {
         let new = self.settings.borrow_and_update().clone();
         let old = &mut self.config;
         old.batch = new.batch.clone();
-        old.key = new.key;
+        (old.key, old.agent_id) = (new.key, new.agent_id.clone());
         old.create_topics = new.create_topics;
         (old.record_log, old.hexdump) = (new.record_log, new.hexdump);
+        if new.topics_max > old.topics_max {
+            self.routes.retain(|_, route| !matches!(route, Route::Aside(AsideReason::TopicLimit)));
+        }
+        old.topics_max = new.topics_max;
         if old.limit != new.limit {
             old.limit = new.limit;
             self.budget = new.limit.map(|rate| Budget::new(rate, now));
@@ -37,9 +47,9 @@ impl Task {
         }
         // Brokers that are named come this way as well: no old broker is to be shown the credentials for the new ones.
         let others = !new.brokers.is_empty() && self.are_others(&new.brokers);
-        let is_pressing = others || self.config.security != new.security;
-        let is_other =
-            is_pressing || has_other_producer(&self.config, &new) || self.config.naming != new.naming;
+        let is_pressing = others || self.config.security != new.security || self.config.files != new.files;
+        let is_renamed = self.is_renamed(&new.naming);
+        let is_other = is_pressing || has_other_producer(&self.config, &new) || is_renamed;
         self.next = is_other.then_some(new);
         for topic in 0..self.queues.len() {
             // It was set by another age, and may be later than what comes now is due.
@@ -49,6 +59,29 @@ impl Task {
         if is_other {
             self.give_way(is_pressing, now);
         }
+    }
+
+    /// Takes what was set last, if that has not been heard of.
+    pub(super) fn hear_settings(&mut self, now: Instant) {
+        // Whoever could set anything may be gone.
+        if self.settings.has_changed().unwrap_or(false) {
+            self.take_settings(now);
+        }
+    }
+
+    /// Whether some topic has another name by `naming`. What no topic has taken yet counts at once.
+    fn is_renamed(&mut self, naming: &Naming) -> bool {
+        let is_all = |queue: &&Queue| queue.source.is_all;
+        let all = self.queues.iter().find(is_all).map(|queue| &queue.name);
+        let old = &mut self.config.naming;
+        if all.is_none() {
+            (old.single, old.former) = (naming.single.clone(), naming.former.clone());
+        }
+        let is_renamed = old.prefix != naming.prefix || all.is_some_and(|all| Some(all) != naming.of_all());
+        if !is_renamed {
+            old.clone_from(naming);
+        }
+        is_renamed
     }
 
     /// The producer is given up for one of other settings or brokers. `is_pressing`: for other brokers, or credentials.
@@ -89,11 +122,13 @@ impl Task {
 
     /// Before a producer is made: takes the settings that wait for one.
     pub(super) fn settle_settings(&mut self, now: Instant) {
-        let Some(next) = self.next.take() else { return };
-        let is_renamed = self.config.naming != next.naming;
-        if is_renamed {
+        if self.next.as_ref().is_some_and(|next| self.config.naming != next.naming) {
+            // It may hear of newer settings.
             self.take_in(now);
         }
+        let Some(next) = self.next.take() else { return };
+        let is_renamed = self.config.naming != next.naming;
+        self.board.set_in_flight_max(next.queue_bytes.get());
         self.config = Config { brokers: std::mem::take(&mut self.config.brokers), ..next };
         if is_renamed {
             self.rename(now);
@@ -105,6 +140,7 @@ impl Task {
 fn has_other_producer(a: &Config, b: &Config) -> bool {
     a.broker_version != b.broker_version
         || a.compression != b.compression
+        || a.queue_bytes != b.queue_bytes
         || a.require_all_acks != b.require_all_acks
         || a.verbose != b.verbose
 }

@@ -96,8 +96,7 @@ pub struct Handle {
 
 impl Kafka {
     /// An output that reads from `reader` and delivers to `brokers`. `envelope` and `incarnation` are the process's. It
-    /// follows `settings`, but for `agent_id`, `queue_bytes`, `topics_max` and `properties`. Brokers that are named are in
-    /// both, and the same.
+    /// follows `settings`, but for `properties`. Brokers that are named are in both, and the same.
     #[must_use]
     pub fn new(
         settings: watch::Receiver<Config>,

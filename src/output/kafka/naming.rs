@@ -8,21 +8,18 @@ use tracing::{info, warn};
 use super::queue::{HoldReason, Queue};
 use super::settings::Naming;
 use super::task::{Route, Task};
-use crate::record::{RecordTopic, TopicName};
+use crate::record::TopicName;
 use crate::spool::{AsideReason, Topic};
 use crate::telemetry::problems::Kind;
 
 impl Task {
-    pub(super) fn topic_for(
-        &mut self,
-        topic: Option<&RecordTopic>,
-        now: Instant,
-    ) -> Result<TopicName, AsideReason> {
-        let prefix = match &self.config.naming {
-            Naming::Single(name) => return Ok(name.clone()),
-            Naming::Prefix(prefix) => prefix,
-        };
-        let Some(topic) = topic else {
+    pub(super) fn topic_for(&mut self, source: &Topic, now: Instant) -> Result<TopicName, AsideReason> {
+        let Naming { prefix, .. } = &self.config.naming;
+        if source.is_all {
+            let name = self.config.naming.of_all();
+            return Ok(name.expect("it is set before the spool puts records there").clone());
+        }
+        let Some(topic) = &source.name else {
             // Once: all of them are one.
             warn!("records set aside: they have more topics than kafka-topics-max");
             self.metrics.problems.note(Kind::TopicLimit, "their names are not told apart any more");
@@ -50,6 +47,11 @@ impl Task {
         topic
     }
 
+    /// How many record topics have a Kafka topic of their own.
+    pub(super) fn told_apart(&self) -> usize {
+        self.queues.iter().filter(|queue| !queue.source.is_all).count()
+    }
+
     /// Takes in what grows, so that a queue has been shown every frame that it has heard of.
     pub(super) fn take_in(&mut self, now: Instant) {
         for queue in &self.queues {
@@ -67,7 +69,7 @@ impl Task {
         self.routes.clear();
         for topic in 0..self.queues.len() {
             let source = self.queues[topic].source.clone();
-            let route = match self.topic_for(source.name.as_ref(), now) {
+            let route = match self.topic_for(&source, now) {
                 Ok(name) => {
                     self.board.topics.flows(source.id, &name);
                     self.queues[topic].rename(name);

@@ -413,7 +413,7 @@ mod tests {
     }
 
     fn queue(now: Instant) -> Queue {
-        let source = Topic { id: 0, name: Some(RecordTopic::new(b"t")) };
+        let source = Topic { id: 0, name: Some(RecordTopic::new(b"t")), is_all: false };
         Queue::new(TopicName::parse(b"t").unwrap(), source.into(), now)
     }
 

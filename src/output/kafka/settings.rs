@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::abilities::Abilities;
 use crate::output::message::{Envelope, ROOM_BEHIND};
-use crate::record::{Rate, Secret, TopicName};
+use crate::record::{Fingerprint, Rate, Secret, TopicName};
 use crate::spool::Framing;
 
 /// Settings of the Kafka output.
@@ -33,12 +33,14 @@ pub struct Config {
     pub queue_bytes: NonZeroUsize,
     /// Bytes of messages, over all topics, that may be sent in a period (`global-limit-...`); none: all there are.
     pub limit: Option<Rate>,
-    /// Kafka topics at most; records of further ones are set aside (`kafka-topics-max`).
+    /// Kafka topics of record topics at most; records of further ones are set aside (`kafka-topics-max`).
     pub topics_max: NonZeroUsize,
     /// Create missing topics through the admin API (`kafka-create-topics`).
     pub create_topics: Option<NewTopic>,
     /// TLS and SASL.
     pub security: Security,
+    /// What is in the files that TLS is told of, so that other contents are another setting; none where there are none.
+    pub files: Option<Fingerprint>,
     /// librdkafka properties as given, name and value; they win over what is derived from the rest
     /// (`kafka-property`).
     pub properties: Vec<(String, String)>,
@@ -65,11 +67,35 @@ impl Config {
 
 /// How a record topic becomes a Kafka topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// Prefix and record topic (`kafka-topic-prefix`).
-    Prefix(String),
-    /// One topic for all (`kafka-single-topic`).
-    Single(TopicName),
+pub struct Naming {
+    /// What stands before a record topic (`kafka-topic-prefix`).
+    pub prefix: String,
+    /// The one topic for all, in place of that (`kafka-single-topic`).
+    pub single: Option<TopicName>,
+    /// The one that there was last, where there is none any more: records of that time may still be on their way.
+    pub former: Option<TopicName>,
+}
+
+impl Naming {
+    /// Prefix and record topic.
+    #[must_use]
+    pub fn prefix(prefix: impl Into<String>) -> Naming {
+        Naming { prefix: prefix.into(), single: None, former: None }
+    }
+
+    /// The same, which takes the place of `before`.
+    #[must_use]
+    pub fn after(mut self, before: &Naming) -> Naming {
+        if self.single.is_none() {
+            self.former = before.of_all().cloned();
+        }
+        self
+    }
+
+    /// Where records go, or went, that go to one topic whatever their own.
+    pub(super) fn of_all(&self) -> Option<&TopicName> {
+        self.single.as_ref().or(self.former.as_ref())
+    }
 }
 
 /// When a batch becomes a message: whichever comes first.

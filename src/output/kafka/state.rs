@@ -62,6 +62,11 @@ impl Board {
         self.with(|notes| notes.status.brokers = brokers);
     }
 
+    /// Notes how many bytes may be under way.
+    pub(super) fn set_in_flight_max(&self, bytes: usize) {
+        self.with(|notes| notes.status.in_flight_bytes_max = bytes);
+    }
+
     pub(super) fn link(&self) -> Link {
         self.with(|notes| notes.link)
     }

@@ -278,8 +278,9 @@ impl Task {
         if let Some(route) = self.routes.get(&source.id) {
             return *route;
         }
-        let route = match self.topic_for(source.name.as_ref(), now) {
-            Ok(topic) if self.queues.len() >= self.config.topics_max.get() => {
+        self.hear_settings(now);
+        let route = match self.topic_for(source, now) {
+            Ok(topic) if !source.is_all && self.told_apart() >= self.config.topics_max.get() => {
                 if let Some(suppressed) = self.log_budget.take("topic limit", now) {
                     warn!(%topic, suppressed, "records set aside: more Kafka topics than kafka-topics-max");
                 }

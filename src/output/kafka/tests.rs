@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ocf::testing::{PLAIN, numbered, write_record};
+use crate::record::Fingerprint;
 use crate::spool::{self, AsideReason, Framing, LossReason, OutputLedger, Spool, WhenFull};
 use crate::telemetry::Problems;
 use crate::telemetry::problems::{Kind, Seen};
@@ -53,7 +54,7 @@ fn config(brokers: &str) -> Config {
     Config {
         brokers: brokers.split(',').map(str::to_owned).collect(),
         broker_version: None,
-        naming: Naming::Prefix("metrics-".into()),
+        naming: Naming::prefix("metrics-"),
         batch: BatchLimits {
             records: NonZeroU32::new(10).unwrap(),
             bytes: 100_000,
@@ -68,6 +69,7 @@ fn config(brokers: &str) -> Config {
         topics_max: NonZeroUsize::new(3).unwrap(),
         create_topics: None,
         security: Security::default(),
+        files: None,
         properties: Vec::new(),
         verbose: false,
         record_log: false,
@@ -105,7 +107,7 @@ fn rig_of(
     brokers: Brokers,
     framing: Framing,
 ) -> Rig {
-    let topics_max = if matches!(config.naming, Naming::Single(_)) { 0 } else { 100 };
+    let topics_max = if config.naming.single.is_some() { 0 } else { 100 };
     let spool = Spool::in_memory(
         spool::Config { memory_bytes: 8 << 20, when_full: WhenFull::Auto, topics_max },
         framing,
@@ -340,7 +342,7 @@ async fn topics_over_the_limit_are_set_aside_and_others_flow() {
 
 #[tokio::test]
 async fn one_topic_takes_all_with_single_naming() {
-    let mut rig = rig(|config| config.naming = Naming::Single(TopicName::parse(b"metrics-b").unwrap()));
+    let mut rig = rig(|config| config.naming.single = Some(TopicName::parse(b"metrics-b").unwrap()));
     rig.accept("a", 2);
     rig.accept("no topic", 2);
     rig.accept("a", 2);
@@ -349,6 +351,107 @@ async fn one_topic_takes_all_with_single_naming() {
     assert_eq!(read.values, [0, 1, 2, 3, 4, 5]);
     let firsts: Vec<_> = read.messages.iter().map(|(_, headers, _)| headers["first"].clone()).collect();
     assert_eq!(firsts[0], "0");
+}
+
+/// One topic for all, or none, as the program sets it: here, and then in the spool.
+fn set_single(rig: &Rig, single: Option<&[u8]>) {
+    set(rig, |config| {
+        let single = single.map(|name| TopicName::parse(name).unwrap());
+        let naming = Naming { single, ..Naming::prefix(config.naming.prefix.clone()) };
+        config.naming = naming.after(&config.naming);
+    });
+    let topics_max = if single.is_some() { 0 } else { 100 };
+    rig.spool.set(spool::Config { topics_max, ..rig.spool.config() });
+}
+
+#[tokio::test]
+async fn one_topic_for_all_counts_for_what_comes_then_and_numbers_go_on() {
+    let mut rig = rig(|config| config.batch.age = Duration::from_secs(3600));
+    for topic in ["all", "other"] {
+        rig.cluster.create_topic(topic, 1, 1).unwrap();
+    }
+    rig.accept("a", 3);
+    rig.delivered(3).await;
+    rig.accept("a", 4);
+    set_single(&rig, Some(b"all"));
+    rig.accept("a", 2);
+    rig.accept("b", 2);
+    set_single(&rig, None);
+    rig.accept("b", 3);
+    set_single(&rig, Some(b"all"));
+    rig.accept("a", 1);
+    set(&rig, |config| config.batch.age = Duration::from_millis(20));
+    rig.delivered(15).await;
+    assert_eq!(rig.producers.get(), 1, "no producer has to give way for it");
+    // What waits goes to another one, as with another prefix.
+    set_single(&rig, Some(b"other"));
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    rig.accept("b", 2);
+    rig.delivered(17).await;
+    let values = ["metrics-a", "metrics-b", "all", "other"].map(|topic| rig.read(topic).values);
+    let expected: [Vec<u32>; 4] = [(0..7).collect(), (11..14).collect(), vec![7, 8, 9, 10, 14], vec![15, 16]];
+    assert_eq!(values, expected);
+    let firsts = |topic| -> Vec<u64> {
+        let headers = rig.read(topic).messages.into_iter().map(|(_, headers, _)| headers);
+        headers.map(|headers| headers["first"].parse().unwrap()).collect()
+    };
+    assert_eq!((firsts("other"), firsts("metrics-b")), (vec![5], vec![0]));
+    let (books, undelivered) = rig.close().await;
+    assert_eq!((books.delivered, books.imbalance(), undelivered), (17, 0, Vec::new()));
+}
+
+#[tokio::test]
+async fn more_topics_may_be_told_apart_at_once_and_those_that_are_known_stay() {
+    let mut rig = rig(|config| config.topics_max = NonZeroUsize::new(1).unwrap());
+    rig.accept("a", 1);
+    rig.accept("b", 1);
+    rig.until("the second is set aside", |rig| rig.books().set_aside.values().sum::<u64>() == 1).await;
+    set(&rig, |config| config.topics_max = NonZeroUsize::new(2).unwrap());
+    rig.accept("b", 2);
+    rig.delivered(3).await;
+    set(&rig, |config| config.topics_max = NonZeroUsize::new(1).unwrap());
+    rig.accept("b", 1);
+    rig.accept("c", 1);
+    rig.delivered(4).await;
+    rig.until("a third is set aside", |rig| rig.books().set_aside.values().sum::<u64>() == 2).await;
+    assert_eq!(rig.producers.get(), 1);
+}
+
+#[tokio::test]
+async fn another_bound_on_what_is_under_way_counts_from_the_next_producer_on() {
+    let mut rig = rig(|_| {});
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    set(&rig, |config| config.queue_bytes = NonZeroUsize::new(2 << 20).unwrap());
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    assert_eq!(rig.handle.status().in_flight_bytes_max, 2 << 20);
+    rig.accept("a", 5);
+    rig.delivered(10).await;
+    assert_eq!(rig.read("metrics-a").values, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn another_agent_is_the_next_messages_key() {
+    let mut rig = rig(|_| {});
+    rig.accept("a", 1);
+    rig.delivered(1).await;
+    set(&rig, |config| config.agent_id = Some("agent-2".into()));
+    rig.accept("a", 1);
+    rig.delivered(2).await;
+    let keys: Vec<_> = rig.read("metrics-a").messages.into_iter().map(|(key, ..)| key.unwrap()).collect();
+    assert_eq!(keys, [b"agent-1", b"agent-2"]);
+    assert_eq!(rig.producers.get(), 1);
+}
+
+#[tokio::test]
+async fn other_contents_of_a_certificate_are_another_credential() {
+    let mut rig = rig(|config| config.files = Some(Fingerprint::of(b"old")));
+    rig.accept("a", 5);
+    rig.delivered(5).await;
+    set(&rig, |config| config.files = Some(Fingerprint::of(b"new")));
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    rig.accept("a", 5);
+    rig.delivered(10).await;
 }
 
 #[tokio::test]
@@ -666,7 +769,7 @@ async fn many_short_topics_of_old_brokers_are_delivered_to() {
     for version in [1, 2, 4, 5, 7, 9] {
         let old = lend::OldMock::new(version, &NAMES);
         let mut config = config(&old.brokers());
-        config.naming = Naming::Prefix(String::new());
+        config.naming = Naming::prefix(String::new());
         config.topics_max = NonZeroUsize::new(100).unwrap();
         let framing = config.framing(&Envelope::new([7; 16]));
         let mut rig = rig_with(MockCluster::new(1).unwrap(), config, framing);
@@ -750,7 +853,7 @@ async fn another_prefix_counts_for_what_is_not_taken_and_nothing_comes_twice() {
     rig.delivered(7).await;
     rig.accept("a", 8);
     rig.accept("b", 5);
-    set(&rig, |config| config.naming = Naming::Prefix("other-".into()));
+    set(&rig, |config| config.naming = Naming::prefix("other-"));
     rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
     set(&rig, |config| config.batch.age = Duration::from_millis(20));
     rig.delivered(20).await;
@@ -773,13 +876,13 @@ async fn a_topic_that_cannot_be_called_so_keeps_its_name_for_what_waits() {
     rig.accept(&long, 3);
     rig.delivered(3).await;
     rig.accept(&long, 4);
-    set(&rig, |config| config.naming = Naming::Prefix("y".repeat(100)));
+    set(&rig, |config| config.naming = Naming::prefix("y".repeat(100)));
     rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
     set(&rig, |config| config.batch.age = Duration::from_millis(20));
     rig.delivered(7).await;
     rig.accept(&long, 2);
     rig.until("the rest is set aside", |rig| rig.books().set_aside.values().sum::<u64>() == 2).await;
-    set(&rig, |config| config.naming = Naming::Prefix("z-".into()));
+    set(&rig, |config| config.naming = Naming::prefix("z-"));
     rig.accept(&long, 5);
     rig.until("it is told of the prefix", |rig| rig.producers.get() == 3).await;
     rig.accept(&long, 1);

@@ -1,20 +1,19 @@
 //! The hub: lets partners in, has others dialled, tells all of news, and ends them.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, info, warn};
 
 use super::bell::Bell;
 use super::board::{Board, Progress};
 use super::dial::{Dials, Lines};
+use super::door::{Door, Place};
 use super::end::End;
 use super::greeting::{self, Greeting, Refusal};
 use super::hello::Hello;
@@ -29,7 +28,6 @@ use super::streams::{Asked, PIECE_BYTES, Streams};
 use super::target::Target;
 use super::{Handle, ListenError};
 use crate::disk;
-use crate::socket_file::SocketFile;
 use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, unix_ms};
@@ -46,10 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The partner outputs, listening and not yet accepting.
 pub struct Partners {
-    tcp: Option<TcpListener>,
-    unix: Option<SocketFile>,
-    /// Of which each partner that is connected has one.
-    room: Arc<Semaphore>,
+    settings: watch::Receiver<Config>,
+    door: Door,
     asked: mpsc::Receiver<Asked>,
     handle: Handle,
 }
@@ -67,6 +63,7 @@ pub(super) struct Shared {
     /// Turns of those that cost more than a write.
     costly: Arc<Semaphore>,
     pub(super) metrics: Metrics,
+    pub(super) place: watch::Sender<Place>,
     bell: Arc<Bell>,
     deadline: watch::Sender<bool>,
     /// By reason: all partners that connect are one host. Those that are dialled have a share each.
@@ -85,28 +82,19 @@ impl Shared {
 }
 
 impl Partners {
-    /// Listens. Kafka must have its reader of the spool by now. Partners that are dialled have their places from here on.
-    /// `stamp` is the process's.
+    /// Listens where `settings` say, and follows them in how many there may be. Kafka must have its reader of the spool by
+    /// now. Partners that are dialled have their places from here on. `stamp` is the process's.
     ///
     /// # Errors
     /// [`ListenError`]
     pub async fn listen(
-        config: &Config,
+        mut settings: watch::Receiver<Config>,
         spool: Spool,
         stamp: Stamp,
         metrics: Metrics,
     ) -> Result<Partners, ListenError> {
-        let (mut tcp, mut unix, mut listen) = (None, None, None);
-        if config.partners_max > 0 {
-            let failed = |error| ListenError::Tcp(config.listen, error);
-            let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-            listen = Some(listener.local_addr().map_err(failed)?);
-            tcp = Some(listener);
-            if let Some(path) = &config.socket {
-                let bound = SocketFile::bind(path).await;
-                unix = Some(bound.map_err(|error| ListenError::Unix(path.clone(), error))?);
-            }
-        }
+        let config = settings.borrow_and_update().clone();
+        let door = Door::of(&config).await?;
         let folder = config.data_dir.clone();
         let content = recall(folder.clone()).await;
         let (content, now_ms, incarnation) = (content.as_ref(), unix_ms(), stamp.incarnation.clone());
@@ -120,19 +108,18 @@ impl Partners {
             held: Held::default(),
             costly: Arc::new(Semaphore::new(1)),
             metrics,
+            place: watch::Sender::new(door.place()),
             bell: Arc::default(),
             deadline: watch::Sender::new(false),
             log_budget: Mutex::default(),
         };
-        let socket = unix.as_ref().map(|file| file.path().to_owned());
         let (streams, asked) = Streams::new();
-        let handle = Handle { listen, socket, shared: Arc::new(shared), streams };
+        let handle = Handle { shared: Arc::new(shared), streams };
         if !handle.shared.names.is_empty() {
             // From here on the file must not say that the process before has ended in order: this one may not.
             save(&handle.shared).await;
         }
-        let room = Arc::new(Semaphore::new(config.partners_max));
-        Ok(Partners { tcp, unix, room, asked, handle })
+        Ok(Partners { settings, door, asked, handle })
     }
 
     /// For those who ask.
@@ -143,7 +130,9 @@ impl Partners {
 
     /// Serves partners until the spool is closed, and then until all have what is left, or time is up.
     pub async fn run(self) {
-        let Partners { tcp, unix, room, mut asked, handle } = self;
+        let Partners { mut settings, mut door, mut asked, handle } = self;
+        // Of which each that is connected has a copy.
+        let seats = Arc::new(());
         let shared = handle.shared;
         let mut sessions = JoinSet::new();
         let mut lines = Lines::new(shared.dialled.subscribe());
@@ -170,13 +159,18 @@ impl Partners {
                     sessions.spawn(stream(shared.clone(), asked));
                     continue;
                 }
-                accepted = accept_tcp(tcp.as_ref()) => accepted,
-                accepted = accept_unix(unix.as_ref()) => accepted,
+                accepted = door.next() => accepted,
+                () = followed(&mut settings, door.retry()) => {
+                    let config = settings.borrow_and_update().clone();
+                    door.follow(&config).await;
+                    shared.place.send_replace(door.place());
+                    continue;
+                }
             };
             match accepted {
                 Ok((socket, peer)) => {
-                    if let Ok(permit) = room.clone().try_acquire_owned() {
-                        sessions.spawn(attend(shared.clone(), socket, peer, permit));
+                    if Arc::strong_count(&seats) <= settings.borrow().partners_max {
+                        sessions.spawn(attend(shared.clone(), socket, peer, seats.clone()));
                     } else {
                         let refusal = Refusal::limit();
                         refusal.tell(&socket);
@@ -191,7 +185,7 @@ impl Partners {
                 }
             }
         }
-        drop((tcp, unix, asked, lines));
+        drop((door, asked, lines));
         shared.bell.ring();
         let all = async {
             while let Some(ended) = sessions.join_next().await {
@@ -252,19 +246,11 @@ async fn pause(time: Option<Duration>) {
     }
 }
 
-async fn accept_tcp(tcp: Option<&TcpListener>) -> io::Result<(Socket, Option<SocketAddr>)> {
-    let Some(listener) = tcp else { return std::future::pending().await };
-    let (stream, peer) = listener.accept().await?;
-    // A few records are to go out at once; where that fails they go out later.
-    _ = stream.set_nodelay(true);
-    _ = socket2::SockRef::from(&stream).set_keepalive(true);
-    Ok((Socket::tcp(stream), Some(peer)))
-}
-
-async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<(Socket, Option<SocketAddr>)> {
-    match unix {
-        Some(file) => file.accept().await.map(|stream| (Socket::Unix(stream), None)),
-        None => std::future::pending().await,
+/// Returns when the settings are others, or `retry` is over.
+async fn followed(settings: &mut watch::Receiver<Config>, retry: Option<Duration>) {
+    tokio::select! {
+        Ok(()) = settings.changed() => {}
+        () = pause(retry) => {}
     }
 }
 
@@ -281,12 +267,7 @@ async fn stream(shared: Arc<Shared>, asked: Asked) {
 }
 
 /// A connection, from the first word to the end.
-async fn attend(
-    shared: Arc<Shared>,
-    socket: Socket,
-    peer: Option<SocketAddr>,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn attend(shared: Arc<Shared>, socket: Socket, peer: Option<SocketAddr>, _seat: Arc<()>) {
     shared.metrics.connections.inc();
     let (end, why) = match greeting::hear(&socket).await {
         Ok(greeting) => match serve(&shared, socket, peer, greeting).await {

@@ -44,6 +44,7 @@ mod bell;
 mod board;
 mod connect;
 mod dial;
+mod door;
 mod end;
 mod filter;
 mod greeting;
@@ -93,8 +94,6 @@ pub enum ListenError {
 /// Asks the partner outputs.
 #[derive(Clone)]
 pub struct Handle {
-    listen: Option<SocketAddr>,
-    socket: Option<PathBuf>,
     shared: Arc<Shared>,
     streams: Streams,
 }
@@ -103,13 +102,13 @@ impl Handle {
     /// Where partners connect; none if nothing listens.
     #[must_use]
     pub fn listen(&self) -> Option<SocketAddr> {
-        self.listen
+        self.shared.place.borrow().listen
     }
 
     /// The unix socket besides.
     #[must_use]
-    pub fn socket(&self) -> Option<&PathBuf> {
-        self.socket.as_ref()
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.shared.place.borrow().socket.clone()
     }
 
     /// Records as they arrive, for somebody who asks over HTTP.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::target::Target;
 
-/// Settings of the partner outputs.
-#[derive(Clone, Debug)]
+/// Settings of the partner outputs. How many there may be, and whom to dial, may change while they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where partners connect (`partner-endpoint`).
     pub listen: SocketAddr,

@@ -19,8 +19,8 @@ impl State {
     }
 
     /// The feed, which is there from now on.
-    pub(in crate::spool) fn feed(&mut self, memory_bytes: usize) -> Arc<Shared> {
-        let has_holder = self.has_holder();
+    pub(in crate::spool) fn feed(&mut self) -> Arc<Shared> {
+        let (memory_bytes, has_holder) = (self.bounds.config.memory_bytes, self.has_holder());
         let (next, closed) = (Seq(self.accepted), self.closed);
         let feed = self.feed.get_or_insert_with(|| Shared::new(next, memory_bytes, has_holder).into());
         if closed {

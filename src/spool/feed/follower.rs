@@ -57,7 +57,7 @@ impl Spool {
     #[must_use]
     pub fn follow(&self, row: &str, from: From) -> Follower {
         let mut state = self.shared.lock();
-        let feed = state.feed(self.shared.config.memory_bytes);
+        let feed = state.feed();
         let mut log = feed.lock();
         let at = match from {
             From::Now => log.next,

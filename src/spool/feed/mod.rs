@@ -82,6 +82,9 @@ struct Log {
     bytes: usize,
     bytes_max: usize,
     rest: usize,
+    /// What was there when a lower limit was set, less what has gone since; else 0.
+    kept: usize,
+    has_holder: bool,
     cursors: Slab<Cursor>,
     closed: bool,
     /// The one who waits for news has been woken and has not asked since.
@@ -100,18 +103,21 @@ struct Growing {
 impl Shared {
     /// An empty feed behind `next` records, of a spool of so many bytes.
     pub(super) fn new(next: Seq, memory_bytes: usize, has_holder: bool) -> Shared {
-        let log = Log {
+        let mut log = Log {
             pieces: VecDeque::new(),
             first: next,
             next,
             growing: Growing::default(),
             bytes: 0,
-            bytes_max: if has_holder { memory_bytes / HELD_SHARE } else { memory_bytes },
-            rest: memory_bytes / REST_SHARE,
+            bytes_max: 0,
+            rest: 0,
+            kept: 0,
+            has_holder,
             cursors: Slab::new(),
             closed: false,
             told: false,
         };
+        log.set_bytes(memory_bytes);
         Shared { log: Mutex::new(log), bytes: AtomicUsize::new(0) }
     }
 
@@ -122,6 +128,11 @@ impl Shared {
     /// Bytes that its pieces take.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The spool has so many bytes from now on.
+    pub(super) fn set_bytes(&self, memory_bytes: usize) {
+        self.lock().set_bytes(memory_bytes);
     }
 
     /// Has `write` push records that were accepted just now. Says whether somebody is to be told.
@@ -181,6 +192,13 @@ impl Pushing<'_> {
 }
 
 impl Log {
+    /// The spool has so many bytes. What is there stays, also where that is more than it may have.
+    fn set_bytes(&mut self, memory_bytes: usize) {
+        self.bytes_max = if self.has_holder { memory_bytes / HELD_SHARE } else { memory_bytes };
+        self.rest = memory_bytes / REST_SHARE;
+        self.kept = self.bytes();
+    }
+
     /// Bytes that the pieces count for.
     fn bytes(&self) -> usize {
         self.bytes + self.growing.buffer.len()
@@ -241,7 +259,8 @@ impl Log {
         };
         self.bytes += piece.cost();
         self.pieces.push_back(Arc::new(piece));
-        while self.bytes() > self.bytes_max && self.evict() {}
+        while self.bytes() > self.bytes_max.max(self.kept) && self.evict() {}
+        self.kept = self.kept.min(self.bytes());
         while self.bytes() > self.rest && self.pieces.front().is_some_and(|piece| self.is_finished(piece)) {
             self.evict();
         }

@@ -382,6 +382,34 @@ async fn news_comes_once_for_what_came_together_and_at_the_end() {
 }
 
 #[test]
+fn a_lower_limit_takes_nothing_from_who_follows_until_more_comes() {
+    let spool = spool(1 << 20);
+    let mut follower = spool.follow("f", From::Now);
+    let mut numbers = 0;
+    for _ in 0..10 {
+        append(&spool, &[(b'a', 10)], 8000, &mut numbers, true);
+    }
+    let config = spool.config();
+    spool.set(Config { memory_bytes: 100_000, ..config });
+    assert_eq!(follower.lost(), 0);
+    for _ in 0..3 {
+        // Each makes room for as much as it brings.
+        append(&spool, &[(b'a', 10)], 8000, &mut numbers, true);
+    }
+    let mut read_so_far = 0;
+    loop {
+        let read = read(&mut follower, 8000, 1000).len();
+        if read == 0 {
+            break;
+        }
+        read_so_far += read as u64;
+    }
+    let lost = follower.lost();
+    assert!((1..60).contains(&lost), "{lost} lost");
+    assert_eq!(lost + read_so_far, 130);
+}
+
+#[test]
 fn the_oldest_that_waits_for_a_follower_is_known() {
     let spool = spool(1 << 20);
     let oldest = || spool.ledger().outputs["p"].oldest_ms;

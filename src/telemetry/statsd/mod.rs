@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 use tokio::net::{UdpSocket, lookup_host};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 pub use names::{PREFIX, ROWS, Row};
@@ -38,7 +38,7 @@ type Sums = BTreeMap<String, u64>;
 
 /// The emitter.
 pub struct Statsd {
-    config: StatsdConfig,
+    settings: watch::Receiver<Option<StatsdConfig>>,
     registry: Registry,
     target: Option<Target>,
     /// As of the last round that went out.
@@ -52,36 +52,47 @@ struct Target {
 }
 
 impl Statsd {
-    /// An emitter of what is in `registry`, under the old names.
+    /// An emitter of what is in `registry`, under the old names, to whom `settings` say: none is nobody.
     #[must_use]
-    pub fn new(config: StatsdConfig, registry: Registry) -> Statsd {
+    pub fn new(settings: watch::Receiver<Option<StatsdConfig>>, registry: Registry) -> Statsd {
         let log_budget = LogBudget::new(1, LOG_PERIOD, 1);
-        Statsd { config, registry, target: None, told: Sums::new(), log_budget }
+        Statsd { settings, registry, target: None, told: Sums::new(), log_budget }
     }
 
     /// Sends a round each period, and a last one at the end.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        let mut period = tokio::time::interval(self.config.period);
-        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is at once, when there is nothing to tell.
-        period.tick().await;
+        let mut last = tokio::time::Instant::now();
         loop {
+            let config = self.settings.borrow_and_update().clone();
             let is_over = tokio::select! {
-                _ = period.tick() => false,
+                () = sleep_until(config.as_ref().map(|config| last + config.period)) => false,
                 () = &mut stop => true,
+                Ok(()) = self.settings.changed() => {
+                    if config.is_none() {
+                        // Nobody was to hear of what was counted until now.
+                        self.told = sums(&self.registry.gather());
+                        last = tokio::time::Instant::now();
+                    }
+                    // It may be another host.
+                    self.target = None;
+                    continue;
+                }
             };
-            self.round().await;
+            last = tokio::time::Instant::now();
+            if let Some(config) = &config {
+                self.round(config).await;
+            }
             if is_over {
                 return;
             }
         }
     }
 
-    async fn round(&mut self) {
+    async fn round(&mut self, config: &StatsdConfig) {
         let sums = sums(&self.registry.gather());
         let packets = packets(&differences(&sums, &self.told));
-        let sent = tokio::time::timeout(ROUND_TIME, self.send(&packets)).await;
+        let sent = tokio::time::timeout(ROUND_TIME, self.send(config, &packets)).await;
         match sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(()) => {
                 debug!(packets = packets.len(), "sent to statsd");
@@ -90,7 +101,7 @@ impl Statsd {
             Err(error) => {
                 self.target = None;
                 if let Some(suppressed) = self.log_budget.take("", Instant::now()) {
-                    let StatsdConfig { host, port, .. } = &self.config;
+                    let StatsdConfig { host, port, .. } = config;
                     warn!(
                         host,
                         port, suppressed, "cannot send to statsd: {error}; tried again with all of it"
@@ -100,16 +111,23 @@ impl Statsd {
         }
     }
 
-    async fn send(&mut self, packets: &[String]) -> io::Result<()> {
+    async fn send(&mut self, config: &StatsdConfig, packets: &[String]) -> io::Result<()> {
         let target = match self.target.take().filter(|target| target.since.elapsed() < LOOK_UP_AGAIN) {
             Some(target) => target,
-            None => look_up(&self.config).await?,
+            None => look_up(config).await?,
         };
         for packet in packets {
             target.socket.send(packet.as_bytes()).await?;
         }
         self.target = Some(target);
         Ok(())
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -188,10 +206,14 @@ mod tests {
             Rig { opened, topics, registry, receiver }
         }
 
-        fn statsd(&self, host: &str) -> Statsd {
+        fn config(&self, host: &str) -> StatsdConfig {
             let port = self.receiver.local_addr().unwrap().port();
-            let config = StatsdConfig { host: host.into(), port, period: Duration::from_secs(15) };
-            Statsd::new(config, self.registry.clone())
+            StatsdConfig { host: host.into(), port, period: Duration::from_secs(15) }
+        }
+
+        fn statsd(&self) -> Statsd {
+            let config = self.config("127.0.0.1");
+            Statsd::new(watch::channel(Some(config)).1, self.registry.clone())
         }
 
         /// All lines of a round.
@@ -214,11 +236,11 @@ mod tests {
     #[tokio::test]
     async fn a_round_has_every_name_with_what_was_counted_since_the_last() {
         let rig = Rig::new().await;
-        let mut statsd = rig.statsd("127.0.0.1");
+        let (mut statsd, config) = (rig.statsd(), rig.config("127.0.0.1"));
         rig.opened.inc_by(3);
         rig.topics.with_label_values(&["metrics-a"]).inc_by(5);
         rig.topics.with_label_values(&["metrics-b"]).inc_by(7);
-        statsd.round().await;
+        statsd.round(&config).await;
         let first = rig.read().await;
         for row in ROWS {
             assert!(first.contains_key(row.name), "{}", row.name);
@@ -227,7 +249,7 @@ mod tests {
         assert_eq!(first["kafka_output.avro_records_sent"], 12);
         assert_eq!(first["kafka_output.avro_records_sent.metrics-b"], 7);
         rig.opened.inc();
-        statsd.round().await;
+        statsd.round(&config).await;
         let second = rig.read().await;
         assert_eq!(second["tcp_input.tcp_sessions_opened"], 1);
         assert_eq!(second["kafka_output.avro_records_sent.metrics-b"], 0);
@@ -237,31 +259,30 @@ mod tests {
     #[tokio::test]
     async fn what_could_not_be_sent_is_in_the_next_round_and_the_name_is_looked_up_again() {
         let rig = Rig::new().await;
-        let mut statsd = rig.statsd("name.invalid");
+        let mut statsd = rig.statsd();
         rig.opened.inc_by(3);
-        statsd.round().await;
+        statsd.round(&rig.config("name.invalid")).await;
         assert!(statsd.target.is_none() && statsd.told.is_empty());
         rig.opened.inc_by(4);
-        statsd.config.host = "127.0.0.1".to_owned();
-        statsd.round().await;
+        statsd.round(&rig.config("127.0.0.1")).await;
         assert_eq!(rig.read().await["tcp_input.tcp_sessions_opened"], 7);
     }
 
     #[tokio::test]
     async fn a_host_where_nobody_listens_ends_nothing() {
         let rig = Rig::new().await;
-        let mut statsd = rig.statsd("127.0.0.1");
+        let (mut statsd, config) = (rig.statsd(), rig.config("127.0.0.1"));
         let address = rig.receiver.local_addr().unwrap();
         let Rig { opened, topics, registry, receiver } = rig;
         drop(receiver);
         for _ in 0..3 {
-            statsd.round().await;
+            statsd.round(&config).await;
         }
         let receiver = UdpSocket::bind(address).await.unwrap();
         let rig = Rig { opened, topics, registry, receiver };
         rig.opened.inc();
-        statsd.round().await;
-        statsd.round().await;
+        statsd.round(&config).await;
+        statsd.round(&config).await;
         assert!(rig.read().await.contains_key("tcp_input.records"));
     }
 
@@ -269,8 +290,29 @@ mod tests {
     async fn the_last_round_is_sent_at_the_end() {
         let rig = Rig::new().await;
         rig.opened.inc_by(2);
-        rig.statsd("127.0.0.1").run(std::future::ready(())).await;
+        rig.statsd().run(std::future::ready(())).await;
         assert_eq!(rig.read().await["tcp_input.tcp_sessions_opened"], 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_named_later_hears_of_what_is_counted_from_then_on() {
+        let rig = Rig::new().await;
+        let (set, settings) = watch::channel(None);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let statsd = Statsd::new(settings, rig.registry.clone());
+        let running = tokio::spawn(statsd.run(async move {
+            _ = stopped.await;
+        }));
+        // It has its turn behind each of ours.
+        tokio::task::yield_now().await;
+        rig.opened.inc_by(5);
+        set.send_replace(Some(rig.config("127.0.0.1")));
+        tokio::task::yield_now().await;
+        rig.opened.inc_by(2);
+        assert_eq!(rig.read().await["tcp_input.tcp_sessions_opened"], 2);
+        set.send_replace(None);
+        drop(stop);
+        running.await.unwrap();
     }
 
     #[test]
