@@ -1,11 +1,30 @@
 //! What the log says of a change of the configuration.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value as Json;
 use tracing::{info, warn};
 
 use crate::config::{Changed, NamedFile};
+use crate::control::steering::NotChanged;
+
+/// Why nothing was changed, in a line.
+pub(super) struct Told<'a>(pub(super) &'a NotChanged);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NotChanged::Faults(faults) => faults.iter().enumerate().try_for_each(|(n, fault)| {
+                let before = if n == 0 { "" } else { "; " };
+                write!(f, "{before}{} ({}): {}", fault.key, fault.place, fault.expected)
+            }),
+            NotChanged::Slow => f.write_str("a file that keys name does not answer"),
+            // Nobody who only reloads gets these.
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
 
 /// What happened, for those who look for it later.
 pub(super) struct News<'a> {

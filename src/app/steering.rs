@@ -15,7 +15,6 @@
 //!   answer costs it five seconds.
 //! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -25,7 +24,7 @@ use tracing::{Level, error, info, warn};
 
 use super::descriptors::Descriptors;
 use super::looking::Wanted;
-use super::news::News;
+use super::news::{News, Told};
 use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
 use crate::control::steering::{
     Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
@@ -304,23 +303,6 @@ fn set<T: PartialEq>(wire: &watch::Sender<T>, value: T) {
 
 fn etag(incarnation: &str, version: u64) -> String {
     format!("\"{incarnation}-{version}\"")
-}
-
-/// Why nothing was changed, in a line.
-struct Told<'a>(&'a NotChanged);
-
-impl fmt::Display for Told<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            NotChanged::Faults(faults) => faults.iter().enumerate().try_for_each(|(n, fault)| {
-                let before = if n == 0 { "" } else { "; " };
-                write!(f, "{before}{} ({}): {}", fault.key, fault.place, fault.expected)
-            }),
-            NotChanged::Slow => f.write_str("a file that keys name does not answer"),
-            // Nobody who only reloads gets these.
-            other => write!(f, "{other:?}"),
-        }
-    }
 }
 
 /// What a change comes to, and whether it adds a partner.

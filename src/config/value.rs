@@ -39,17 +39,6 @@ pub(super) enum Raw {
     Many(Vec<String>),
 }
 
-impl Raw {
-    /// Whether the value would be read from a file that the text names.
-    pub(super) fn names_a_file(&self, kind: Kind) -> bool {
-        let texts = match self {
-            Raw::One(text) => std::slice::from_ref(text),
-            Raw::Many(texts) => texts,
-        };
-        matches!(kind, Kind::Brokers) && texts.iter().any(|text| file_of_brokers(text).is_some())
-    }
-}
-
 /// A value that fits its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
@@ -328,7 +317,7 @@ fn whole_number(text: &str) -> Option<u64> {
 
 /// A list, or `@` and the file with one: between commas, or on lines of their own.
 /// The file that a text of brokers names instead.
-fn file_of_brokers(text: &str) -> Option<&str> {
+pub(super) fn file_of_brokers(text: &str) -> Option<&str> {
     text.trim().strip_prefix('@')
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::keys::Kind;
-use super::value::Raw;
+use super::value::{Raw, file_of_brokers};
 
 /// A value with its type.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +87,17 @@ impl<'a> Written<'a> {
             Written::List { .. } => wrong("a list"),
             Written::Other(found) => wrong(found),
         }
+    }
+}
+
+impl Raw {
+    /// Whether the value would be read from a file that the text names.
+    pub(super) fn names_a_file(&self, kind: Kind) -> bool {
+        let texts = match self {
+            Raw::One(text) => std::slice::from_ref(text),
+            Raw::Many(texts) => texts,
+        };
+        matches!(kind, Kind::Brokers) && texts.iter().any(|text| file_of_brokers(text).is_some())
     }
 }
 

@@ -220,9 +220,11 @@ fn a_folder_that_keeps_nothing_is_told_at_the_start() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let folder = file.path().join("data");
     let collector = start(&["--data-dir", folder.to_str().unwrap()]);
-    let log = collector.log();
-    let told = log.iter().find(|line| line.contains("data-dir cannot be written to"));
-    let told = told.unwrap_or_else(|| panic!("{log:#?}"));
+    let told = eventually("it is told", || {
+        let log = collector.log();
+        let told = log.iter().find(|line| line.contains("data-dir cannot be written to"));
+        told.cloned().ok_or_else(|| format!("{log:#?}"))
+    });
     assert!(told.contains("WARN") && told.contains(folder.to_str().unwrap()), "{told}");
     assert_eq!(collector.patch(&json!({ "kafka-key": "none" })).json()["kept"], false);
 }

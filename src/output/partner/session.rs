@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::bell::Listener;
 use super::board::Progress;
@@ -20,6 +20,9 @@ use crate::telemetry::unix_ms;
 
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
 const STALL_TIME: Duration = Duration::from_secs(60);
+
+/// How long the system may take to tell what a partner said that has gone.
+const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
 /// Longest acknowledgement: the digits of a number.
 const ACK_BYTES_MAX: usize = 20;
@@ -81,7 +84,7 @@ impl Session {
                     self.metrics.sent_bytes.inc_by(bytes as u64);
                     stalled_at = None;
                 }
-                Err(_) => return End::Left,
+                Err(_) => return self.left(&mut receipts).await,
             }
             if outbox.is_empty() {
                 stalled_at = None;
@@ -144,7 +147,7 @@ impl Session {
                 }
                 ready = self.socket.writable(), if !outbox.is_empty() => {
                     if ready.is_err() {
-                        return End::Left;
+                        return self.left(&mut receipts).await;
                     }
                 }
                 news = self.signals.news.heard(), if outbox.is_empty() => {
@@ -180,6 +183,19 @@ impl Session {
             }
             () = tokio::task::yield_now() => None,
         }
+    }
+
+    /// The other side has gone. What it said before is there still, and counts: it need not come again.
+    async fn left(&mut self, receipts: &mut Receipts) -> End {
+        let all = async {
+            loop {
+                let heard = self.socket.readable().await.map_err(|_| End::Left);
+                if let Err(end) = heard.and_then(|()| self.hear(receipts)) {
+                    return end;
+                }
+            }
+        };
+        timeout(LAST_WORD_TIME, all).await.unwrap_or(End::Left)
     }
 
     /// Takes in what the partner says.
@@ -250,7 +266,7 @@ mod tests {
         follower: Follower,
         filter: Filter,
         costly: &Arc<Semaphore>,
-    ) -> (Session, impl Sized) {
+    ) -> (Session, Arc<Bell>, impl Sized) {
         let bell = Arc::new(Bell::default());
         let deadline = watch::Sender::new(false);
         let (never, sent_away) = oneshot::channel();
@@ -269,7 +285,7 @@ mod tests {
             progress: Arc::default(),
             called: "unix".to_owned(),
         };
-        (session, (deadline, never))
+        (session, bell, (deadline, never))
     }
 
     fn spool() -> Spool {
@@ -295,7 +311,7 @@ mod tests {
         }
         let (socket, _reads_nothing) = UnixStream::pair().unwrap();
         let costly = Arc::new(Semaphore::new(1));
-        let (session, _kept) = session(socket, follower, Filter::default(), &costly);
+        let (session, _bell, _kept) = session(socket, follower, Filter::default(), &costly);
         let mut run = std::pin::pin!(session.run());
         for _ in 0..10 {
             tokio::select! {
@@ -319,10 +335,10 @@ mod tests {
         for topics in [&["t*".to_owned()][..], &[]] {
             let (ours, other_side) = UnixStream::pair().unwrap();
             let filter = Filter::new(topics, &[], &[]).unwrap();
-            let (session, keeps) = session(ours, spool.follow("p", From::Now), filter, &costly);
+            let (session, bell, keeps) = session(ours, spool.follow("p", From::Now), filter, &costly);
             tokio::spawn(session.run());
             theirs.push(other_side);
-            kept.push(keeps);
+            kept.push((bell, keeps));
         }
         let record = MetricList { topic: b"t".into(), tags: Vec::new(), datapoints: Vec::new() };
         let mut bytes = Vec::new();
@@ -341,5 +357,30 @@ mod tests {
             let [filtered, all] = received;
             assert_eq!(filtered < all, turn.is_some(), "{received:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_last_counts_also_where_the_connection_breaks() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (mut session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        session.ack = true;
+        let mut run = std::pin::pin!(session.run());
+        append(&spool, b"t", &[0; 3]);
+        tokio::select! {
+            biased;
+            _ = &mut run => unreachable!("nobody ends it"),
+            () = std::future::ready(()) => {}
+        }
+        theirs.writable().await.unwrap();
+        assert_eq!(theirs.try_write(b"1\n").unwrap(), 2);
+        drop(theirs);
+        // It writes before the system tells it of either.
+        append(&spool, b"t", &[0; 3]);
+        bell.ring();
+        let (end, _follower) = run.await;
+        assert_eq!((end, spool.ledger().outputs["p"].delivered), (End::Left, 1));
     }
 }
