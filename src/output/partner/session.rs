@@ -144,6 +144,8 @@ impl Session {
                     if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
                         return end;
                     }
+                    // One that never stops speaking must not keep others from being served.
+                    tokio::task::yield_now().await;
                 }
                 ready = self.socket.writable(), if !outbox.is_empty() => {
                     if ready.is_err() {
@@ -173,6 +175,7 @@ impl Session {
 
     /// Lets others have their turn, and hears what there is to hear, in the middle of much work.
     async fn breathe(&mut self, receipts: &mut Receipts) -> Option<End> {
+        tokio::task::yield_now().await;
         tokio::select! {
             biased;
             () = given(&mut self.signals.deadline) => Some(End::Drain),
@@ -181,7 +184,7 @@ impl Session {
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
             }
-            () = tokio::task::yield_now() => None,
+            () = std::future::ready(()) => None,
         }
     }
 
@@ -255,6 +258,7 @@ mod tests {
     use super::super::filter::Filter;
     use super::super::hello::Format;
     use super::super::pack::Stamp;
+    use super::super::queued;
     use super::*;
     use crate::ocf::encode::encode_record;
     use crate::record::MetricList;
@@ -357,6 +361,28 @@ mod tests {
             let [filtered, all] = received;
             assert_eq!(filtered < all, turn.is_some(), "{received:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_never_stops_speaking_gets_one_turn_at_a_time() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (mut session, _bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        session.ack = true;
+        let said = b"0\n".repeat(64 << 10);
+        theirs.writable().await.unwrap();
+        let waiting = theirs.try_write(&said).unwrap();
+        tokio::spawn(session.run());
+        let mut turns = 0;
+        while turns < 3 {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+        theirs.writable().await.unwrap();
+        let taken = waiting - (queued::bytes(&theirs).unwrap()).min(waiting);
+        assert!(taken < waiting / 2, "{taken} of {waiting} in {turns} turns");
     }
 
     #[tokio::test]
