@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use super::names::Claimant;
 use super::socket::Socket;
 use super::target::Target;
 use crate::control::{DialStatus, PartnerStatus};
-use crate::telemetry::unix_ms;
+use crate::telemetry::{unix_ms, unix_seconds};
 
 /// The pause after the first failure, which doubles with each, and the longest; give or take a fifth.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -218,7 +218,7 @@ impl Dials {
         if let Some(dial) = self.lock().get_mut(name) {
             dial.state = state;
             if let Some(error) = error {
-                dial.last_error = Some((unix_ms() / 1000, error));
+                dial.last_error = Some((unix_seconds(SystemTime::now()), error));
             }
         }
     }

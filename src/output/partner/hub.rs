@@ -21,7 +21,7 @@ use super::kept;
 use super::metrics::Metrics;
 use super::names::{Claimant, Claimed, NAMES_MAX, Names, NoPlace};
 use super::pack::{Packer, Stamp};
-use super::session::{Session, Signals};
+use super::session::{Orders, Session, Signals};
 use super::settings::Config;
 use super::socket::{Held, Socket};
 use super::streams::{Asked, PIECE_BYTES, Streams};
@@ -187,16 +187,9 @@ impl Partners {
         }
         drop((door, asked, lines));
         shared.bell.ring();
-        let all = async {
-            while let Some(ended) = sessions.join_next().await {
-                check(ended);
-            }
-        };
-        if tokio::time::timeout(DRAIN_TIME, all).await.is_err() {
+        if tokio::time::timeout(DRAIN_TIME, all_ended(&mut sessions)).await.is_err() {
             shared.deadline.send_replace(true);
-            while let Some(ended) = sessions.join_next().await {
-                check(ended);
-            }
+            all_ended(&mut sessions).await;
         }
         let lost = shared.names.abandon();
         if lost > 0 {
@@ -228,6 +221,13 @@ async fn save(shared: &Arc<Shared>) {
     };
     shared.metrics.problems.note(Kind::DataDirectory, format_args!("the places of partners: {error}"));
     warn!("the places of partners cannot be written to the data directory: {error}");
+}
+
+/// Returns when every session has ended.
+async fn all_ended(sessions: &mut JoinSet<()>) {
+    while let Some(ended) = sessions.join_next().await {
+        check(ended);
+    }
 }
 
 /// A panic in a session is the process's end.
@@ -342,7 +342,10 @@ pub(super) async fn serve_from(
         ack,
         until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
-        signals: Signals { news: shared.bell.listen(), sent_away, deadline: shared.deadline.subscribe() },
+        signals: Signals {
+            news: shared.bell.listen(),
+            orders: Orders { sent_away, deadline: shared.deadline.subscribe() },
+        },
         metrics: shared.metrics.clone(),
         progress: listed.progress.clone(),
         called,

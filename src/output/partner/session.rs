@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::bell::Listener;
 use super::board::Progress;
 use super::end::End;
 use super::metrics::Metrics;
-use super::pack::Packer;
+use super::pack::{Packed, Packer};
 use super::receipts::Receipts;
 use super::socket::{Held, Outbox, Socket};
 use crate::spool::Follower;
@@ -52,10 +52,27 @@ pub(super) struct Session {
 pub(super) struct Signals {
     /// There is news in the feed, or an end to it.
     pub(super) news: Listener,
+    pub(super) orders: Orders,
+}
+
+/// From whom a session hears that it is to end.
+pub(super) struct Orders {
     /// The connection is to go: why.
     pub(super) sent_away: oneshot::Receiver<End>,
     /// The collector ends now.
     pub(super) deadline: watch::Receiver<bool>,
+}
+
+impl Orders {
+    /// Why the session is to end, as soon as it is: the deadline is given, or whoever could give it is gone; or the
+    /// connection is sent away. Cancel safe.
+    async fn next(&mut self) -> End {
+        tokio::select! {
+            biased;
+            _ = self.deadline.wait_for(|given| *given) => End::Drain,
+            end = &mut self.sent_away => end.unwrap_or(End::Removed),
+        }
+    }
 }
 
 impl Session {
@@ -100,18 +117,10 @@ impl Session {
                 let done = if self.ack { receipts.done } else { receipts.sent };
                 receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
                 self.progress.note(&receipts, &self.follower);
-                let packed = if receipts.has_room() {
-                    let turn = if self.packer.is_costly() { self.turn().await } else { Ok(None) };
-                    let turn = match turn {
-                        Ok(turn) => turn,
-                        Err(end) => return end,
-                    };
-                    let grant = self.held.grant(&self.socket);
-                    let packed = self.packer.pack(&mut self.follower, grant, unix_ms());
-                    drop(turn);
-                    packed
-                } else {
-                    None
+                let packed = if receipts.has_room() { self.pack().await } else { Ok(None) };
+                let packed = match packed {
+                    Ok(packed) => packed,
+                    Err(end) => return end,
                 };
                 if let Some(packed) = packed {
                     self.progress.lost(packed.lost);
@@ -138,8 +147,7 @@ impl Session {
             let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
                 biased;
-                () = given(&mut self.signals.deadline) => return End::Drain,
-                end = &mut self.signals.sent_away => return end.unwrap_or(End::Removed),
+                end = self.signals.orders.next() => return end,
                 ready = self.socket.readable() => {
                     if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
                         return end;
@@ -163,14 +171,19 @@ impl Session {
         }
     }
 
-    /// Waits for its turn.
-    async fn turn(&mut self) -> Result<Option<OwnedSemaphorePermit>, End> {
-        tokio::select! {
-            biased;
-            () = given(&mut self.signals.deadline) => Err(End::Drain),
-            end = &mut self.signals.sent_away => Err(end.unwrap_or(End::Removed)),
-            turn = self.costly.clone().acquire_owned() => Ok(turn.ok()),
-        }
+    /// Packs what comes next, if anything; where that costs more than a write, when it is its turn.
+    async fn pack(&mut self) -> Result<Option<Packed>, End> {
+        let _turn = if self.packer.is_costly() {
+            tokio::select! {
+                biased;
+                end = self.signals.orders.next() => return Err(end),
+                turn = self.costly.acquire() => Some(turn),
+            }
+        } else {
+            None
+        };
+        let grant = self.held.grant(&self.socket);
+        Ok(self.packer.pack(&mut self.follower, grant, unix_ms()))
     }
 
     /// Lets others have their turn, and hears what there is to hear, in the middle of much work.
@@ -178,8 +191,7 @@ impl Session {
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
-            () = given(&mut self.signals.deadline) => Some(End::Drain),
-            end = &mut self.signals.sent_away => Some(end.unwrap_or(End::Removed)),
+            end = self.signals.orders.next() => Some(end),
             () = sleep_until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
@@ -238,11 +250,6 @@ impl Session {
     }
 }
 
-/// Returns when the signal is given, or whoever could give it is gone.
-async fn given(signal: &mut watch::Receiver<bool>) {
-    _ = signal.wait_for(|given| *given).await;
-}
-
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -284,7 +291,10 @@ mod tests {
             ack: false,
             until: None,
             heard: Vec::new(),
-            signals: Signals { news: bell.listen(), sent_away, deadline: deadline.subscribe() },
+            signals: Signals {
+                news: bell.listen(),
+                orders: Orders { sent_away, deadline: deadline.subscribe() },
+            },
             metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
             progress: Arc::default(),
             called: "unix".to_owned(),
