@@ -26,7 +26,7 @@ pub use status::{
     KafkaStatus, MemoryStatus, PartnerStatus, SpoolStatus, Status, TopicStatus,
 };
 pub use topics::{KafkaTopic, TopicState, TopicView, Topics, TopicsQuery};
-pub use watched::{Problem, SenderStatus, SentBytes, Watched};
+pub use watched::{Problem, SenderStatus, Watched};
 
 /// What a stream gives, piece by piece, until it ends or the receiver is dropped.
 pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
@@ -213,6 +213,16 @@ pub struct Part {
     /// In one sentence what is so, or what is missing and what to do.
     pub detail: String,
 }
+
+/// Longest glob of a filter, and most of them in a list: what each record may have to be compared with.
+pub const GLOB_BYTES_MAX: usize = 256;
+/// As above.
+pub const GLOBS_MAX: usize = 16;
+
+/// Most records, and most seconds, that a stream over HTTP may be bounded by.
+pub const STREAM_RECORDS_MAX: u64 = 1_000_000_000;
+/// As above.
+pub const STREAM_SECONDS_MAX: u32 = 600;
 
 /// What is asked of `GET /v1/stream`, as texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use tracing::info;
 use super::parts::{KAFKA, Notices};
 use super::{looking, topics};
 use crate::control::{
-    Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, Problem, SentBytes,
-    SpoolStatus, Stages, Status, StreamQuery, Topics, TopicsQuery, Watched,
+    Endpoint, Endpoints, MemoryStatus, NoStream, Part, PartnerStatus, Pieces, Problem, SpoolStatus, Stages,
+    Status, StreamQuery, Topics, TopicsQuery, Watched,
 };
 use crate::dcos::Authority;
 use crate::dcos::agent::Agent;
@@ -159,11 +159,10 @@ impl Stages for Program {
     }
 
     fn watched(&self) -> Watched {
-        let kafka = self.kafka.as_ref().map_or(0, |(kafka, _)| kafka.status().acknowledged_bytes);
         Watched {
             senders: self.input.senders(SENDERS_SHOWN),
             waiting_bytes: self.spool.waiting_bytes(),
-            sent: SentBytes { kafka, partners: self.partners.sent_bytes() },
+            partner_bytes: self.partners.sent_bytes(),
         }
     }
 

@@ -12,16 +12,8 @@ pub struct Watched {
     pub senders: Vec<SenderStatus>,
     /// Bytes that wait for each output, by its name in the books.
     pub waiting_bytes: BTreeMap<String, usize>,
-    pub sent: SentBytes,
-}
-
-/// Bytes that went out since start.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SentBytes {
-    /// Acknowledged by Kafka.
-    pub kafka: u64,
-    /// Taken by partners and streams.
-    pub partners: u64,
+    /// Bytes that partners and streams took since start.
+    pub partner_bytes: u64,
 }
 
 /// A sender. Numbers are those of its present connection.

@@ -129,20 +129,23 @@ pub(super) struct Books {
 
 /// The books of one output.
 #[derive(Serialize, JsonSchema)]
-struct OutputBooks {
+pub(super) struct OutputBooks {
     #[serde(flatten)]
-    ledger: OutputLedger,
+    pub(super) ledger: OutputLedger,
     /// What they do not explain: 0, or there is a bug.
-    imbalance: i64,
+    pub(super) imbalance: i64,
+}
+
+impl From<OutputLedger> for OutputBooks {
+    fn from(ledger: OutputLedger) -> OutputBooks {
+        OutputBooks { imbalance: ledger.imbalance(), ledger }
+    }
 }
 
 impl Books {
     fn of(ledger: Ledger) -> Books {
-        let with_sum = |(name, ledger): (String, OutputLedger)| {
-            let imbalance = ledger.imbalance();
-            (name, OutputBooks { ledger, imbalance })
-        };
-        Books { accepted: ledger.accepted, outputs: ledger.outputs.into_iter().map(with_sum).collect() }
+        let outputs = ledger.outputs.into_iter().map(|(name, ledger)| (name, ledger.into()));
+        Books { accepted: ledger.accepted, outputs: outputs.collect() }
     }
 }
 

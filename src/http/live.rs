@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::answers::Readiness;
+use super::answers::{OutputBooks, Readiness};
 use crate::control::{Control, Ledger, OutputLedger, PartnerStatus, SenderStatus, Status, Watched};
 use crate::telemetry::unix_ms;
 
@@ -95,8 +95,7 @@ pub(super) struct Output {
     pub(super) records_rate: f64,
     pub(super) waiting_bytes: usize,
     #[serde(flatten)]
-    pub(super) books: OutputLedger,
-    pub(super) imbalance: i64,
+    pub(super) books: OutputBooks,
 }
 
 /// A sender, and how fast it sends.
@@ -218,8 +217,8 @@ impl Sample {
             records: status.input.accepted_records,
             datapoints: status.input.accepted_datapoints,
             received_bytes: status.input.received_bytes,
-            kafka_bytes: watched.sent.kafka,
-            partner_bytes: watched.sent.partners,
+            kafka_bytes: status.kafka.as_ref().map_or(0, |kafka| kafka.acknowledged_bytes),
+            partner_bytes: watched.partner_bytes,
             delivered: delivered.collect(),
             senders: senders.collect(),
         }
@@ -243,9 +242,8 @@ impl Sample {
             Output {
                 records_rate: rate(books.delivered, then, over),
                 waiting_bytes: waiting.get(&name).copied().unwrap_or(0),
-                imbalance: books.imbalance(),
                 name,
-                books,
+                books: books.into(),
             }
         };
         ledger.outputs.into_iter().map(output).collect()

@@ -18,7 +18,9 @@ use super::operation::{Parameter, query};
 use super::problem::Problem;
 use super::query::Query;
 use super::routes::Shared;
-use crate::control::{NoStream, Pieces, StreamQuery};
+use crate::control::{
+    GLOB_BYTES_MAX, GLOBS_MAX, NoStream, Pieces, STREAM_RECORDS_MAX, STREAM_SECONDS_MAX, StreamQuery,
+};
 
 /// Media types of the two forms.
 pub(super) const OCF: &str = "avro/binary";
@@ -27,8 +29,8 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 /// What a stream is asked for by.
 pub(super) fn parameters() -> [Parameter; 7] {
     let globs = |name, about| {
-        let glob = json!({ "type": "string", "maxLength": 256 });
-        query(name, about, json!({ "type": "array", "items": glob, "maxItems": 16 }))
+        let glob = json!({ "type": "string", "maxLength": GLOB_BYTES_MAX });
+        query(name, about, json!({ "type": "array", "items": glob, "maxItems": GLOBS_MAX }))
     };
     [
         globs(
@@ -41,8 +43,8 @@ pub(super) fn parameters() -> [Parameter; 7] {
             "Tags as `key=glob`, all of which must match.",
             json!({
                 "type": "array",
-                "items": { "type": "string", "maxLength": 256, "pattern": "=" },
-                "maxItems": 16,
+                "items": { "type": "string", "maxLength": GLOB_BYTES_MAX, "pattern": "=" },
+                "maxItems": GLOBS_MAX,
             }),
         ),
         query(
@@ -58,12 +60,12 @@ pub(super) fn parameters() -> [Parameter; 7] {
         query(
             "limit",
             "The stream ends after so many records.",
-            json!({ "type": "integer", "minimum": 1, "maximum": 1_000_000_000 }),
+            json!({ "type": "integer", "minimum": 1, "maximum": STREAM_RECORDS_MAX }),
         ),
         query(
             "seconds",
             "The stream ends after so long. Without either it goes on until the client leaves, at most ten minutes.",
-            json!({ "type": "number", "minimum": 0, "maximum": 600 }),
+            json!({ "type": "number", "minimum": 0, "maximum": STREAM_SECONDS_MAX }),
         ),
     ]
 }

@@ -152,12 +152,12 @@ fn partners(view: &View) -> Stage {
         n => (Tone::Good, format!("{n} connected")),
     };
     let rows = || view.outputs.iter().filter(|output| output.name != KAFKA);
-    let waiting = rows().map(|output| output.books.waiting).sum();
+    let waiting = rows().map(|output| output.books.ledger.waiting).sum();
     let facts = vec![
         ("Records", rate(rows().map(|output| output.records_rate).sum(), "records")),
         ("Sent", bytes_rate(view.rates.partner_bytes)),
         ("Waiting", count(waiting)),
-        ("Oldest", age(rows().filter_map(|output| output.books.oldest_ms).min(), view.at_ms)),
+        ("Oldest", age(rows().filter_map(|output| output.books.ledger.oldest_ms).min(), view.at_ms)),
     ];
     Stage { name: "Partners", tone, word, facts, fill: None }
 }
@@ -165,7 +165,7 @@ fn partners(view: &View) -> Stage {
 fn passing(output: &Output, now_ms: u64) -> Vec<(&'static str, Cell)> {
     vec![
         ("Records", rate(output.records_rate, "records")),
-        ("Waiting", count(output.books.waiting)),
-        ("Oldest", age(output.books.oldest_ms, now_ms)),
+        ("Waiting", count(output.books.ledger.waiting)),
+        ("Oldest", age(output.books.ledger.oldest_ms, now_ms)),
     ]
 }

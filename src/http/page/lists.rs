@@ -30,13 +30,13 @@ pub(super) fn outputs(html: &mut String, view: &View) -> fmt::Result {
             if records == 0 { count(0) } else { Cell::tone(Tone::Warn, thousands(records)) }
         };
         let rows = view.outputs.iter().map(|output| {
-            let books = &output.books;
+            let books = &output.books.ledger;
             vec![
                 Cell::text(&output.name),
                 bare_rate(output.records_rate),
                 count(books.waiting),
                 bytes(output.waiting_bytes as u64),
-                age(output.books.oldest_ms, view.at_ms),
+                age(books.oldest_ms, view.at_ms),
                 count(books.delivered),
                 loss(books.lost.values().sum()),
                 loss(books.set_aside.values().sum()),
@@ -44,9 +44,9 @@ pub(super) fn outputs(html: &mut String, view: &View) -> fmt::Result {
             ]
         });
         table(html, &columns, rows)?;
-        let off = view.outputs.iter().filter(|output| output.imbalance != 0);
+        let off = view.outputs.iter().filter(|output| output.books.imbalance != 0);
         for output in off {
-            let (name, imbalance) = (Escaped(&output.name), output.imbalance);
+            let (name, imbalance) = (Escaped(&output.name), output.books.imbalance);
             writeln!(
                 html,
                 "<p class=\"bad\">✖ The books of {name} do not balance by {imbalance} records: a fault of the \

@@ -25,8 +25,8 @@ use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, 
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
     InputStatus, KafkaStatus, KafkaTopic, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus,
-    Pieces, Problem, SenderStatus, SentBytes, SpoolStatus, Stages, Status, StreamQuery, TopicStatus,
-    TopicView, Topics, TopicsQuery, Watched,
+    Pieces, Problem, SenderStatus, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, TopicView, Topics,
+    TopicsQuery, Watched,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -118,6 +118,7 @@ impl Stages for Fake {
                 }),
                 last_error: Some((3, HOSTILE.to_owned())),
                 topics: vec![topic],
+                acknowledged_bytes: 5_000_000,
                 ..KafkaStatus::default()
             }),
             discovery: Some(DiscoveryStatus {
@@ -150,7 +151,7 @@ impl Stages for Fake {
         Watched {
             senders: vec![sender],
             waiting_bytes: BTreeMap::from([("kafka".to_owned(), 4000)]),
-            sent: SentBytes { kafka: 5_000_000, partners: 0 },
+            partner_bytes: 0,
         }
     }
 

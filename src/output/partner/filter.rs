@@ -5,12 +5,8 @@
 
 use memchr::memmem;
 
+pub use crate::control::{GLOB_BYTES_MAX, GLOBS_MAX};
 use crate::ocf;
-
-/// Longest glob, and most of them in a list: what a partner may have us compare for each record.
-pub const GLOB_BYTES_MAX: usize = 256;
-/// As above.
-pub const GLOBS_MAX: usize = 16;
 
 /// A topic or a value of a tag that is longer matches no glob but `*`.
 pub const TEXT_BYTES_MAX: usize = 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::filter::{BadFilter, Filter};
-use crate::control::StreamQuery;
+use crate::control::{STREAM_RECORDS_MAX, STREAM_SECONDS_MAX, StreamQuery};
 use crate::spool::From;
 
 /// Longest line.
@@ -13,10 +13,6 @@ pub(super) const LINE_BYTES_MAX: usize = 32 << 10;
 
 /// Longest name.
 pub const NAME_BYTES_MAX: usize = 64;
-
-/// Most records, and most seconds, that a stream over HTTP may be bounded by.
-const RECORDS_MAX: u64 = 1_000_000_000;
-const SECONDS_MAX: f64 = 600.0;
 
 /// The line as it is written. All of it may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -184,13 +180,15 @@ impl Hello {
 }
 
 fn records(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| (1..=RECORDS_MAX).contains(number));
-    number.ok_or_else(|| format!("limit is a number of records, 1 to {RECORDS_MAX}"))
+    let number = text.parse().ok().filter(|number| (1..=STREAM_RECORDS_MAX).contains(number));
+    number.ok_or_else(|| format!("limit is a number of records, 1 to {STREAM_RECORDS_MAX}"))
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let number = text.parse().ok().filter(|number| (0.0..=SECONDS_MAX).contains(number));
-    number.map(Duration::from_secs_f64).ok_or_else(|| format!("seconds is a number, 0 to {SECONDS_MAX}"))
+    let number = text.parse().ok().filter(|number| (0.0..=f64::from(STREAM_SECONDS_MAX)).contains(number));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("seconds is a number, 0 to {STREAM_SECONDS_MAX}"))
 }
 
 /// Whether a partner may be called so.
