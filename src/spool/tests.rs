@@ -107,6 +107,19 @@ impl Model {
     }
 }
 
+/// A frame as whoever took it gives it back.
+fn returned(frame: &Frame) -> Returned {
+    Returned {
+        topic: frame.topic.clone(),
+        seq: frame.seq,
+        first: frame.first,
+        records: frame.records,
+        accepted_ms: frame.accepted_ms,
+        buffer: frame.body().to_vec(),
+        start: 0,
+    }
+}
+
 proptest! {
     /// What was accepted and not dropped is shown once each, in order and with numbers without gaps; what is taken is what
     /// was appended to its topic; frames are as large as they may be; and the books balance after every step.
@@ -165,16 +178,7 @@ proptest! {
                         model.taken.push((frames, ticket));
                         continue;
                     };
-                    let returned = Returned {
-                        topic: frame.topic.clone(),
-                        seq: frame.seq,
-                        first: frame.first,
-                        records: frame.records,
-                        accepted_ms: frame.accepted_ms,
-                        buffer: frame.body().to_vec(),
-                        start: 0,
-                    };
-                    model.shown.push(readers[output].give_back(ticket, returned));
+                    model.shown.push(readers[output].give_back(ticket, returned(frame)));
                 }
                 Step::Finish { output, outcome } => {
                     let model = &mut models[output];
@@ -535,17 +539,7 @@ async fn what_cannot_be_delivered_makes_room_again() {
     for _ in 0..3 {
         append(&spool, "flowing", 1, 1000);
     }
-    let frame = &frames[0];
-    let returned = Returned {
-        topic: frame.topic.clone(),
-        seq: frame.seq,
-        first: frame.first,
-        records: 1,
-        accepted_ms: 7,
-        buffer: frame.body().to_vec(),
-        start: 0,
-    };
-    let back = reader.give_back(ticket, returned);
+    let back = reader.give_back(ticket, Returned { records: 1, accepted_ms: 7, ..returned(&frames[0]) });
     reader.set_stalled(0, true);
     assert!(is_admitted(&spool).await);
     assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 1);
@@ -632,17 +626,7 @@ fn the_oldest_that_waits_is_known_wherever_it_is() {
     assert_eq!(oldest(&spool, "k"), Some(400));
     // Back in the spool, and let go of without a word.
     let (taken, c) = reader.take([&frames[2]]);
-    let frame = &taken[0];
-    let returned = Returned {
-        topic: frame.topic.clone(),
-        seq: frame.seq,
-        first: frame.first,
-        records: frame.records,
-        accepted_ms: frame.accepted_ms,
-        buffer: frame.body().to_vec(),
-        start: 0,
-    };
-    let back = reader.give_back(c, returned);
+    let back = reader.give_back(c, returned(&taken[0]));
     assert_eq!(oldest(&spool, "k"), Some(400));
     drop(taken);
     let (_, c) = reader.take([&back]);

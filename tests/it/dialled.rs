@@ -6,33 +6,20 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::collector::{AGENT, Collector};
+use crate::support::collector::Collector;
 use crate::support::http::{Answer, request, send};
 use crate::support::kafka::{Broker, unique};
 use crate::support::load::under_load;
-use crate::support::partner::Partner;
+use crate::support::partner::{Partner, alone, numbers, send_more_than_fits, tagged};
 use crate::support::random::Random;
 use crate::support::receiver::Receiver;
-use crate::support::record::{Record, numbered};
+use crate::support::record::numbered;
 use crate::support::sender::Sender;
 use crate::support::{eventually, ocf, once};
 
-/// A collector without Kafka: partners are all that it has.
-fn alone(more: &[&str]) -> Collector {
-    Collector::start("127.0.0.1:1", &[&["--kafka=false"], more].concat())
-}
-
-/// The same, which dials these partners.
+/// A collector without Kafka that dials these partners.
 fn dialling(partners: &Value) -> Collector {
     alone(&["--partners", &partners.to_string()])
-}
-
-fn tagged(records: &[Record]) -> Vec<Record> {
-    records.iter().map(|record| record.clone().with_tag("agent_id", AGENT)).collect()
-}
-
-fn numbers(records: &[Record]) -> Vec<u32> {
-    records.iter().map(Record::number).collect()
 }
 
 fn put(collector: &Collector, name: &str, fields: &Value) -> Answer {
@@ -279,16 +266,7 @@ fn one_that_never_reads_costs_its_own_records_alone() {
         ["--kafka-topic-prefix", &prefix, "--spool-memory", "8MiB", "--partners", &partners.to_string()];
     let collector = Collector::start(Broker::shared().bootstrap(), &arguments);
     let (never_reads, mut fast) = (stuck.next().begun(), fast.next().begun());
-    let large = "x".repeat(2000);
-    let sent: Vec<Record> = (0..4000).map(|n| Record::numbered("t", n).with_tag("large", &large)).collect();
-    let mut sender = collector.sender();
-    sender.send(&ocf::header(ocf::SCHEMA, None));
-    for block in sent.chunks(50) {
-        sender.send(&ocf::block(block));
-        // As fast as the partner that reads.
-        fast.records((block[49].number() + 1) as usize);
-    }
-    assert_eq!(fast.whole_records(), tagged(&sent));
+    send_more_than_fits(&collector, &mut fast);
     let ledger = collector.wait_delivered(4000);
     assert_eq!(ledger.kafka("lost"), 0);
     let ledger = collector.wait_books("partner:fast", "delivered", 4000);

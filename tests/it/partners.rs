@@ -8,24 +8,10 @@ use serde_json::json;
 
 use crate::support::collector::{AGENT, Collector, program, run};
 use crate::support::kafka::{Broker, unique};
-use crate::support::partner::Partner;
+use crate::support::partner::{Partner, alone, numbers, send_more_than_fits, tagged};
 use crate::support::random::Random;
 use crate::support::record::{Record, numbered};
 use crate::support::{eventually, ocf, once};
-
-/// A collector without Kafka: partners are all that it has.
-fn alone(more: &[&str]) -> Collector {
-    Collector::start("127.0.0.1:1", &[&["--kafka=false"], more].concat())
-}
-
-/// The records as a partner gets them.
-fn tagged(records: &[Record]) -> Vec<Record> {
-    records.iter().map(|record| record.clone().with_tag("agent_id", AGENT)).collect()
-}
-
-fn numbers(records: &[Record]) -> Vec<u32> {
-    records.iter().map(Record::number).collect()
-}
 
 #[test]
 fn a_partner_that_says_nothing_gets_everything_from_now_on() {
@@ -138,16 +124,7 @@ fn a_stuck_partner_costs_its_own_records_and_is_told() {
     // A unix socket holds little that is not read.
     let mut stuck = Partner::connect_unix(&path, r#"{"name":"stuck"}"#).begun();
     let mut fast = Partner::connect(collector.partner(), r#"{"name":"fast"}"#).begun();
-    let large = "x".repeat(2000);
-    let sent: Vec<Record> = (0..4000).map(|n| Record::numbered("t", n).with_tag("large", &large)).collect();
-    let mut sender = collector.sender();
-    sender.send(&ocf::header(ocf::SCHEMA, None));
-    for block in sent.chunks(50) {
-        sender.send(&ocf::block(block));
-        // As fast as the partner that reads.
-        fast.records((block[49].number() + 1) as usize);
-    }
-    assert_eq!(fast.whole_records(), tagged(&sent));
+    send_more_than_fits(&collector, &mut fast);
     collector.wait_delivered(4000);
     collector.wait_books("partner:fast", "delivered", 4000);
     eventually("what is left of the stuck one's fits into the feed", || {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::collector::{AGENT, Collector};
+use super::ocf;
 use super::record::{Record, decode_begun};
 
 /// How long nothing may come where something is due.
@@ -165,4 +167,32 @@ impl Drop for Partner {
     fn drop(&mut self) {
         self.socket.close(Shutdown::Both);
     }
+}
+
+/// A collector without Kafka: partners are all that it has.
+pub(crate) fn alone(more: &[&str]) -> Collector {
+    Collector::start("127.0.0.1:1", &[&["--kafka=false"], more].concat())
+}
+
+/// The records as a partner gets them.
+pub(crate) fn tagged(records: &[Record]) -> Vec<Record> {
+    records.iter().map(|record| record.clone().with_tag("agent_id", AGENT)).collect()
+}
+
+pub(crate) fn numbers(records: &[Record]) -> Vec<u32> {
+    records.iter().map(Record::number).collect()
+}
+
+/// Sends 4,000 records of topic `t`, together more than is kept for partners, as fast as `fast` takes them; it gets all.
+pub(crate) fn send_more_than_fits(collector: &Collector, fast: &mut Partner) {
+    let large = "x".repeat(2000);
+    let sent: Vec<Record> = (0..4000).map(|n| Record::numbered("t", n).with_tag("large", &large)).collect();
+    let mut sender = collector.sender();
+    sender.send(&ocf::header(ocf::SCHEMA, None));
+    for block in sent.chunks(50) {
+        sender.send(&ocf::block(block));
+        // As fast as the partner that reads.
+        fast.records((block[49].number() + 1) as usize);
+    }
+    assert_eq!(fast.whole_records(), tagged(&sent));
 }
