@@ -14,14 +14,16 @@ const EDGES: &[(&str, &[&str])] = &[
     // What several rooms need of the file system.
     ("disk", &[]),
     ("socket_file", &[]),
+    // So that not all collectors do the same at once.
+    ("chance", &[]),
     // The one HTTP client, and who asks again and again, which is logged within a budget.
-    ("dcos", &["record", "disk", "telemetry"]),
+    ("dcos", &["record", "disk", "chance", "telemetry"]),
     ("telemetry", &["record"]),
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),
     ("spool", &["record", "ocf", "telemetry"]),
     ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry", "socket_file"]),
-    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "disk", "socket_file"]),
+    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "disk", "socket_file", "chance"]),
     // What an operator may ask: plain snapshots, which the stages fill.
     ("control", &["record", "spool"]),
     ("http", &["control", "record", "telemetry"]),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chance::spread;
+
 /// How often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -62,7 +64,7 @@ impl Schedule {
         if outcome == Outcome::Found {
             self.pause = self.timing.pause_min;
         }
-        plain.mul_f64(0.9 + 0.2 * dice.clamp(0.0, 1.0))
+        spread(plain, 0.1, dice)
     }
 }
 

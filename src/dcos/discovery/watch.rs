@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::schedule::{Outcome, Schedule};
 use super::store::Store;
 use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
+use crate::chance::dice;
 use crate::disk;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, chain};
@@ -223,11 +224,6 @@ fn is_known(known: Option<&[String]>, brokers: &[String]) -> bool {
     known.is_some_and(|known| {
         known.len() == brokers.len() && brokers.iter().all(|broker| known.contains(broker))
     })
-}
-
-/// Chance from 0 to 1; without any, the middle.
-fn dice() -> f64 {
-    getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX))
 }
 
 impl Handle {

@@ -16,6 +16,7 @@ use super::hub::{Shared, serve_from};
 use super::names::Claimant;
 use super::socket::Socket;
 use super::target::Target;
+use crate::chance::{dice, spread};
 use crate::control::{DialStatus, PartnerStatus};
 use crate::telemetry::{unix_ms, unix_seconds};
 
@@ -269,13 +270,8 @@ impl Pauses {
     fn next(&mut self, dice: f64) -> Duration {
         let whole = PAUSE_MIN.saturating_mul(2_u32.saturating_pow(self.failures)).min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
-        whole.mul_f64(0.8 + 0.4 * dice.clamp(0.0, 1.0))
+        spread(whole, 0.2, dice)
     }
-}
-
-/// Chance from 0 to 1; without any, the middle.
-fn dice() -> f64 {
-    getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
