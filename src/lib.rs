@@ -16,8 +16,8 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
-//! * [`disk`]: small files that outlive the process. [`socket_file`]: a unix socket to listen at. [`chance`]: what is
-//!   not to be done by all at once.
+//! * [`disk`]: small files that outlive the process. [`socket_file`]: a unix socket to listen at. [`pause`]: what is
+//!   not to be done now, or not by all at once.
 //! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
 //!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
@@ -34,7 +34,6 @@
 //! * No module knows one to its right: `tests/it/architecture.rs` has the table of who may use whom.
 
 pub mod app;
-pub mod chance;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -46,6 +45,7 @@ pub mod http;
 pub mod input;
 pub mod ocf;
 pub mod output;
+pub mod pause;
 pub mod record;
 pub mod sample_producer;
 pub mod socket_file;

@@ -30,6 +30,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::exit;
+use crate::pause;
 use crate::telemetry::{self, Log};
 use report::Report;
 use screen::{Screen, Style};
@@ -64,7 +65,7 @@ pub fn run(options: &Options) -> ExitCode {
         let stop = async {
             tokio::select! {
                 () = first.next() => "stopped",
-                () = over(options.duration) => "the time is over",
+                () = pause::rest(options.duration) => "the time is over",
                 () = screen.closed() => "nobody is looking",
             }
         };
@@ -107,13 +108,6 @@ fn cannot(problem: &str) -> ExitCode {
     // Standard error may be closed; the exit code says the same.
     _ = writeln!(io::stderr(), "metrics-collector demo: {problem}");
     ExitCode::from(exit::FAILURE)
-}
-
-async fn over(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// SIGTERM and SIGINT.

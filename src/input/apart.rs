@@ -27,6 +27,7 @@ use super::entry::Rules;
 use super::metrics::Metrics;
 use super::settings::Config;
 use crate::enrich::View;
+use crate::pause;
 use crate::telemetry::unix_ms;
 
 /// Most records apart at once.
@@ -276,15 +277,8 @@ pub(super) async fn run(rules: Arc<Rules>, metrics: Metrics, mut drain: watch::R
             () = rules.apart.wake.notified() => {}
             // The wait may be shorter now.
             Ok(()) = settings.changed() => {}
-            () = sleep_until(next) => {}
+            () = pause::until(next) => {}
         }
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

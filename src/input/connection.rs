@@ -18,6 +18,7 @@ use super::socket::Socket;
 use super::tally::Tally;
 use super::turns::Permit;
 use crate::ocf::StreamFault;
+use crate::pause;
 use crate::telemetry::unix_ms;
 
 /// How long connections are read on after the drain signal to reach the end of a block, and how much of each at least
@@ -93,7 +94,7 @@ impl Connection {
                         Err(error) => return End::Io(error),
                     },
                     () = pace.tick() => turn = Turn::Tick,
-                    () = sleep_until(deadline) => {
+                    () = pause::until(deadline) => {
                         partial_since = None;
                         match self.wait_no_longer(session).await {
                             Some(end) => return end,
@@ -386,11 +387,4 @@ struct Received {
     bytes: Option<usize>,
     /// Whether a header or block was completed.
     progress: bool,
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }

@@ -14,16 +14,16 @@ const EDGES: &[(&str, &[&str])] = &[
     // What several rooms need of the file system.
     ("disk", &[]),
     ("socket_file", &[]),
-    // So that not all collectors do the same at once.
-    ("chance", &[]),
+    // When to do something: who waits knows nobody.
+    ("pause", &[]),
     // The one HTTP client, and who asks again and again, which is logged within a budget.
-    ("dcos", &["record", "disk", "chance", "telemetry"]),
-    ("telemetry", &["record"]),
+    ("dcos", &["record", "disk", "pause", "telemetry"]),
+    ("telemetry", &["record", "pause"]),
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),
     ("spool", &["record", "ocf", "telemetry"]),
-    ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry", "socket_file"]),
-    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "disk", "socket_file", "chance"]),
+    ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry", "socket_file", "pause"]),
+    ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "disk", "socket_file", "pause"]),
     // What an operator may ask: plain snapshots, which the stages fill.
     ("control", &["record", "spool"]),
     ("http", &["control", "record", "telemetry"]),

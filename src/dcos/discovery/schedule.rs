@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::chance::spread;
+use crate::pause::spread;
 
 /// How often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

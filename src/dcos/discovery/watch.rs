@@ -11,8 +11,8 @@ use tracing::{info, warn};
 use super::schedule::{Outcome, Schedule};
 use super::store::Store;
 use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
-use crate::chance::dice;
 use crate::disk;
+use crate::pause::dice;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, chain};
 

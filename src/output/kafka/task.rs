@@ -25,6 +25,7 @@ use super::queue::{Due, Flow, HoldReason, Queue};
 use super::settings::Config;
 use super::state::Board;
 use crate::output::message::Envelope;
+use crate::pause;
 use crate::record::{Budget, TopicName};
 use crate::spool::{AsideReason, FrameRef, Outcome, Reader, Topic};
 use crate::telemetry::LogBudget;
@@ -199,7 +200,7 @@ impl Task {
                 Some(told) = self.told.recv() => self.hear(told),
                 () = self.brokers.changed() => self.take_brokers(Instant::now()),
                 Ok(()) = self.settings.changed() => self.take_settings(Instant::now()),
-                () = sleep_until(timer) => {}
+                () = pause::until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
         }
@@ -378,12 +379,5 @@ impl Task {
         };
         let others = [self.next_probe, self.next_notes, self.next_shrink, self.paused_until];
         others.into_iter().chain([topics, replace]).flatten().min()
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -16,8 +16,8 @@ use super::hub::{Shared, serve_from};
 use super::names::Claimant;
 use super::socket::Socket;
 use super::target::Target;
-use crate::chance::{dice, spread};
 use crate::control::{DialStatus, PartnerStatus};
+use crate::pause::{dice, spread};
 use crate::telemetry::{unix_ms, unix_seconds};
 
 /// The pause after the first failure, which doubles with each, and the longest; give or take a fifth.

@@ -28,6 +28,7 @@ use super::streams::{Asked, PIECE_BYTES, Streams};
 use super::target::Target;
 use super::{Handle, ListenError};
 use crate::disk;
+use crate::pause;
 use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{LogBudget, unix_ms};
@@ -150,7 +151,7 @@ impl Partners {
                     save(&shared).await;
                     continue;
                 }
-                () = pause(expiry) => continue,
+                () = pause::rest(expiry) => continue,
                 () = lines.changed() => {
                     lines.follow(&shared, &mut sessions);
                     continue;
@@ -239,18 +240,11 @@ fn check(ended: Result<(), JoinError>) {
     }
 }
 
-async fn pause(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Returns when the settings are others, or `retry` is over.
 async fn followed(settings: &mut watch::Receiver<Config>, retry: Option<Duration>) {
     tokio::select! {
         Ok(()) = settings.changed() => {}
-        () = pause(retry) => {}
+        () = pause::rest(retry) => {}
     }
 }
 

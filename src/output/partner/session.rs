@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::pack::{Packed, Packer};
 use super::receipts::Receipts;
 use super::socket::{Held, Outbox, Socket};
+use crate::pause;
 use crate::spool::Follower;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::unix_ms;
@@ -165,8 +166,8 @@ impl Session {
                         return End::Drain;
                     }
                 }
-                () = sleep_until(self.until) => return End::Enough,
-                () = sleep_until(stalled) => return End::Stalled,
+                () = pause::until(self.until) => return End::Enough,
+                () = pause::until(stalled) => return End::Stalled,
             }
         }
     }
@@ -192,7 +193,7 @@ impl Session {
         tokio::select! {
             biased;
             end = self.signals.orders.next() => Some(end),
-            () = sleep_until(self.until) => Some(End::Enough),
+            () = pause::until(self.until) => Some(End::Enough),
             ready = self.socket.readable() => {
                 ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)).err()
             }
@@ -247,13 +248,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

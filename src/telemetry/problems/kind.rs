@@ -110,7 +110,7 @@ const fn event(
     what: &'static str,
     advice: &'static str,
 ) -> Row {
-    Row { kind, part, name, what, advice, lasts: false }
+    Row { lasts: false, ..lasting(kind, part, name, what, advice) }
 }
 
 /// The table, a row for each kind in the order in which they are declared.

@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 pub use names::{PREFIX, ROWS, Row};
 
 use super::{LogBudget, StatsdConfig};
+use crate::pause;
 
 /// What the Go collector kept to, and what passes any network in one piece.
 const PACKET_BYTES_MAX: usize = 512;
@@ -66,7 +67,7 @@ impl Statsd {
         loop {
             let config = self.settings.borrow_and_update().clone();
             let is_over = tokio::select! {
-                () = sleep_until(config.as_ref().map(|config| last + config.period)) => false,
+                () = pause::until(config.as_ref().map(|config| last + config.period)) => false,
                 () = &mut stop => true,
                 Ok(()) = self.settings.changed() => {
                     if config.is_none() {
@@ -121,13 +122,6 @@ impl Statsd {
         }
         self.target = Some(target);
         Ok(())
-    }
-}
-
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

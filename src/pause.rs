@@ -1,8 +1,27 @@
-//! Chance, so that what many collectors do is not done by all of them at once.
+//! Pauses: spread by chance, so that what many collectors do is not done by all of them at once; and those that may have no
+//! end.
 
 use std::time::Duration;
 
-/// From 0 to 1; the middle, where the system gives no random bytes.
+use tokio::time::Instant;
+
+/// Returns at this time; without one never. Cancel safe.
+pub async fn until(at: Option<impl Into<Instant>>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns after so long; without a time never. Cancel safe.
+pub async fn rest(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Chance from 0 to 1; the middle, where the system gives no random bytes.
 #[must_use]
 pub fn dice() -> f64 {
     getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX))
