@@ -4,6 +4,9 @@
 //! the logs. What a producer is made of, and the names of topics, count from the next producer on: the one that is there
 //! gets nothing more, gives back what it holds, and a new one takes over.
 //!
+//! They are heard before anything of the spool is looked at, and again before records are set aside: what was set before
+//! a record came counts for it.
+//!
 //! Whether there is one topic for all is the spool's doing, which files what is accepted from then on under another
 //! topic; what was accepted before goes where it was to go. So it is told here first, and heard before a topic that is
 //! new is given its name.

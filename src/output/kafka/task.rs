@@ -209,6 +209,7 @@ impl Task {
 
     /// Everything that can be done now.
     fn work(&mut self, now: Instant) {
+        self.hear_settings(now);
         self.serve(now);
         self.see(now);
         self.fire_timers(now);
@@ -276,10 +277,14 @@ impl Task {
     }
 
     fn route_of(&mut self, source: &Arc<Topic>, now: Instant) -> Route {
+        if let Some(route @ Route::To(_)) = self.routes.get(&source.id) {
+            return *route;
+        }
+        // What was set before the record came counts for it.
+        self.hear_settings(now);
         if let Some(route) = self.routes.get(&source.id) {
             return *route;
         }
-        self.hear_settings(now);
         let route = match self.topic_for(source, now) {
             Ok(topic) if !source.is_all && self.told_apart() >= self.config.topics_max.get() => {
                 if let Some(suppressed) = self.log_budget.take("topic limit", now) {
