@@ -181,7 +181,11 @@ fn exchange(mut stream: impl Read + Write, number: i16, most: usize) -> Result<O
     let length = u32::try_from(question.len()).expect("a question is short");
     question.splice(..0, length.to_be_bytes());
     let mut answer = || {
-        stream.write_all(&question)?;
+        match stream.write_all(&question) {
+            Err(error) if is_tls(&error) => return Err(error),
+            // One that lets nobody in without papers says so and closes, maybe before it is asked.
+            _ => {}
+        }
         let mut length = [0; 4];
         stream.read_exact(&mut length)?;
         let length = u32::from_be_bytes(length) as usize;
@@ -448,6 +452,32 @@ mod tests {
         let found = ask(&[broker.to_owned()], Some(&TlsProperties::only(properties)), LONG).unwrap();
         assert_eq!(found.abilities.version, if found.doubt.is_some() { "unknown" } else { "0.11" });
         found.doubt
+    }
+
+    /// Has closed, and said something before.
+    struct Closed(&'static [u8]);
+
+    impl Read for Closed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_peer_said_before_it_closed_is_heard() {
+        let heard = exchange(Closed(b"\0\0\0\x03why"), API_VERSIONS, ANSWER_MAX).unwrap();
+        assert_eq!(heard.as_deref(), Some(&b"why"[..]));
+        assert!(exchange(Closed(b""), API_VERSIONS, ANSWER_MAX).unwrap().is_none());
     }
 
     #[test]
