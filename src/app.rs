@@ -218,7 +218,8 @@ async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Runnin
     let delivery = delivery(&config, &authority, &spool, &envelope, &incarnation, &notices)?;
     // Behind Kafka, whose reader bounds what they may have of the spool.
     let (partners_wire, settings) = watch::channel(config.partner.clone());
-    let partners = partners(settings, &spool, &incarnation, marker, &notices).await?;
+    let partners =
+        partners(settings, &spool, &incarnation, marker, input.handle().listen(), &notices).await?;
 
     let http_metrics = http::Metrics::register(&registry)?;
     let (http_wire, http_settings) = watch::channel(config.http.clone());

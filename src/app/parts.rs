@@ -1,6 +1,7 @@
 //! Parts of the line that are made of several things: what delivers, and what serves partners.
 
 use std::io;
+use std::net::SocketAddr;
 
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -68,17 +69,18 @@ pub(super) fn delivery(
     Ok(Some(Delivery { kafka, settings, look, wanted }))
 }
 
-/// The partners. Kafka must have its reader of the spool by now.
+/// The partners. Kafka must have its reader of the spool by now. `input` is where records come in.
 pub(super) async fn partners(
     settings: watch::Receiver<partner::Config>,
     spool: &Spool,
     incarnation: &str,
     marker: Marker,
+    input: SocketAddr,
     notices: &Notices,
 ) -> Result<Partners, StartError> {
     let metrics = partner::Metrics::register(&notices.registry)?.telling(&notices.problems);
     let stamp = partner::Stamp { incarnation: incarnation.into(), marker };
-    Ok(Partners::listen(settings, spool.clone(), stamp, metrics).await?)
+    Ok(Partners::listen(settings, spool.clone(), stamp, input, metrics).await?)
 }
 
 /// The HTTP server, to run on a thread of its own: those who ask, a health check among them, do not wait for the line.

@@ -83,7 +83,11 @@ pub fn schema_of_one() -> Json {
     json!({
         "type": "object",
         "properties": {
-            "name": { "type": "string", "pattern": format!("^[a-zA-Z0-9._-]{{1,{NAME_BYTES_MAX}}}$") },
+            "name": {
+                "type": "string",
+                "pattern": format!("^[a-zA-Z0-9._-]{{1,{NAME_BYTES_MAX}}}$"),
+                "not": { "enum": [".", ".."] },
+            },
             "address": { "type": "string" },
             "topics": globs(""),
             "frameworks": globs(""),
@@ -119,7 +123,10 @@ impl<'a> Entry<'a> {
         }
         let name = self.required("name").unwrap_or_default().to_owned();
         if self.text("name").is_some() && !is_name(&name) {
-            self.wrong("name", format!("expected 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 . _ -"));
+            self.wrong(
+                "name",
+                format!("expected 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 . _ -, neither . nor .."),
+            );
         }
         let address = match self.required("address").map(Address::parse) {
             Some(Err(why)) => {
@@ -286,7 +293,7 @@ mod tests {
             "[1].frameworks: expected a list of texts",
             "[1].tags: expected key=glob each, but \"k\" is not",
             "[2]: expected a table",
-            "[3].name: expected 1 to 64 of a-z A-Z 0-9 . _ -",
+            "[3].name: expected 1 to 64 of a-z A-Z 0-9 . _ -, neither . nor ..",
             "[3].topics: expected at most 16 globs",
             &format!("[3].frameworks: expected at most 256 bytes a glob, but \"{shown}...\" has more"),
             ".a.name: expected a name of its own, but another partner has the same",

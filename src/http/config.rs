@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -19,6 +19,7 @@ use super::operation::{Parameter, Place};
 use super::problem::Problem;
 use super::reason::Reason;
 use super::routes::Shared;
+use super::segment::Segment;
 use crate::control::steering::{Change, Expected, NotChanged, Order, Outcome};
 
 /// How long a body may take to arrive. Its connection is waited for so long, and nobody takes its place.
@@ -69,7 +70,7 @@ pub(super) async fn patch(State(shared): State<Arc<Shared>>, request: Request) -
 /// `DELETE /v1/config/{key}`.
 pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(key): Path<String>,
+    Segment(key): Segment,
     request: Request,
 ) -> Response {
     change(&shared, Asker::of(&request), Change::Remove(key)).await

@@ -31,6 +31,7 @@ mod query;
 mod reason;
 mod routes;
 mod seats;
+mod segment;
 mod server;
 mod settings;
 mod stream;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,12 +15,14 @@ use super::answers;
 use super::config::{Asker, made, object, try_change};
 use super::operation::{Parameter, Place};
 use super::routes::Shared;
+use super::segment::Segment;
 use crate::control::PartnerStatus;
 use crate::control::steering::{Change, ConfigView, NotChanged, Outcome};
 
 /// The name in a path.
 pub(super) fn name() -> Parameter {
-    let schema = json!({ "type": "string", "pattern": "^[a-zA-Z0-9._-]{1,64}$" });
+    let schema =
+        json!({ "type": "string", "pattern": "^[a-zA-Z0-9._-]{1,64}$", "not": { "enum": [".", ".."] } });
     Parameter { place: Place::Path, name: "name", about: "Name of a partner.", schema }
 }
 
@@ -30,7 +32,7 @@ pub(super) async fn all(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// `GET /v1/partners/{name}`.
-pub(super) async fn one(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Response {
+pub(super) async fn one(State(shared): State<Arc<Shared>>, Segment(name): Segment) -> Response {
     match shared.control.partner(&name) {
         Some(partner) => answers::json(&partner),
         None => made(Err(NotChanged::NoPartner)),
@@ -40,7 +42,7 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, Path(name): Path<Stri
 /// `PUT /v1/partners/{name}`.
 pub(super) async fn put(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     request: Request,
 ) -> Response {
     let asker = Asker::of(&request);
@@ -53,7 +55,7 @@ pub(super) async fn put(
 /// `DELETE /v1/partners/{name}`: one that is dialled is not any more; of any other the place ends, and the connection.
 pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     request: Request,
 ) -> Response {
     let asker = Asker::of(&request);

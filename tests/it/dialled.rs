@@ -198,12 +198,33 @@ fn a_bad_partner_is_refused_with_all_that_is_wrong() {
     assert_eq!(faults[0]["nearest"], "ack");
     assert_eq!(send(collector.http(), "PUT", "/v1/partners/bad", &[], &json!([])).status, 400);
     assert_eq!(put(&collector, "no%20name", &json!({ "address": "a:1" })).status, 422);
-    let to_itself = put(&collector, "self", &json!({ "address": collector.input().to_string() }));
-    // The port is known after the start alone.
-    assert!([201, 422].contains(&to_itself.status), "{to_itself:?}");
-    _ = delete(&collector, "self");
+    assert_eq!(put(&collector, "..", &json!({ "address": "a:1" })).status, 422);
+    assert_eq!(put(&collector, "%ff", &json!({ "address": "a:1" })).status, 422);
     let names: Vec<Value> = collector.key("partners")["value"].as_array().unwrap().clone();
     assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[test]
+fn the_collectors_own_input_gets_nothing_by_whatever_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input.sock");
+    let collector = alone(&["--listen-socket", path.to_str().unwrap()]);
+    collector.send(&ocf::stream(&numbered("t", 0..10)));
+    collector.wait_accepted(10);
+    let link = folder.path().join("link.sock");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    // No rule of the configuration knows the port, which is chosen at the start, or what a link leads to.
+    let addresses = [format!("localhost:{}", collector.input().port()), format!("unix:{}", link.display())];
+    for (name, address) in ["name", "link"].into_iter().zip(addresses) {
+        let answer = put(&collector, name, &json!({ "address": address, "from": "oldest" }));
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let shown = wait_state(&collector, name, "waiting");
+        let why = shown["dialled"]["last_error"][1].as_str().unwrap();
+        assert!(why.contains("the collector itself listens there"), "{shown}");
+    }
+    assert!(collector.metric(&dials("failed")) >= 2);
+    assert_eq!(collector.metric(&dials("connected")), 0);
+    assert_eq!(collector.ledger().accepted(), 10);
 }
 
 #[test]

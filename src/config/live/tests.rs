@@ -429,7 +429,10 @@ fn all_that_is_wrong_with_a_partner_is_told_by_its_name() {
     ];
     assert_eq!(told, expected);
     let told = faults("a b", json!({ "address": "x:1" }));
-    assert_eq!(told, ["runtime: partners[0].name = \"a b\": expected 1 to 64 of a-z A-Z 0-9 . _ -"]);
+    assert_eq!(
+        told,
+        ["runtime: partners[0].name = \"a b\": expected 1 to 64 of a-z A-Z 0-9 . _ -, neither . nor .."]
+    );
     let told = faults("a", json!({ "address": "x:1", "name": "b" }));
     assert_eq!(told, ["runtime: partners.a.name: expected the name that the path has, or none"]);
     for address in ["127.0.0.1:8124", "localhost:8124"] {

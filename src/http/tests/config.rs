@@ -142,6 +142,23 @@ async fn partners_are_put_and_removed_by_name() {
 }
 
 #[tokio::test]
+async fn what_is_no_text_in_a_path_is_a_name_like_any_other() {
+    let server = Server::new(None);
+    for (request, expected) in [
+        (get("/v1/partners/%ff"), "unknown_partner"),
+        (write("DELETE", "/v1/partners/%ff"), "unknown_partner"),
+        (write("DELETE", "/v1/config/%ff"), "unknown_key"),
+    ] {
+        assert_eq!(server.ask(HERE, request).await.problem(), (404, expected.to_owned()));
+    }
+    let (request, body) = put("%ff", r#"{"address":"a:1"}"#);
+    assert_eq!(server.send(HERE, request, body).await.status, 201, "the stages' own rules decide");
+    let fields = json!({ "address": "a:1" }).as_object().cloned().unwrap();
+    let put = Change::PutPartner { name: "%ff".to_owned(), fields };
+    assert_eq!(wanted(&server).last(), Some(&put));
+}
+
+#[tokio::test]
 async fn a_change_of_another_version_is_412() {
     let server = Server::new(None);
     for (tag, status) in [(ETAG, 200), ("*", 200), ("\"f00-0\"", 412), ("W/\"f00-1\"", 412)] {

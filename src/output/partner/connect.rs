@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rustix::net::sockopt;
@@ -35,7 +35,7 @@ pub(super) enum Dialling {
     Refused,
     /// Nobody answered in time.
     TimedOut,
-    /// Anything else that the system says.
+    /// Anything else that the system says; or it is this process that answered.
     Failed,
 }
 
@@ -80,6 +80,11 @@ impl Failure {
     fn timed_out() -> Failure {
         Failure { result: Dialling::TimedOut, why: format!("no answer within {CONNECT_TIME:?}") }
     }
+
+    fn ourselves() -> Failure {
+        let why = "the collector itself listens there: what it takes in would go out again, for ever";
+        Failure { result: Dialling::Failed, why: why.to_owned() }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -88,11 +93,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A connection to somebody who listens at `address`, and who that is.
-pub(super) async fn connect(address: &Address) -> Result<(Socket, String), Failure> {
+/// A connection to somebody else who listens at `address`, and who that is. `input` is where this process takes in
+/// records.
+pub(super) async fn connect(address: &Address, input: SocketAddr) -> Result<(Socket, String), Failure> {
     match address {
         Address::Unix(path) => {
             let stream = within(UnixStream::connect(path)).await?;
+            let listener = stream.peer_cred().map_err(|error| Failure::of(&error))?;
+            if listener.pid().is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id())) {
+                return Err(Failure::ourselves());
+            }
             Ok((Socket::Unix(stream), path.display().to_string()))
         }
         Address::Tcp(host, port) => {
@@ -102,7 +112,7 @@ pub(super) async fn connect(address: &Address) -> Result<(Socket, String), Failu
             let found = found.map_err(|error| Failure::unresolved(error.to_string()))?;
             let mut last = Failure::unresolved("the name has no address");
             for at in found.take(ADDRESSES_MAX) {
-                match connect_to(at).await {
+                match connect_to(at, input).await {
                     Ok(stream) => return Ok((Socket::tcp(stream), at.to_string())),
                     Err(failure) => last = failure,
                 }
@@ -112,14 +122,30 @@ pub(super) async fn connect(address: &Address) -> Result<(Socket, String), Failu
     }
 }
 
-async fn connect_to(at: SocketAddr) -> Result<TcpStream, Failure> {
+async fn connect_to(at: SocketAddr, input: SocketAddr) -> Result<TcpStream, Failure> {
     let stream = within(TcpStream::connect(at)).await?;
+    let from = stream.local_addr().map_err(|error| Failure::of(&error))?;
     // A port of this host that nobody listens at may be the one that the connection itself was given.
-    if stream.local_addr().is_ok_and(|own| own == at) {
+    if from == at {
         return Err(Failure::of(&io::ErrorKind::ConnectionRefused.into()));
+    }
+    if is_taken_by(input, at, from.ip()) {
+        return Err(Failure::ourselves());
     }
     prepare(&stream).map_err(|error| Failure::of(&error))?;
     Ok(stream)
+}
+
+/// Whether what listens at `listener` takes connections to `at`, where one of them comes from `from`.
+fn is_taken_by(listener: SocketAddr, at: SocketAddr, from: IpAddr) -> bool {
+    let (ip, from) = (at.ip().to_canonical(), from.to_canonical());
+    let is_covered = match listener.ip().to_canonical() {
+        all if all.is_unspecified() => {
+            (ip.is_loopback() || ip == from) && (listener.is_ipv6() || ip.is_ipv4())
+        }
+        one => one == ip,
+    };
+    listener.port() == at.port() && is_covered
 }
 
 async fn within<T>(connecting: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
@@ -143,10 +169,50 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Nobody connects to it here.
+    const INPUT: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[tokio::test]
+    async fn the_collector_is_no_partner_of_its_own() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let input = listener.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input.sock");
+        let _socket = tokio::net::UnixListener::bind(&path).unwrap();
+        for address in [format!("localhost:{}", input.port()), format!("unix:{}", path.display())] {
+            let failure = connect(&Address::parse(&address).unwrap(), input).await.unwrap_err();
+            assert!(failure.to_string().contains("itself"), "{address}: {failure}");
+        }
+        // Somebody else, at the same host.
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = Address::parse(&other.local_addr().unwrap().to_string()).unwrap();
+        assert!(connect(&other, input).await.is_ok());
+    }
+
+    #[test]
+    fn a_listener_takes_what_comes_to_its_addresses() {
+        for (listener, at, from, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1", false),
+            ("127.0.0.1:1", "127.0.0.2:1", "127.0.0.1", false),
+            ("127.0.0.1:1", "[::ffff:127.0.0.1]:1", "::ffff:127.0.0.1", true),
+            ("0.0.0.0:1", "127.0.0.2:1", "127.0.0.1", true),
+            ("0.0.0.0:1", "192.0.2.1:1", "192.0.2.1", true),
+            ("0.0.0.0:1", "192.0.2.2:1", "192.0.2.1", false),
+            ("0.0.0.0:1", "[::1]:1", "::1", false),
+            ("[::]:1", "[::1]:1", "::1", true),
+            ("[::]:1", "192.0.2.1:1", "192.0.2.1", true),
+            ("[::]:1", "192.0.2.2:1", "192.0.2.1", false),
+        ] {
+            let taken = is_taken_by(listener.parse().unwrap(), at.parse().unwrap(), from.parse().unwrap());
+            assert_eq!(taken, expected, "{at} from {from}, where {listener} listens");
+        }
+    }
+
     #[tokio::test]
     async fn a_peer_that_is_gone_without_a_word_is_noticed() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = connect_to(listener.local_addr().unwrap()).await.unwrap();
+        let stream = connect_to(listener.local_addr().unwrap(), INPUT).await.unwrap();
         assert!(sockopt::socket_keepalive(&stream).unwrap());
         assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), KEEPALIVE_IDLE);
         assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), KEEPALIVE_EVERY);
@@ -167,7 +233,7 @@ mod tests {
             (format!("unix:{}", folder.path().display()), Dialling::Refused),
             (format!("{long}.invalid:1"), Dialling::Unresolved),
         ] {
-            let failure = connect(&Address::parse(&address).unwrap()).await.unwrap_err();
+            let failure = connect(&Address::parse(&address).unwrap(), INPUT).await.unwrap_err();
             assert_eq!(failure.result, expected, "{address}: {failure}");
         }
     }

@@ -85,7 +85,7 @@ impl Line {
             let target = self.wanted.borrow_and_update().clone();
             self.note(&target, State::Connecting, None);
             let attempt = tokio::select! {
-                attempt = connect(&target.address) => attempt,
+                attempt = connect(&target.address, self.shared.input) => attempt,
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,

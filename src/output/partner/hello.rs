@@ -127,7 +127,7 @@ pub(super) enum BadHello {
     #[error("the filter is none: {0}")]
     Filter(#[from] BadFilter),
     /// Its name.
-    #[error("a name has 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 . _ -")]
+    #[error("a name has 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 . _ -, and is neither . nor ..")]
     Name,
     /// A place is kept under a name.
     #[error("\"from\":\"resume\" needs a name")]
@@ -191,11 +191,12 @@ fn time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("seconds is a number, 0 to {STREAM_SECONDS_MAX}"))
 }
 
-/// Whether a partner may be called so.
+/// Whether a partner may be called so: 1 to [`NAME_BYTES_MAX`] of `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`, which a
+/// client leaves out of a path before it asks (RFC 3986 §5.2.4).
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(legal)
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".."
 }
 
 #[cfg(test)]
@@ -240,6 +241,7 @@ mod tests {
             (r#"{"from":"resume"}"#, "needs a name"),
             (r#"{"name":""}"#, "a name has"),
             (r#"{"name":"a b"}"#, "a name has"),
+            (r#"{"name":".."}"#, "neither . nor .."),
             (r#"{"tags":["x"]}"#, "key=glob"),
             ("{} {}", "trailing"),
         ] {

@@ -65,6 +65,8 @@ pub(super) struct Shared {
     costly: Arc<Semaphore>,
     pub(super) metrics: Metrics,
     pub(super) place: watch::Sender<Place>,
+    /// Where records come in.
+    pub(super) input: SocketAddr,
     bell: Arc<Bell>,
     deadline: watch::Sender<bool>,
     /// By reason: all partners that connect are one host. Those that are dialled have a share each.
@@ -84,7 +86,8 @@ impl Shared {
 
 impl Partners {
     /// Listens where `settings` say, and follows them in how many there may be. Kafka must have its reader of the spool by
-    /// now. Partners that are dialled have their places from here on. `stamp` is the process's.
+    /// now. Partners that are dialled have their places from here on. `stamp` is the process's, `input` is where it takes
+    /// in records.
     ///
     /// # Errors
     /// [`ListenError`]
@@ -92,6 +95,7 @@ impl Partners {
         mut settings: watch::Receiver<Config>,
         spool: Spool,
         stamp: Stamp,
+        input: SocketAddr,
         metrics: Metrics,
     ) -> Result<Partners, ListenError> {
         let config = settings.borrow_and_update().clone();
@@ -110,6 +114,7 @@ impl Partners {
             costly: Arc::new(Semaphore::new(1)),
             metrics,
             place: watch::Sender::new(door.place()),
+            input,
             bell: Arc::default(),
             deadline: watch::Sender::new(false),
             log_budget: Mutex::default(),

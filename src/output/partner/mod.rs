@@ -29,7 +29,8 @@
 //! * A partner is behind: the feed lets go of the oldest, see the page of the feed. It goes on with what is there.
 //! * It takes nothing for a minute: the connection ends.
 //! * It is to be dialled and nobody answers, or its name cannot be resolved: another attempt after a second, then less often,
-//!   up to a minute. Its place waits.
+//!   up to a minute. Its place waits. The same goes for one whose address turns out to be the collector's own input, whatever
+//!   name that goes by.
 //! * Somebody connects by the name of one that is dialled: refused with a line. Whoever is connected by a name that is to be
 //!   dialled from now on is ended, and the place goes on.
 //! * It acknowledges nothing: after some thousand blocks nothing more is sent, until it does.
