@@ -22,6 +22,9 @@ use crate::telemetry::unix_ms;
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
 const STALL_TIME: Duration = Duration::from_secs(60);
 
+/// How long one waits whose next record is larger than what others have left; then it looks again.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the system may take to tell what a partner said that has gone.
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
@@ -96,6 +99,7 @@ impl Session {
             return end;
         }
         loop {
+            let mut needs_room = false;
             match outbox.write(&self.socket) {
                 Ok(0) => {}
                 Ok(bytes) => {
@@ -142,8 +146,10 @@ impl Session {
                 if is_over && receipts.done == receipts.sent {
                     return End::Drain;
                 }
-            } else if stalled_at.is_none() {
-                stalled_at = Some(Instant::now());
+                needs_room = receipts.has_room() && !self.follower.is_at_end();
+            } else if stalled_at.get_or_insert_with(Instant::now).elapsed() >= STALL_TIME {
+                // Here, too: one that never stops speaking leaves no time to wait.
+                return End::Stalled;
             }
             let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
@@ -166,6 +172,7 @@ impl Session {
                         return End::Drain;
                     }
                 }
+                () = pause::rest(needs_room.then_some(ROOM_PAUSE)) => {}
                 () = pause::until(self.until) => return End::Enough,
                 () = pause::until(stalled) => return End::Stalled,
             }
@@ -387,6 +394,33 @@ mod tests {
         theirs.writable().await.unwrap();
         let taken = waiting - (queued::bytes(&theirs).unwrap()).min(waiting);
         assert!(taken < waiting / 2, "{taken} of {waiting} in {turns} turns");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_speaks_and_never_reads_is_stalled_like_any_other() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        for _ in 0..20 {
+            append(&spool, b"t", &[7; 100_000]);
+        }
+        bell.ring();
+        let running = tokio::spawn(session.run());
+        let speaking = tokio::spawn(async move {
+            loop {
+                _ = theirs.try_write(&[b'0'; 4096]);
+                tokio::task::yield_now().await;
+            }
+        });
+        for _ in 0..100 {
+            tokio::time::advance(STALL_TIME).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(running.is_finished(), "it is served for ever");
+        speaking.abort();
+        assert_eq!(running.await.unwrap().0, End::Stalled);
     }
 
     #[tokio::test]
