@@ -297,9 +297,9 @@ impl Names {
         for place in self.lock().values_mut() {
             if let Some(follower) = &mut place.follower {
                 let records = follower.abandon();
-                // What an earlier run cost it, and nobody could tell it, is still to be told.
+                // What it lost before, in this run or an earlier one, and nobody could tell it, is still to be told.
                 let before = place.past.take().map_or(Some(0), |past| past.lost);
-                let all = before.map(|before| before + records);
+                let all = before.map(|before| before + follower.lost() + records);
                 place.past = Some(Past { incarnation: self.incarnation.to_string(), lost: all });
                 lost += records;
             }
