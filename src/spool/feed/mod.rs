@@ -82,7 +82,8 @@ struct Log {
     bytes: usize,
     bytes_max: usize,
     rest: usize,
-    /// What was there when a lower limit was set, less what has gone since; else 0.
+    /// Bytes that were there when a limit was set, less what was let go since. What had to go for what came is still among
+    /// them.
     kept: usize,
     has_holder: bool,
     cursors: Slab<Cursor>,
@@ -150,7 +151,7 @@ impl Shared {
     /// Lets go of the oldest piece, unless there is only the rest. Says whether it did.
     pub(super) fn shrink(&self) -> bool {
         let mut log = self.lock();
-        let goes = log.bytes() > log.rest && log.evict();
+        let goes = log.bytes() > log.rest && log.let_go();
         self.bytes.store(log.bytes(), Ordering::Relaxed);
         goes
     }
@@ -260,15 +261,22 @@ impl Log {
         self.bytes += piece.cost();
         self.pieces.push_back(Arc::new(piece));
         while self.bytes() > self.bytes_max.max(self.kept) && self.evict() {}
-        self.kept = self.kept.min(self.bytes());
         while self.bytes() > self.rest && self.pieces.front().is_some_and(|piece| self.is_finished(piece)) {
-            self.evict();
+            self.let_go();
         }
     }
 
     /// Whether nobody needs the piece any more. Where one is stuck, not all have to be looked at.
     fn is_finished(&self, piece: &Piece) -> bool {
         self.cursors.iter().all(|(_, cursor)| piece.end() <= cursor.needs())
+    }
+
+    /// Lets go of the oldest piece for good: beyond a lower limit nothing comes in its place.
+    fn let_go(&mut self) -> bool {
+        let before = self.bytes();
+        let goes = self.evict();
+        self.kept = self.kept.saturating_sub(before - self.bytes());
+        goes
     }
 
     /// Lets go of the oldest piece.

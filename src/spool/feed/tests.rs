@@ -71,6 +71,7 @@ enum Step {
     Rewind { who: usize },
     Untell { who: usize, records: u64 },
     Shrink,
+    Limit { bytes: usize },
     Kafka,
 }
 
@@ -85,6 +86,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0usize..3).prop_map(|who| Step::Rewind { who }),
         2 => (0usize..3, 1u64..40).prop_map(|(who, records)| Step::Untell { who, records }),
         2 => Just(Step::Shrink),
+        1 => (1usize << 16..1 << 20).prop_map(|bytes| Step::Limit { bytes }),
         1 => Just(Step::Kafka),
     ];
     proptest::collection::vec(step, 0..100)
@@ -213,6 +215,11 @@ proptest! {
                     model.untold += records;
                 }
                 Step::Shrink => _ = spool.shared.lock().shrink_feed(),
+                Step::Limit { bytes } => {
+                    let before = spool.snapshot().bytes;
+                    spool.set(Config { memory_bytes: bytes, ..spool.config() });
+                    prop_assert_eq!(spool.snapshot().bytes, before, "a limit drops nothing");
+                }
                 Step::Kafka => {
                     while let Some(shown) = kafka.show() {
                         kafka.take([&shown]).1.finish(Outcome::Delivered);
@@ -455,6 +462,59 @@ fn a_lower_limit_takes_nothing_from_who_follows_until_more_comes() {
     let lost = follower.lost();
     assert!((1..60).contains(&lost), "{lost} lost");
     assert_eq!(lost + read_so_far, 130);
+}
+
+#[test]
+fn newcomers_over_a_lower_limit_take_the_place_of_as_much() {
+    let spool = spool(1 << 20);
+    let (mut slow, mut fast) = (spool.follow("slow", From::Now), spool.follow("fast", From::Now));
+    let mut numbers = 0;
+    (0..50).for_each(|_| _ = append(&spool, &[(b'a', 1)], 10_000, &mut numbers, true));
+    let mut keep_up = || {
+        while let Some((piece, skip)) = fast.read() {
+            let records = u64::from(piece.records - skip);
+            fast.take(records);
+            fast.finish(records, Outcome::Delivered);
+        }
+    };
+    keep_up();
+    let config = spool.config();
+    spool.set(Config { memory_bytes: 100_000, ..config });
+    for _ in 0..100 {
+        // A piece of its own each, far smaller than those that are there.
+        append(&spool, &[(b'a', 1)], 100, &mut numbers, true);
+        keep_up();
+    }
+    assert!(slow.read().is_some());
+    let lost = slow.lost();
+    assert!((1..=14).contains(&lost), "{lost} of 50 for as much as 3");
+}
+
+#[test]
+fn a_spool_over_a_lower_limit_takes_from_the_feed_as_much_as_comes() {
+    for weight in [Weight::Light, Weight::Heavy] {
+        let spool = spool(1 << 20);
+        let mut kafka = spool.reader("kafka", true);
+        let mut stuck = spool.follow("partner", From::Now);
+        let mut numbers = 0;
+        for _ in 0..25 {
+            append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+            while let Some(shown) = kafka.show() {
+                kafka.take([&shown]).1.finish(Outcome::Delivered);
+            }
+        }
+        spool.set(Config { memory_bytes: 128 << 10, ..spool.config() });
+        for _ in 0..10 {
+            assert!(spool.has_room(weight), "it waits for nobody who follows");
+            append(&spool, &[(b'a', 1)], 100, &mut numbers, true);
+        }
+        assert!(stuck.read().is_some());
+        let lost = stuck.lost();
+        assert!((1..100).contains(&lost), "{lost} of 250, {weight:?}");
+        while let Some(shown) = kafka.show() {
+            kafka.take([&shown]).1.finish(Outcome::Delivered);
+        }
+    }
 }
 
 #[test]
