@@ -128,6 +128,20 @@ impl Order {
     }
 }
 
+/// Whether the bytes that wait for each follower are those of the pieces that it may have to read.
+fn assert_waiting_bytes(spool: &Spool) {
+    let state = spool.shared.lock();
+    let Some(feed) = &state.feed else { return };
+    let log = feed.lock();
+    for (_, cursor) in &log.cursors {
+        let at = cursor.needs();
+        let closed: usize =
+            log.pieces.iter().filter(|piece| piece.end() > at).map(|piece| piece.body.len()).sum();
+        let growing = if at < log.next { log.growing.buffer.len() } else { 0 };
+        assert_eq!(log.bytes_from(at), closed + growing);
+    }
+}
+
 /// A follower as it should be: what it has in its hands, oldest first, and what is to come.
 struct Model {
     follower: Follower,
@@ -226,6 +240,7 @@ proptest! {
                     }
                 }
             }
+            assert_waiting_bytes(&spool);
             let ledger = spool.ledger();
             for (row, books) in &ledger.outputs {
                 prop_assert_eq!(books.imbalance(), 0, "{} {:?}", row, books);
