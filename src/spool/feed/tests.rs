@@ -41,7 +41,13 @@ fn write(append: &mut Append<'_>, topic: u8, bytes: usize, number: u32) {
 
 /// Reads up to `max` records: their numbers, by their topics.
 fn read(follower: &mut Follower, bytes: usize, max: usize) -> Vec<(u8, u32)> {
+    read_while(follower, bytes, max, || {})
+}
+
+/// The same, and has something happen `meanwhile`.
+fn read_while(follower: &mut Follower, bytes: usize, max: usize, meanwhile: impl FnOnce()) -> Vec<(u8, u32)> {
     let Some((piece, skip)) = follower.read() else { return Vec::new() };
+    meanwhile();
     assert_eq!(piece.parts.iter().map(|part| part.records).sum::<u32>(), piece.records);
     assert_eq!(piece.parts.iter().map(|part| part.bytes).sum::<usize>(), piece.body.len());
     let topics = piece.parts.iter().flat_map(|part| {
@@ -66,7 +72,7 @@ enum Step {
     Append { topics: Vec<(u8, u32)>, good: bool },
     Follow { who: usize, oldest: bool },
     Leave { who: usize },
-    Read { who: usize, max: usize },
+    Read { who: usize, max: usize, shrinks: bool },
     Finish { who: usize, records: u64, outcome: u8 },
     Rewind { who: usize },
     Untell { who: usize, records: u64 },
@@ -81,7 +87,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (topics, proptest::bool::weighted(0.8)).prop_map(|(topics, good)| Step::Append { topics, good }),
         2 => (0usize..3, any::<bool>()).prop_map(|(who, oldest)| Step::Follow { who, oldest }),
         1 => (0usize..3).prop_map(|who| Step::Leave { who }),
-        8 => (0usize..3, 1usize..40).prop_map(|(who, max)| Step::Read { who, max }),
+        8 => (0usize..3, 0usize..40, any::<bool>()).prop_map(|(who, max, shrinks)| Step::Read { who, max, shrinks }),
         4 => (0usize..3, 0u64..40, 0u8..2).prop_map(|(who, records, outcome)| Step::Finish { who, records, outcome }),
         2 => (0usize..3).prop_map(|who| Step::Rewind { who }),
         2 => (0usize..3, 1u64..40).prop_map(|(who, records)| Step::Untell { who, records }),
@@ -175,6 +181,11 @@ proptest! {
         let mut kafka = spool.reader("kafka", true);
         let mut models: [Option<Model>; 3] = [None, None, None];
         let (mut numbers, mut order) = (0, Order::default());
+        let too_slow = || {
+            let books = spool.ledger().outputs.get("partner").cloned().unwrap_or_default();
+            books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
+        };
+        let mut counted = 0;
         for step in steps {
             match step {
                 Step::Append { topics, good } => {
@@ -190,12 +201,15 @@ proptest! {
                     models[who] = Some(Model { follower, hands: VecDeque::new(), next, lost: 0, untold: 0 });
                 }
                 Step::Leave { who } => models[who] = None,
-                Step::Read { who, max } => {
+                Step::Read { who, max, shrinks } => {
                     let Some(model) = &mut models[who] else { continue };
-                    let got = read(&mut model.follower, BYTES, max);
+                    let got = read_while(&mut model.follower, BYTES, max, || {
+                        while shrinks && spool.shared.lock().shrink_feed() {}
+                        counted = too_slow();
+                    });
                     let lost = model.hear_lost();
                     model.next += lost as usize;
-                    if got.is_empty() {
+                    if got.is_empty() && max > 0 {
                         prop_assert_eq!(model.next, order.log.len(), "it has read all");
                     }
                     for (_, number) in got {
@@ -247,8 +261,9 @@ proptest! {
             }
             prop_assert_eq!(ledger.outputs["kafka"].accepted, u64::from(numbers));
             let lost: u64 = models.iter().flatten().map(|model| model.lost).sum();
-            let books = ledger.outputs.get("partner").cloned().unwrap_or_default();
-            prop_assert!(books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0) >= lost);
+            let told = counted;
+            counted = too_slow();
+            prop_assert!(counted >= lost && counted >= told, "{counted} after {told}");
             let is_fed = models.iter().any(Option::is_some);
             prop_assert_eq!(spool.shared.lock().feed.is_some(), is_fed, "no longer than somebody follows");
         }
@@ -344,6 +359,35 @@ fn a_loss_that_nobody_heard_of_is_said_again() {
     let books = spool.ledger().outputs["p"].clone();
     assert_eq!((books.lost[&LossReason::TooSlow], books.waiting, books.imbalance()), (next, 4000 - next, 0));
     assert_eq!(read(&mut follower, 1000, 1), [(b'a', u32::try_from(next).unwrap())]);
+}
+
+#[test]
+fn what_goes_while_it_is_read_is_counted_once_and_as_what_it_becomes() {
+    let spool = spool(1 << 20);
+    let mut follower = spool.follow("p", From::Now);
+    let mut numbers = 0;
+    let mut lost = |taken: u64| {
+        append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        let (piece, skip) = follower.read().unwrap();
+        assert_eq!((piece.records, skip), (10, 0));
+        append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        spool.set(Config { memory_bytes: 1 << 16, ..spool.config() });
+        while spool.shared.lock().shrink_feed() {}
+        let lost = || {
+            let books = spool.ledger().outputs["p"].clone();
+            assert_eq!(books.imbalance(), 0);
+            books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
+        };
+        let before = lost();
+        follower.take(taken);
+        let between = lost();
+        follower.finish(taken, Outcome::Delivered);
+        while !read(&mut follower, 1000, 10).is_empty() {}
+        (before, between, lost())
+    };
+    assert_eq!(lost(10), (0, 0, 0));
+    assert_eq!(lost(4), (0, 6, 6), "what it leaves is lost");
+    assert_eq!(lost(0), (6, 16, 16));
 }
 
 #[tokio::test]
