@@ -470,7 +470,7 @@ mod tests {
                     append.record(b"t", 1, 1, |out| out.push(b'!'));
                     Ok(())
                 });
-                written.unwrap();
+                assert_eq!(written.unwrap().records, 1);
                 let mut all = Vec::new();
                 while !all.contains(&b'!') {
                     assert!(partner.read_buf(&mut all).await.unwrap() > 0);
