@@ -397,17 +397,18 @@ async fn a_full_spool_takes_from_the_feed_first_and_never_waits_for_it() {
     let mut kafka = spool.reader("kafka", true);
     let _stuck = spool.follow("partner", From::Now);
     let mut numbers = 0;
-    // Kafka takes nothing until the spool would be full twice over, were it not for the feed.
+    // Kafka takes nothing until the spool would be full twice over, were it not for the feed, of which the newest piece
+    // stays.
     let in_frames = || {
         let state = spool.shared.lock();
         state.open.cost() + state.tail.bytes()
     };
-    while in_frames() < MEMORY / 100 * 95 {
+    while in_frames() < MEMORY / 100 * 93 {
         assert!(spool.has_room(Weight::Light));
         append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
     }
     assert!(spool.has_room(Weight::Light));
-    assert!(kafka.fullness() < 0.96, "what gives way is no reason to hurry");
+    assert!(kafka.fullness() < 0.95, "what gives way is no reason to hurry");
     let ledger = spool.ledger();
     assert!(ledger.outputs["kafka"].lost.is_empty());
     assert!(ledger.outputs["partner"].lost[&LossReason::TooSlow] > 0);
