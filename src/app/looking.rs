@@ -13,7 +13,7 @@ use crate::control::{DiscoveryStatus, Part};
 use crate::dcos::client::NoTls;
 use crate::dcos::discovery::{self, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
-use crate::output::kafka::{Brokers, List};
+use crate::output::kafka::{Brokers, Known, List};
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{chain, unix_seconds};
 
@@ -66,7 +66,7 @@ impl Look {
     ) -> Result<Look, NoTls> {
         let (known, period) = match &*wanted.borrow() {
             // No period counts before somebody looks.
-            Wanted::Named(list) => (Some(list.clone()), Duration::MAX),
+            Wanted::Named(list) => (Some(Known { list: list.clone(), looked: None }), Duration::MAX),
             Wanted::Looked(_, period) => (None, *period),
         };
         let look = Look {
@@ -145,7 +145,7 @@ impl Look {
                 // Nobody looks any more.
                 self.notices.problems.over(Kind::Discovery);
                 self.forget_metrics();
-                self.publish(list.clone());
+                self.publish(&Known { list: list.clone(), looked: None });
                 return std::future::pending().await;
             }
             Wanted::Looked(of, _) => of,
@@ -183,12 +183,12 @@ impl Look {
 
     /// Hands brokers to the output, and its alarms back.
     async fn hand_on(&self, handle: &Handle) {
-        let mut found = handle.brokers();
+        let (mut found, looked) = (handle.brokers(), handle.config());
         loop {
             tokio::select! {
                 Ok(()) = found.changed() => {
                     if let Some(list) = found.borrow_and_update().clone() {
-                        self.publish(list);
+                        self.publish(&Known { list, looked: Some(looked.clone()) });
                     }
                 }
                 () = self.alarm.notified() => handle.alarm().notify_one(),
@@ -196,11 +196,11 @@ impl Look {
         }
     }
 
-    fn publish(&self, list: Arc<[String]>) {
+    fn publish(&self, now: &Known) {
         self.known.send_if_modified(|known| {
-            let is_other = known.as_deref() != Some(&*list);
+            let is_other = known.as_ref() != Some(now);
             if is_other {
-                *known = Some(list);
+                *known = Some(now.clone());
             }
             is_other
         });
