@@ -203,7 +203,8 @@ impl Shared {
             news.tell(&by);
         }
         self.note(live, config.warnings);
-        let view = self.publish(self.keep().await.err());
+        let is_other = !changed.is_empty() || !renewed.is_empty();
+        let view = self.publish(is_other, self.keep().await.err());
         Ok(Outcome {
             changed: changed.into_iter().map(|changed| changed.key).collect(),
             renewed: renewed.into_iter().map(|file| file.key).collect(),
@@ -236,12 +237,12 @@ impl Shared {
         Err(format!("data-dir cannot be written to: {error}"))
     }
 
-    /// Shows the configuration as it is now.
-    fn publish(&self, not_kept_because: Option<String>) -> ConfigView {
+    /// Shows the configuration as it is now. What is hidden may be another, though what is shown is not.
+    fn publish(&self, is_other: bool, not_kept_because: Option<String>) -> ConfigView {
         let mut state = self.state();
         let keys = state.live.view();
         let before = &state.view;
-        if keys != before.keys || not_kept_because != before.not_kept_because {
+        if is_other || keys != before.keys || not_kept_because != before.not_kept_because {
             state.version += 1;
             let etag = etag(&self.incarnation, state.version);
             let kept = not_kept_because.is_none();

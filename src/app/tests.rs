@@ -239,6 +239,35 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_not_shown_has_a_new_version_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-token-of-some-length").unwrap();
+    let running = started_with(&[
+        ("kafka-brokers", "127.0.0.1:1"),
+        ("kafka-security-protocol", "sasl_plaintext"),
+        ("kafka-sasl-mechanism", "PLAIN"),
+        ("kafka-sasl-username", "me"),
+        ("kafka-sasl-password", "first"),
+        ("http-token-file", file.path().to_str().unwrap()),
+    ])
+    .await;
+    let password = |word: &str| json!({ "kafka-sasl-password": word });
+    let second = set(&running, password("second")).await;
+    let control = running.listening.control.clone();
+    let order =
+        Order { expected: Expected::OneOf(vec![second.view.etag.clone()]), ..wish(password("third")) };
+    let third = control.change(order.clone()).await.unwrap();
+    assert_eq!((&third.changed[..], &third.view.keys), (&["kafka-sasl-password"][..], &second.view.keys));
+    assert_eq!(control.change(order).await, Err(NotChanged::Stale));
+    // What a file says is hidden as well.
+    std::fs::write(file.path(), "another-token-of-some-length").unwrap();
+    let reload = Order { change: Change::Reload, expected: Expected::Any, by: "test".to_owned() };
+    let fourth = control.change(reload).await.unwrap();
+    assert_eq!((&fourth.renewed[..], &fourth.view.keys), (&["http-token-file"][..], &second.view.keys));
+    assert_ne!(fourth.view.etag, third.view.etag);
+}
+
+#[tokio::test]
 async fn of_two_who_change_the_same_version_one_hears_of_it() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;
