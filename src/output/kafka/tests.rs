@@ -982,6 +982,21 @@ async fn a_change_waits_for_brokers_that_do_not_answer_and_other_brokers_do_not(
 }
 
 #[tokio::test]
+async fn a_change_waits_for_nothing_where_no_broker_has_ever_answered() {
+    let (cluster, config) = cluster_and_config(|config| config.broker_version = Abilities::pinned("0.11"));
+    cluster.broker_down(1).unwrap();
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(cluster, config, framing);
+    rig.accept("a", 10);
+    rig.until("something is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
+    set(&rig, |config| config.verbose = true);
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    rig.cluster.broker_up(1).unwrap();
+    rig.delivered(10).await;
+    assert_eq!(rig.read("metrics-a").values, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn another_limit_counts_for_those_who_wait() {
     let mut rig = rig(|config| {
         let bytes = std::num::NonZeroU64::new(1).unwrap();

@@ -47,7 +47,7 @@ pub(super) struct Cursor {
     hands: VecDeque<(Seq, u64)>,
     /// What it has finished.
     done: OutputLedger,
-    /// Records that it lost and has not asked for.
+    /// Records that it lost and is still to be told of.
     untold: u64,
 }
 
@@ -153,9 +153,21 @@ impl Follower {
         cursor.pass_over(first);
     }
 
-    /// Records that it lost since it asked last.
+    /// Records that it lost since it asked last, and those of before that were [given back](Follower::untell).
     pub fn lost(&mut self) -> u64 {
         std::mem::take(&mut self.feed.lock().cursors[self.id].untold)
+    }
+
+    /// Gives back so many of the records that [`Follower::lost`] named: the one who is to hear of them did not, and so it
+    /// names them again. The books have had them as lost all the while.
+    ///
+    /// # Panics
+    /// In debug builds, if it has not lost so many.
+    pub fn untell(&mut self, records: u64) {
+        let mut log = self.feed.lock();
+        let cursor = &mut log.cursors[self.id];
+        cursor.untold += records;
+        debug_assert!(cursor.untold <= cursor.lost(), "only what was lost is told");
     }
 
     /// Number of the record that it reads next, if that is still there.
@@ -241,6 +253,11 @@ impl Cursor {
         let missed = first.0.saturating_sub(self.next.0);
         self.next = self.next.max(first);
         self.lose(missed);
+    }
+
+    /// Records that it has passed over so far.
+    fn lost(&self) -> u64 {
+        self.done.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
     }
 
     fn lose(&mut self, records: u64) {

@@ -69,6 +69,7 @@ enum Step {
     Read { who: usize, max: usize },
     Finish { who: usize, records: u64, outcome: u8 },
     Rewind { who: usize },
+    Untell { who: usize, records: u64 },
     Shrink,
     Kafka,
 }
@@ -82,6 +83,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0usize..3, 1usize..40).prop_map(|(who, max)| Step::Read { who, max }),
         4 => (0usize..3, 0u64..40, 0u8..2).prop_map(|(who, records, outcome)| Step::Finish { who, records, outcome }),
         2 => (0usize..3).prop_map(|who| Step::Rewind { who }),
+        2 => (0usize..3, 1u64..40).prop_map(|(who, records)| Step::Untell { who, records }),
         2 => Just(Step::Shrink),
         1 => Just(Step::Kafka),
     ];
@@ -131,6 +133,19 @@ struct Model {
     /// Where it is if nothing is lost.
     next: usize,
     lost: u64,
+    /// Records that it is to be told of once more.
+    untold: u64,
+}
+
+impl Model {
+    /// Has it say what it lost. Gives what it had not said before.
+    fn hear_lost(&mut self) -> u64 {
+        let said = self.follower.lost();
+        let lost = said.checked_sub(self.untold).expect("what was given back is said again");
+        self.untold = 0;
+        self.lost += lost;
+        lost
+    }
 }
 
 proptest! {
@@ -156,14 +171,13 @@ proptest! {
                     let follower = spool.follow("partner", from);
                     let next = usize::try_from(follower.next().0).unwrap();
                     prop_assert!(next <= order.log.len() && (oldest || next == order.log.len()));
-                    models[who] = Some(Model { follower, hands: VecDeque::new(), next, lost: 0 });
+                    models[who] = Some(Model { follower, hands: VecDeque::new(), next, lost: 0, untold: 0 });
                 }
                 Step::Leave { who } => models[who] = None,
                 Step::Read { who, max } => {
                     let Some(model) = &mut models[who] else { continue };
                     let got = read(&mut model.follower, BYTES, max);
-                    let lost = model.follower.lost();
-                    model.lost += lost;
+                    let lost = model.hear_lost();
                     model.next += lost as usize;
                     if got.is_empty() {
                         prop_assert_eq!(model.next, order.log.len(), "it has read all");
@@ -184,14 +198,19 @@ proptest! {
                 Step::Rewind { who } => {
                     let Some(model) = &mut models[who] else { continue };
                     model.follower.rewind();
-                    let lost = model.follower.lost();
-                    model.lost += lost;
+                    let lost = model.hear_lost();
                     // What is lost is the oldest in its hands, and then what it had not read.
                     let of_hands = model.hands.len().min(lost as usize);
                     model.hands.drain(..of_hands);
                     model.next = model.hands.front().map_or(model.next + lost as usize - of_hands, |first| *first);
                     model.hands.clear();
                     prop_assert_eq!(model.next as u64, model.follower.next().0);
+                }
+                Step::Untell { who, records } => {
+                    let Some(model) = &mut models[who] else { continue };
+                    let records = records.min(model.lost - model.untold);
+                    model.follower.untell(records);
+                    model.untold += records;
                 }
                 Step::Shrink => _ = spool.shared.lock().shrink_feed(),
                 Step::Kafka => {
@@ -274,6 +293,35 @@ fn a_slow_follower_costs_its_own_records_and_a_bounded_memory() {
         let books = &ledger.outputs[row];
         assert_eq!((books.delivered + books.waiting, books.imbalance()), (10_000, 0), "{row}");
     }
+}
+
+#[test]
+fn a_loss_that_nobody_heard_of_is_said_again() {
+    const MEMORY: usize = 1 << 20;
+    let spool = spool(MEMORY);
+    let mut follower = spool.follow("p", From::Now);
+    let mut numbers = 0;
+    let mut push_out = || {
+        for _ in 0..200 {
+            append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        }
+    };
+    push_out();
+    assert!(read(&mut follower, 1000, 5).len() == 5);
+    let lost = follower.lost();
+    assert!(lost > 0);
+    follower.untell(lost);
+    assert_eq!((follower.lost(), follower.lost()), (lost, 0));
+    // Of two notices one was heard; then the connection ends, and its place loses more before the next one comes.
+    follower.untell(lost - 1);
+    follower.rewind();
+    push_out();
+    follower.rewind();
+    let next = follower.next().0;
+    assert_eq!(follower.lost(), next - 1, "all that went but the one");
+    let books = spool.ledger().outputs["p"].clone();
+    assert_eq!((books.lost[&LossReason::TooSlow], books.waiting, books.imbalance()), (next, 4000 - next, 0));
+    assert_eq!(read(&mut follower, 1000, 1), [(b'a', u32::try_from(next).unwrap())]);
 }
 
 #[tokio::test]
