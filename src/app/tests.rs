@@ -391,6 +391,21 @@ async fn delivered(control: &Control, records: u64) {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_not_asked_any_more_is_no_problem() {
+    let running =
+        started_with(&[("kafka-brokers", "127.0.0.1:1"), ("agent-ip", "127.0.0.1"), ("agent-port", "1")])
+            .await;
+    let is_now = || {
+        let problems = running.listening.control.status().problems;
+        problems.iter().find(|problem| problem.kind == "agent").map(|problem| problem.now)
+    };
+    set(&running, json!({ "agent-polling": true })).await;
+    until("it does not answer", || is_now() == Some(true)).await;
+    set(&running, json!({ "agent-polling": false })).await;
+    until("it need not answer", || is_now() == Some(false)).await;
+}
+
+#[tokio::test]
 async fn while_it_stops_the_input_is_not_ready() {
     let running = started("127.0.0.1:1").await;
     send(&running).await;
