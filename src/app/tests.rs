@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Live, Sources};
-use crate::control::steering::{KeyView, NotChanged, Outcome};
+use crate::control::steering::{ConfigView, KeyView, NotChanged, Outcome};
 use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
@@ -38,7 +38,7 @@ async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) ->
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
-    start(loaded, Log::default(), period).await.unwrap()
+    start(kept::recall(loaded).await, Log::default(), period).await.unwrap()
 }
 
 /// Sends a record, and waits until it is accepted.
@@ -318,20 +318,20 @@ async fn values_are_kept_where_there_is_a_folder_and_nobody_else_reads_them() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "runtime");
     assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::prefix("r-"));
     // With another flag that is dropped, and stays so.
     for _ in 0..2 {
-        let recalled = steering::recall(load("g-")).await;
+        let recalled = kept::recall(load("g-")).await.loaded;
         assert_eq!(recalled.live.view()["kafka-topic-prefix"]["place"], "flag --kafka-topic-prefix");
         assert_eq!(recalled.live.view()["kafka-key"]["value"], "none");
     }
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "flag");
 
     std::fs::write(&path, "?").unwrap();
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-key"]["origin"], "default");
     assert!(folder.path().join("runtime.json.damaged").exists() && !path.exists());
 }
@@ -343,13 +343,24 @@ async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
     let folder = file.path().join("below-a-file").display().to_string();
     let running =
         started_with(&[("kafka-brokers", &cluster.bootstrap_servers()), ("data-dir", &folder)]).await;
-    assert!(running.listening.control.config().kept);
-    let outcome = set(&running, json!({ "kafka-key": "none" })).await;
-    let why = outcome.view.not_kept_because.unwrap();
-    assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
-    let problems = running.listening.control.status().problems;
-    assert!(problems.iter().any(|problem| problem.kind == "data_directory"), "{problems:?}");
+    let control = &running.listening.control;
+    let told = || {
+        let problems = control.status().problems;
+        problems.iter().any(|problem| problem.kind == "data_directory")
+    };
+    let check = |view: &ConfigView| {
+        let why = view.not_kept_because.clone().unwrap();
+        assert!(!view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    };
+    // Also before anything is set.
+    check(&control.config());
+    assert!(told());
+    check(&set(&running, json!({ "kafka-key": "none" })).await.view);
     assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
+    // And it is kept as soon as it can be.
+    std::fs::remove_file(file.path()).unwrap();
+    let view = set(&running, json!({ "kafka-topic-prefix": "p-" })).await.view;
+    assert!(view.kept && view.not_kept_because.is_none(), "{:?}", view.not_kept_because);
 }
 
 #[tokio::test]
