@@ -46,6 +46,7 @@ use crate::telemetry::{Log, Statsd, build_info, chain};
 use asking::Asking;
 use descriptors::Descriptors;
 use kept::Recalled;
+use news::Told;
 use parts::{Notices, delivery, on_its_own, partners, serve_http};
 use renewal::Renewal;
 use stages::Program;
@@ -135,7 +136,7 @@ async fn reload(control: &Control) {
                 error!(key, place, "configuration read again, and nothing changed: {}", fault.expected);
             }
         }
-        Err(why) => error!("configuration not read again, and nothing changed: {why:?}"),
+        Err(why) => error!("configuration not read again, and nothing changed: {}", Told(&why)),
     }
 }
 
