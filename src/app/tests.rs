@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Live, Sources};
-use crate::control::steering::{KeyView, NotChanged, Outcome};
+use crate::control::steering::{ConfigView, KeyView, NotChanged, Outcome};
 use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
@@ -38,7 +38,7 @@ async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) ->
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
-    start(loaded, Log::default(), period).await.unwrap()
+    start(kept::recall(loaded).await, Log::default(), period).await.unwrap()
 }
 
 /// Sends a record, and waits until it is accepted.
@@ -239,6 +239,35 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_not_shown_has_a_new_version_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-token-of-some-length").unwrap();
+    let running = started_with(&[
+        ("kafka-brokers", "127.0.0.1:1"),
+        ("kafka-security-protocol", "sasl_plaintext"),
+        ("kafka-sasl-mechanism", "PLAIN"),
+        ("kafka-sasl-username", "me"),
+        ("kafka-sasl-password", "first"),
+        ("http-token-file", file.path().to_str().unwrap()),
+    ])
+    .await;
+    let password = |word: &str| json!({ "kafka-sasl-password": word });
+    let second = set(&running, password("second")).await;
+    let control = running.listening.control.clone();
+    let order =
+        Order { expected: Expected::OneOf(vec![second.view.etag.clone()]), ..wish(password("third")) };
+    let third = control.change(order.clone()).await.unwrap();
+    assert_eq!((&third.changed[..], &third.view.keys), (&["kafka-sasl-password"][..], &second.view.keys));
+    assert_eq!(control.change(order).await, Err(NotChanged::Stale));
+    // What a file says is hidden as well.
+    std::fs::write(file.path(), "another-token-of-some-length").unwrap();
+    let reload = Order { change: Change::Reload, expected: Expected::Any, by: "test".to_owned() };
+    let fourth = control.change(reload).await.unwrap();
+    assert_eq!((&fourth.renewed[..], &fourth.view.keys), (&["http-token-file"][..], &second.view.keys));
+    assert_ne!(fourth.view.etag, third.view.etag);
+}
+
+#[tokio::test]
 async fn of_two_who_change_the_same_version_one_hears_of_it() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;
@@ -289,20 +318,20 @@ async fn values_are_kept_where_there_is_a_folder_and_nobody_else_reads_them() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "runtime");
     assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::prefix("r-"));
     // With another flag that is dropped, and stays so.
     for _ in 0..2 {
-        let recalled = steering::recall(load("g-")).await;
+        let recalled = kept::recall(load("g-")).await.loaded;
         assert_eq!(recalled.live.view()["kafka-topic-prefix"]["place"], "flag --kafka-topic-prefix");
         assert_eq!(recalled.live.view()["kafka-key"]["value"], "none");
     }
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "flag");
 
     std::fs::write(&path, "?").unwrap();
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-key"]["origin"], "default");
     assert!(folder.path().join("runtime.json.damaged").exists() && !path.exists());
 }
@@ -314,13 +343,24 @@ async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
     let folder = file.path().join("below-a-file").display().to_string();
     let running =
         started_with(&[("kafka-brokers", &cluster.bootstrap_servers()), ("data-dir", &folder)]).await;
-    assert!(running.listening.control.config().kept);
-    let outcome = set(&running, json!({ "kafka-key": "none" })).await;
-    let why = outcome.view.not_kept_because.unwrap();
-    assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
-    let problems = running.listening.control.status().problems;
-    assert!(problems.iter().any(|problem| problem.kind == "data_directory"), "{problems:?}");
+    let control = &running.listening.control;
+    let told = || {
+        let problems = control.status().problems;
+        problems.iter().any(|problem| problem.kind == "data_directory")
+    };
+    let check = |view: &ConfigView| {
+        let why = view.not_kept_because.clone().unwrap();
+        assert!(!view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    };
+    // Also before anything is set.
+    check(&control.config());
+    assert!(told());
+    check(&set(&running, json!({ "kafka-key": "none" })).await.view);
     assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
+    // And it is kept as soon as it can be.
+    std::fs::remove_file(file.path()).unwrap();
+    let view = set(&running, json!({ "kafka-topic-prefix": "p-" })).await.view;
+    assert!(view.kept && view.not_kept_because.is_none(), "{:?}", view.not_kept_because);
 }
 
 #[tokio::test]
@@ -398,6 +438,21 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 async fn delivered(control: &Control, records: u64) {
     until("records are delivered", || control.ledger().outputs["kafka"].delivered == records).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_asked_any_more_is_no_problem() {
+    let running =
+        started_with(&[("kafka-brokers", "127.0.0.1:1"), ("agent-ip", "127.0.0.1"), ("agent-port", "1")])
+            .await;
+    let is_now = || {
+        let problems = running.listening.control.status().problems;
+        problems.iter().find(|problem| problem.kind == "agent").map(|problem| problem.now)
+    };
+    set(&running, json!({ "agent-polling": true })).await;
+    until("it does not answer", || is_now() == Some(true)).await;
+    set(&running, json!({ "agent-polling": false })).await;
+    until("it need not answer", || is_now() == Some(false)).await;
 }
 
 #[tokio::test]
