@@ -379,14 +379,53 @@ async fn named_brokers_take_over_from_a_look_and_back() {
     set(&running, json!({ "kafka-brokers": first.bootstrap_servers() })).await;
     delivered(&control, 1).await;
     assert!(control.status().discovery.is_none());
+    let is_counted = || control.metrics().contains("metrics_collector_discovery_");
+    assert!(!is_counted(), "nobody looks any more");
     set(&running, json!({ "kafka-brokers": second.bootstrap_servers() })).await;
     until("the others are in use", || control.endpoints().outputs[0].address == second.bootstrap_servers())
         .await;
     // Until somebody finds the framework's, those of before stay in use.
     set(&running, json!({ "kafka-brokers": null })).await;
-    until("somebody looks for brokers", || control.status().discovery.is_some()).await;
+    until("somebody looks for brokers", || control.status().discovery.is_some() && is_counted()).await;
     assert_eq!(control.endpoints().outputs[0].address, second.bootstrap_servers());
     assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn brokers_that_are_known_stay_so_where_they_are_looked_for_in_another_way() {
+    let cluster = MockCluster::new(1).unwrap();
+    let body = format!(r#"{{"dns":["{}"]}}"#, cluster.bootstrap_servers());
+    let router = axum::Router::new().route("/v1/endpoints/broker", axum::routing::get(|| async { body }));
+    let scheduler = dcos::testing::serve(router).await;
+    let running =
+        started_with(&[("kafka-scheduler-url", &scheduler), ("kafka-discovery", "scheduler-vip")]).await;
+    let control = running.listening.control.clone();
+    let ready = || control.readiness().into_iter().find(|part| part.name == "discovery").unwrap();
+    let brokers = || control.status().discovery.map_or_else(Vec::new, |discovery| discovery.brokers);
+    until("they are found", || brokers() == [cluster.bootstrap_servers()]).await;
+    let next = || control.status().discovery.unwrap().next_seconds;
+    until("it is asked again some time", || next().is_some()).await;
+    let (asked, before) = (counted(&control, "found"), next());
+    set(&running, json!({ "kafka-discovery-period": "1h" })).await;
+    until("the period counts", || next() > before).await;
+    assert_eq!(counted(&control, "found"), asked, "another period is no question");
+    assert_eq!(brokers(), [cluster.bootstrap_servers()]);
+    // Nobody is there.
+    set(&running, json!({ "kafka-scheduler-url": "http://127.0.0.1:1" })).await;
+    until("somebody is asked in vain", || counted(&control, "failed") > 0).await;
+    assert_eq!(brokers(), [cluster.bootstrap_servers()]);
+    assert!(ready().ready, "{:?}", ready());
+    set(&running, json!({ "kafka-broker-address": "vip" })).await;
+    until("those are others", || !ready().ready && brokers().is_empty()).await;
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
+}
+
+/// Questions for brokers that had this result.
+fn counted(control: &Control, result: &str) -> u64 {
+    let page = control.metrics();
+    let series =
+        format!("metrics_collector_discovery_lookups_total{{framework=\"kafka\",result=\"{result}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
 }
 
 async fn until(what: &str, mut so: impl FnMut() -> bool) {

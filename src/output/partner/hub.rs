@@ -417,3 +417,71 @@ fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::spool::{self, Framing, WhenFull};
+
+    /// How long all may take.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_holds_no_partner() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = spool::Config { memory_bytes: 1 << 20, when_full: WhenFull::Auto, topics_max: 1 };
+        let spool = Spool::in_memory(limits, Framing::default());
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            partners_max: 8,
+            dialled: Vec::new(),
+            data_dir: Some(folder.path().to_owned()),
+        };
+        let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let (_set, settings) = watch::channel(config);
+        let input = "127.0.0.1:1".parse().unwrap();
+        let partners = Partners::listen(settings, spool.clone(), stamp, input, metrics).await.unwrap();
+        let handle = partners.handle();
+        let at = handle.listen().unwrap();
+        let running = tokio::spawn(partners.run());
+
+        let (held, is_held) = oneshot::channel();
+        let (free, freed) = std::sync::mpsc::channel::<()>();
+        let disk = std::thread::spawn(move || {
+            let _guard = handle.shared.names.hold_writing();
+            held.send(()).unwrap();
+            assert!(freed.recv().is_err());
+        });
+        is_held.await.unwrap();
+        // Each has something to be written down, and would wait for the disk.
+        let served = async {
+            for n in 0..8 {
+                let mut partner = TcpStream::connect(at).await.unwrap();
+                partner.write_all(format!("{{\"name\":\"{n}\"}}\n").as_bytes()).await.unwrap();
+                let mut head = [0; 4];
+                partner.read_exact(&mut head).await.unwrap();
+                let written: Result<_, ()> = spool.append(0, |append| {
+                    append.record(b"t", 1, 1, |out| out.push(b'!'));
+                    Ok(())
+                });
+                assert_eq!(written.unwrap().records, 1);
+                let mut all = Vec::new();
+                while !all.contains(&b'!') {
+                    assert!(partner.read_buf(&mut all).await.unwrap() > 0);
+                }
+            }
+        };
+        timeout(PATIENCE, served).await.expect("they wait for the disk");
+        drop(free);
+        disk.join().unwrap();
+        spool.close();
+        running.await.unwrap();
+        assert!(folder.path().join(kept::FILE).exists());
+    }
+}

@@ -286,6 +286,12 @@ impl Names {
         self.lock().is_empty()
     }
 
+    /// Nothing is written while this is there, as on a disk that does not answer.
+    #[cfg(test)]
+    pub(super) fn hold_writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap()
+    }
+
     /// Returns when the file is to be written. Cancel safe.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;

@@ -411,15 +411,18 @@ mod tests {
             append(&spool, b"t", &[7; 200 << 10]);
         }
         let lost = || spool.ledger().outputs["p"].lost.values().sum::<u64>();
-        let on_its_way = async {
-            while lost() == 0 {
-                tokio::task::yield_now().await;
+        // Their notice stands before the first of the others, which are 200 KB each.
+        let heard = async {
+            let mut bytes = Vec::new();
+            while bytes.len() < 64 << 10 {
+                theirs.readable().await.unwrap();
+                _ = theirs.try_read_buf(&mut bytes);
             }
         };
         let mut run = std::pin::pin!(session.run());
         tokio::select! {
             _ = &mut run => unreachable!("nobody ends it"),
-            () = on_its_way => {}
+            () = heard => {}
         }
         drop(theirs);
         let (end, mut follower) = run.await;

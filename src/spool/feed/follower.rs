@@ -43,6 +43,9 @@ pub(super) struct Cursor {
     joined: Seq,
     /// Number of the record that it reads next.
     next: Seq,
+    /// So many from there on it was shown last. Until it takes some or reads on they are not lost, also where the feed has let
+    /// them go: what was counted as lost cannot be taken any more.
+    shown: u64,
     /// What it has read and not finished: runs of records, by the number of their first. Between them is what it lost.
     hands: VecDeque<(Seq, u64)>,
     /// What it has finished.
@@ -67,6 +70,7 @@ impl Spool {
             row: row.to_owned(),
             joined: at,
             next: at,
+            shown: 0,
             hands: VecDeque::new(),
             done: OutputLedger::default(),
             untold: 0,
@@ -104,10 +108,14 @@ impl Follower {
         let piece = log.piece_at(at);
         // Closing a piece may have cost others.
         let first = log.first;
+        let cursor = &mut log.cursors[self.id];
         match piece {
-            Some(piece) if at >= first => Some(piece),
+            Some((piece, skip)) if at >= first => {
+                cursor.shown = u64::from(piece.records - skip);
+                Some((piece, skip))
+            }
             _ => {
-                log.cursors[self.id].pass_over(first);
+                cursor.pass_over(first);
                 None
             }
         }
@@ -119,6 +127,7 @@ impl Follower {
         let cursor = &mut log.cursors[self.id];
         let first = cursor.next;
         cursor.next = Seq(first.0 + records);
+        cursor.shown = 0;
         match cursor.hands.back_mut().filter(|(at, n)| at.0 + *n == first.0) {
             Some((_, n)) => *n += records,
             None => cursor.hands.push_back((first, records)),
@@ -217,7 +226,8 @@ impl Drop for Follower {
         let accepted = state.accepted;
         let mut log = self.feed.lock();
         let (first, next) = (log.first, log.next);
-        let cursor = log.cursors.remove(self.id);
+        let mut cursor = log.cursors.remove(self.id);
+        cursor.pass_over(first);
         let mut books = cursor.books(accepted, first, next);
         let left = std::mem::take(&mut books.waiting);
         books.add(left, Outcome::NotWanted);
@@ -243,8 +253,9 @@ impl Cursor {
         let mut books = self.done.clone();
         books.accepted = accepted - self.joined.0;
         let in_hands: u64 = self.hands.iter().map(|(_, records)| records).sum();
-        books.waiting = in_hands + (next.0 - self.next.max(first).0);
-        books.add(first.0.saturating_sub(self.next.0), Outcome::Lost(LossReason::TooSlow));
+        let missed = first.0.saturating_sub(self.next.0 + self.shown);
+        books.waiting = in_hands + (next.0 - self.next.0 - missed);
+        books.add(missed, Outcome::Lost(LossReason::TooSlow));
         books
     }
 
@@ -252,6 +263,7 @@ impl Cursor {
     fn pass_over(&mut self, first: Seq) {
         let missed = first.0.saturating_sub(self.next.0);
         self.next = self.next.max(first);
+        self.shown = 0;
         self.lose(missed);
     }
 
