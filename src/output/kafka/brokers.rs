@@ -42,6 +42,12 @@ impl Brokers {
         self.now().map_or_else(Vec::new, |known| known.list.to_vec())
     }
 
+    /// Whether the list has changed since [`Brokers::now`].
+    pub(super) fn has_changed(&self) -> bool {
+        // Whoever looked for brokers may have ended.
+        self.known.has_changed().unwrap_or(false)
+    }
+
     /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
     pub(super) async fn changed(&mut self) {
         // Whoever looked for brokers has ended, or never was: the list stays.

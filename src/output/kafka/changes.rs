@@ -14,7 +14,9 @@
 //! A change of credentials leaves the old producer [`FLUSH_TIME`] to have acknowledged what is under way, as other brokers
 //! do, and takes the rest back: that may come twice. With any other change nothing may, so that the old producer has
 //! [`PATIENCE`], and as long as it takes while the brokers do not answer. What a topic alone has under way after that,
-//! with brokers that answer all others, is taken back as well: the others must not stand still for it.
+//! with brokers that answer all others, is taken back as well: the others must not stand still for it. A producer that no
+//! broker has ever answered has delivered nothing, since topics are asked for before anything is sent: it gives way at
+//! once, or what was set to mend that would not count before the process is started again.
 
 use std::time::{Duration, Instant};
 
@@ -114,6 +116,7 @@ impl Task {
 
     /// The producer is given up for one of other settings or brokers. `is_pressing`: for other brokers, or credentials.
     pub(super) fn give_way(&mut self, is_pressing: bool, now: Instant) {
+        let is_pressing = is_pressing || !self.asking.answered && self.board.link() != Link::Up;
         let patience = match self.board.link() {
             _ if !is_pressing => PATIENCE,
             Link::Up => FLUSH_TIME,
@@ -141,7 +144,7 @@ impl Task {
 
     /// The time to have acknowledged what is under way is over.
     pub(super) fn end_flush(&mut self, now: Instant) {
-        if self.gives_time && self.board.link() != Link::Up {
+        if self.gives_time && self.asking.answered && self.board.link() != Link::Up {
             self.replacing = Replacing::Flushing(now + PATIENCE);
         } else {
             self.purge();

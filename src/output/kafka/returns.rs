@@ -332,6 +332,8 @@ impl Task {
 
     /// The end: what is left is given up and named.
     pub(super) async fn end(mut self) -> Vec<(TopicName, u64)> {
+        // What came with the end is named like the rest.
+        self.see(Instant::now());
         if let Some(link) = self.link.take() {
             self.take_back(link).await;
         }

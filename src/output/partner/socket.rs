@@ -46,7 +46,7 @@ impl Socket {
         let (buffer, queued) = match self {
             Socket::Tcp(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
             Socket::Unix(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
-            Socket::Channel(_) => return 0,
+            Socket::Channel(sender) => return if sender.capacity() > 0 { PIECE_BYTES } else { 0 },
         };
         // Some of what is counted is the system's own.
         let bytes = buffer.map_or(0, |buffer| buffer / 4 * 3);
