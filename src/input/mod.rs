@@ -283,12 +283,18 @@ mod tests {
         bytes
     }
 
-    /// Lets the other tasks, which are all on this thread, have their turns until
-    /// `so` of the records that were accepted.
-    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
-        while !so(spool.snapshot().accepted) {
+    /// Lets the other tasks, which are all on this thread, have their turns until `so`.
+    async fn turns_until(mut so: impl FnMut() -> bool) {
+        let begun = std::time::Instant::now();
+        while !so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The same until `so` of the records that were accepted.
+    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
+        turns_until(|| so(spool.snapshot().accepted)).await;
     }
 
     #[tokio::test]
@@ -333,10 +339,11 @@ mod tests {
         assert!(senders.iter().map(|(_, sent)| sent).sum::<usize>() > 2 * bound);
         let input = tokio::spawn(input.run());
         let mut most = 0;
-        while handle.status().closed_connections < SENDERS as u64 / 2 {
+        turns_until(|| {
             most = most.max(handle.carried_bytes());
-            tokio::task::yield_now().await;
-        }
+            handle.status().closed_connections >= SENDERS as u64 / 2
+        })
+        .await;
         assert!(most <= bound + intake::READ_BYTES, "{most} bytes were held, {bound} are the bound");
         input.abort();
     }
