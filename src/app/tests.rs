@@ -35,6 +35,8 @@ async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) ->
         ("http-endpoint", "127.0.0.1:0"),
         ("partner-endpoint", "127.0.0.1:0"),
         ("agent-polling", "false"),
+        // Longer than any drain takes, on whatever machine.
+        ("shutdown-grace", "2m"),
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();

@@ -299,12 +299,18 @@ mod tests {
         half
     }
 
-    /// Lets the other tasks, which are all on this thread, have their turns until
-    /// `so` of the records that were accepted.
-    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
-        while !so(spool.snapshot().accepted) {
+    /// Lets the other tasks, which are all on this thread, have their turns until `so`.
+    async fn turns_until(mut so: impl FnMut() -> bool) {
+        let begun = std::time::Instant::now();
+        while !so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never is so");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The same until `so` of the records that were accepted.
+    async fn until(spool: &Spool, mut so: impl FnMut(u64) -> bool) {
+        turns_until(|| so(spool.snapshot().accepted)).await;
     }
 
     #[tokio::test]
@@ -345,10 +351,11 @@ mod tests {
         assert!(senders.iter().map(|(_, sent)| sent).sum::<usize>() > 2 * bound);
         let input = tokio::spawn(input.run());
         let mut most = 0;
-        while handle.status().closed_connections < SENDERS as u64 / 2 {
+        turns_until(|| {
             most = most.max(handle.carried_bytes());
-            tokio::task::yield_now().await;
-        }
+            handle.status().closed_connections >= SENDERS as u64 / 2
+        })
+        .await;
         assert!(most <= bound + intake::READ_BYTES, "{most} bytes were held, {bound} are the bound");
         input.abort();
     }
@@ -362,9 +369,7 @@ mod tests {
         let input = tokio::spawn(input.run());
         let mut half = TcpStream::connect(handle.listen()).await.unwrap();
         half.write_all(&half_sent(500_000)).await.unwrap();
-        while handle.carried_bytes() < 400_000 {
-            tokio::task::yield_now().await;
-        }
+        turns_until(|| handle.carried_bytes() >= 400_000).await;
         set.send_modify(|config| config.memory_limit = 400_000 * CARRIED_PART);
         let mut whole = TcpStream::connect(handle.listen()).await.unwrap();
         let mut bytes = Vec::new();

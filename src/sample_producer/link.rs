@@ -98,6 +98,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         link.config.brokers.push(kafka.bootstrap_servers());
+        link.config.delivery = Duration::from_secs(20);
         link.open().await;
         link.send(b"two");
         let totals = link.finish(Duration::from_secs(20));

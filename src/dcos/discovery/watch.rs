@@ -322,7 +322,6 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Router;
     use axum::http::StatusCode;
@@ -346,24 +345,24 @@ mod tests {
     /// For what never happens.
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A scheduler whose answer to every question can be changed, and that counts the questions.
+    /// A scheduler whose answer to every question can be changed, and that knows when it was asked.
     #[derive(Clone)]
     struct Scheduler {
         base: String,
         answer: Arc<Mutex<(u16, String)>>,
-        asked: Arc<AtomicUsize>,
+        asked: Arc<Mutex<Vec<Instant>>>,
         news: Arc<Notify>,
     }
 
     impl Scheduler {
         async fn start(status: u16, body: &str) -> Scheduler {
             let answer = Arc::new(Mutex::new((status, body.to_owned())));
-            let (asked, news) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-            let (given, count, told) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&news));
+            let (asked, news) = (Arc::<Mutex<Vec<Instant>>>::default(), Arc::new(Notify::new()));
+            let (given, times, told) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&news));
             let router = Router::new().route(
                 "/v1/endpoints/broker",
                 axum::routing::get(move || {
-                    count.fetch_add(1, Ordering::Relaxed);
+                    times.lock().unwrap().push(Instant::now());
                     told.notify_waiters();
                     let (status, body) = given.lock().unwrap().clone();
                     std::future::ready((StatusCode::from_u16(status).unwrap(), body))
@@ -378,9 +377,14 @@ mod tests {
 
         /// Waits until it was asked `n` times more.
         async fn asked_again(&self, n: usize) {
-            let until = self.asked.load(Ordering::Relaxed) + n;
+            let before = self.asked.lock().unwrap().len();
+            self.asked(before + n).await;
+        }
+
+        /// Waits until it was asked `until` times.
+        async fn asked(&self, until: usize) {
             let wait = async {
-                while self.asked.load(Ordering::Relaxed) < until {
+                while self.asked.lock().unwrap().len() < until {
                     tokio::select! {
                         () = self.news.notified() => {}
                         () = tokio::time::sleep(Duration::from_millis(5)) => {}
@@ -544,20 +548,23 @@ mod tests {
 
     #[tokio::test]
     async fn many_calls_are_one_question() {
+        const PAUSE: Duration = Duration::from_millis(100);
         let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
-        let timing =
-            Timing { alarm_pause: Duration::from_millis(100), ..Timing::every(Duration::from_secs(3600)) };
+        let timing = Timing { alarm_pause: PAUSE, ..Timing::every(Duration::from_secs(3600)) };
         let (handle, _stop) = scheduler.watched(timing, None);
         next(&mut handle.brokers()).await;
         until(&handle, |status| status.next.is_some()).await;
-        let begun = Instant::now();
         for _ in 0..100 {
             handle.alarm().notify_one();
             tokio::task::yield_now().await;
         }
-        scheduler.asked_again(1).await;
-        assert!(begun.elapsed() >= Duration::from_millis(90), "not before the pause is over");
-        assert_eq!(scheduler.asked.load(Ordering::Relaxed), 2);
+        scheduler.asked(2).await;
+        // There is a third where the calls took longer than a pause.
+        let asked = scheduler.asked.lock().unwrap();
+        assert!(
+            asked.is_sorted_by(|one, next| *next - *one >= PAUSE),
+            "not before a pause is over: {asked:?}"
+        );
     }
 
     #[tokio::test]

@@ -25,7 +25,8 @@ struct Running {
 
 impl Running {
     async fn start(listen: &str, connections_max: usize) -> Running {
-        let listener = TcpListener::bind(listen).await.unwrap();
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.unwrap_or_else(|error| panic!("nobody can listen at {listen} here: {error}"));
         let address = listener.local_addr().unwrap();
         let (control, metrics) = stages();
         let settings = watch::channel(config(connections_max)).1;
@@ -237,7 +238,8 @@ async fn connections_without_a_request_do_not_keep_the_health_check_out() {
 
 #[tokio::test]
 async fn shutdown_closes_the_listener_and_the_connections() {
-    let Running { address, metrics, stop, task } = Running::start("127.0.0.1:0", 8).await;
+    // An address of its own: at another's somebody else may listen by the end.
+    let Running { address, metrics, stop, task } = Running::start("127.0.0.3:0", 8).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     read_one(&mut idle).await;

@@ -217,11 +217,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dcos::testing::closed_port;
 
     /// What a stand-in broker does with the request of this number. None: it hangs up.
     type Answers = fn(i16) -> Option<Vec<u8>>;
 
+    /// For one that is silent.
     const SHORT: Patience = Patience { connect: Duration::from_secs(10), answer: Duration::from_millis(100) };
+    /// For one that is silent now and then, and has time for what it answers.
+    const MEDIUM: Patience = Patience { connect: Duration::from_secs(10), answer: Duration::from_secs(2) };
     const LONG: Patience = Patience { connect: Duration::from_secs(10), answer: Duration::from_secs(10) };
 
     fn framed(answer: &[u8]) -> Vec<u8> {
@@ -287,7 +291,7 @@ mod tests {
     #[test]
     fn one_that_is_silent_and_has_metadata_is_old() {
         let silent = |number| Some(if number == METADATA { metadata() } else { Vec::new() });
-        assert_eq!(abilities(silent, SHORT), Abilities::old());
+        assert_eq!(abilities(silent, MEDIUM), Abilities::old());
     }
 
     #[test]
@@ -312,11 +316,9 @@ mod tests {
 
     #[test]
     fn everybody_who_cannot_be_reached_is_named_and_the_next_is_asked() {
-        let gone = || {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().to_string()
-        };
-        let mut brokers = vec![gone(), gone()];
+        let gone = [(); 2].map(|()| closed_port());
+        let mut brokers: Vec<String> =
+            gone.iter().map(|(_, base)| base.trim_start_matches("http://").to_owned()).collect();
         let told = ask(&brokers, None, LONG).unwrap_err().to_string();
         assert!(brokers.iter().all(|broker| told.contains(broker)) && told.contains("refused"), "{told}");
         brokers.push(stand_in(|_| Some(captured("1.1.1"))));

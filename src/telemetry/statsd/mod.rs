@@ -264,8 +264,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_where_nobody_listens_ends_nothing() {
-        let rig = Rig::new().await;
-        let (mut statsd, config) = (rig.statsd(), rig.config("127.0.0.1"));
+        // Nobody else has a port of this address meanwhile.
+        const HOST: &str = "127.0.0.3";
+        let receiver = UdpSocket::bind((HOST, 0)).await.unwrap();
+        let rig = Rig { receiver, ..Rig::new().await };
+        let (mut statsd, config) = (rig.statsd(), rig.config(HOST));
         let address = rig.receiver.local_addr().unwrap();
         let Rig { opened, topics, registry, receiver } = rig;
         drop(receiver);
