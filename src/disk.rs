@@ -84,12 +84,11 @@ async fn to_its_end<T: Send + 'static>(
     slow: impl FnOnce(),
 ) -> Option<T> {
     let mut working = tokio::task::spawn_blocking(work);
-    let done = match tokio::time::timeout(patience, &mut working).await {
-        Ok(done) => done,
-        Err(_) => {
-            slow();
-            working.await
-        }
+    let done = if let Ok(done) = tokio::time::timeout(patience, &mut working).await {
+        done
+    } else {
+        slow();
+        working.await
     };
     done.ok()
 }

@@ -464,8 +464,8 @@ mod tests {
             for n in 0..8 {
                 let mut partner = TcpStream::connect(at).await.unwrap();
                 partner.write_all(format!("{{\"name\":\"{n}\"}}\n").as_bytes()).await.unwrap();
-                let mut head = [0; 4];
-                partner.read_exact(&mut head).await.unwrap();
+                let mut magic = [0; 4];
+                partner.read_exact(&mut magic).await.unwrap();
                 let written: Result<_, ()> = spool.append(0, |append| {
                     append.record(b"t", 1, 1, |out| out.push(b'!'));
                     Ok(())

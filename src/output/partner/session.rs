@@ -408,7 +408,7 @@ mod tests {
         session.ack = true;
         // More than the feed keeps for those who are slow.
         for _ in 0..300 {
-            append(&spool, b"t", &[7; 200 << 10]);
+            append(&spool, b"t", &vec![7; 200 << 10]);
         }
         let lost = || spool.ledger().outputs["p"].lost.values().sum::<u64>();
         // Their notice stands before the first of the others, which are 200 KB each.
@@ -437,7 +437,7 @@ mod tests {
         let follower = spool.follow("p", From::Now);
         let (session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
         for _ in 0..20 {
-            append(&spool, b"t", &[7; 100_000]);
+            append(&spool, b"t", &vec![7; 100_000]);
         }
         bell.ring();
         let running = tokio::spawn(session.run());
