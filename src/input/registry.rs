@@ -151,7 +151,7 @@ impl Registry {
             self.released.notify_waiters();
         }
         // Whoever could set anything else is gone.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// So many bytes less are carried.
