@@ -6,6 +6,7 @@
 
 mod asking;
 mod descriptors;
+mod kept;
 mod looking;
 mod news;
 mod pages;
@@ -44,6 +45,8 @@ use crate::spool::{self, Framing, Spool};
 use crate::telemetry::{Log, Statsd, build_info, chain};
 use asking::Asking;
 use descriptors::Descriptors;
+use kept::Recalled;
+use news::Told;
 use parts::{Notices, delivery, on_its_own, partners, serve_http};
 use renewal::Renewal;
 use stages::Program;
@@ -133,7 +136,7 @@ async fn reload(control: &Control) {
                 error!(key, place, "configuration read again, and nothing changed: {}", fault.expected);
             }
         }
-        Err(why) => error!("configuration not read again, and nothing changed: {why:?}"),
+        Err(why) => error!("configuration not read again, and nothing changed: {}", Told(&why)),
     }
 }
 
@@ -146,12 +149,13 @@ pub async fn run_until(
     told: oneshot::Sender<Listening>,
     stop: impl Future<Output = &'static str>,
 ) -> ExitCode {
-    let loaded = steering::recall(loaded).await;
-    log.set(&loaded.config.telemetry);
-    for warning in &loaded.config.warnings {
+    let recalled = kept::recall(loaded).await;
+    let config = &recalled.loaded.config;
+    log.set(&config.telemetry);
+    for warning in &config.warnings {
         warn!("{warning}");
     }
-    let running = match start(loaded, log, renewal::PERIOD).await {
+    let running = match start(recalled, log, renewal::PERIOD).await {
         Ok(running) => running,
         Err(error) => {
             error!("cannot start: {}", chain(&error));
@@ -186,8 +190,8 @@ struct Running {
 }
 
 /// `look_period`: how often files are looked at that may be renewed.
-async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Running, StartError> {
-    let Loaded { mut config, live } = loaded;
+async fn start(recalled: Recalled, log: Log, look_period: Duration) -> Result<Running, StartError> {
+    let Recalled { loaded: Loaded { mut config, live }, not_kept } = recalled;
     let notices = Notices::new(&log)?;
     let Notices { registry, problems } = notices.clone();
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
@@ -244,7 +248,7 @@ async fn start(loaded: Loaded, log: Log, look_period: Duration) -> Result<Runnin
         statsd: statsd_wire,
         grace: grace_wire,
     };
-    let steering = Steering::new(live, &config, incarnation.clone(), wires);
+    let steering = Steering::new(live, &config, not_kept.as_ref(), incarnation.clone(), wires);
     let renewal = Renewal::new(steering.clone());
     let program = Program {
         incarnation,

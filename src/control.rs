@@ -29,7 +29,15 @@ pub use topics::{KafkaTopic, TopicState, TopicView, Topics, TopicsQuery};
 pub use watched::{Problem, SenderStatus, Watched};
 
 /// What a stream gives, piece by piece, until it ends or the receiver is dropped.
-pub type Pieces = tokio::sync::mpsc::Receiver<bytes::Bytes>;
+pub type Pieces = tokio::sync::mpsc::Receiver<Piece>;
+
+/// A piece of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub bytes: bytes::Bytes,
+    /// The stream may end behind it: nothing is half there.
+    pub is_whole: bool,
+}
 
 /// Asks the stages.
 #[derive(Clone)]

@@ -69,6 +69,31 @@ pub async fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     within(PATIENCE, work).await
 }
 
+/// Does `work` on a thread that may wait, however long it takes; none where it fails. `slow` is called once it takes too long.
+/// Whoever does one thing after the other this way never has two threads that wait for a disk.
+pub async fn to_the_end<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    slow: impl FnOnce(),
+) -> Option<T> {
+    to_its_end(PATIENCE, work, slow).await
+}
+
+async fn to_its_end<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+    slow: impl FnOnce(),
+) -> Option<T> {
+    let mut working = tokio::task::spawn_blocking(work);
+    let done = match tokio::time::timeout(patience, &mut working).await {
+        Ok(done) => done,
+        Err(_) => {
+            slow();
+            working.await
+        }
+    };
+    done.ok()
+}
+
 async fn within<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -131,5 +156,13 @@ mod tests {
         assert_eq!(within(Duration::from_millis(10), move || ended.recv().is_ok()).await, None);
         drop(end);
         assert_eq!(patiently(|| 1).await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_is_told_once_and_waited_for() {
+        let (end, ended) = std::sync::mpsc::channel::<u8>();
+        let slow = || end.send(1).unwrap();
+        assert_eq!(to_its_end(Duration::from_millis(10), move || ended.recv().unwrap(), slow).await, Some(1));
+        assert_eq!(to_the_end(|| 2, || panic!("it is quick")).await, Some(2));
     }
 }

@@ -1,7 +1,7 @@
 //! The brokers: named, or looked for, and by which of both may change; and what those who ask are told of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -13,7 +13,7 @@ use crate::control::{DiscoveryStatus, Part};
 use crate::dcos::client::NoTls;
 use crate::dcos::discovery::{self, Discovery, Handle, Kept, LIMITS, Metrics, Timing, Watch};
 use crate::dcos::{Authority, Client};
-use crate::output::kafka::{Brokers, List};
+use crate::output::kafka::{Brokers, Known, List};
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{chain, unix_seconds};
 
@@ -39,7 +39,8 @@ impl Wanted {
 
 /// The task that knows the brokers.
 ///
-/// Where others are wanted, those of before stay in use until the first of them are found.
+/// Where others are wanted, those of before stay in use until the first of them are found. Where the same are looked for in
+/// another way, they stay known.
 pub(super) struct Look {
     wanted: watch::Receiver<Wanted>,
     authority: Authority,
@@ -50,9 +51,10 @@ pub(super) struct Look {
     /// Rung when no broker can be reached.
     alarm: Arc<Notify>,
     asked: watch::Sender<Option<Handle>>,
+    timing: watch::Sender<Timing>,
     notices: Notices,
-    /// Registered when somebody first looks.
-    metrics: OnceLock<Metrics>,
+    /// Registered while somebody looks.
+    metrics: Mutex<Option<Metrics>>,
 }
 
 impl Look {
@@ -62,9 +64,10 @@ impl Look {
         authority: &Authority,
         notices: &Notices,
     ) -> Result<Look, NoTls> {
-        let known = match &*wanted.borrow() {
-            Wanted::Named(list) => Some(list.clone()),
-            Wanted::Looked(..) => None,
+        let (known, period) = match &*wanted.borrow() {
+            // No period counts before somebody looks.
+            Wanted::Named(list) => (Some(Known { list: list.clone(), looked: None }), Duration::MAX),
+            Wanted::Looked(_, period) => (None, *period),
         };
         let look = Look {
             authority: authority.clone(),
@@ -73,8 +76,9 @@ impl Look {
             known: watch::Sender::new(known),
             alarm: Arc::default(),
             asked: watch::Sender::new(None),
+            timing: watch::Sender::new(Timing::every(period)),
             notices: notices.clone(),
-            metrics: OnceLock::new(),
+            metrics: Mutex::default(),
             wanted,
         };
         if let Wanted::Looked(..) = &*look.wanted.borrow() {
@@ -105,29 +109,47 @@ impl Look {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
-            let mut other = self.wanted.clone();
+            if let Wanted::Looked(_, period) = &wanted {
+                self.timing.send_replace(Timing::every(*period));
+            }
             tokio::select! {
-                () = self.provide(wanted) => {}
-                Ok(()) = other.changed() => {}
+                () = self.provide(&wanted) => {}
+                () = self.other_wanted(&wanted) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
     }
 
+    /// Returns when something else is wanted. Another period alone is handed on to who looks.
+    async fn other_wanted(&self, than: &Wanted) {
+        let mut wanted = self.wanted.clone();
+        loop {
+            if wanted.changed().await.is_err() {
+                // Whoever could want anything else is gone.
+                return std::future::pending().await;
+            }
+            match (&*wanted.borrow_and_update(), than) {
+                (Wanted::Looked(of, period), Wanted::Looked(before, _)) if of == before => {
+                    self.timing.send_replace(Timing::every(*period));
+                }
+                _ => return,
+            }
+        }
+    }
+
     /// Has the brokers known; ends only by being dropped.
-    async fn provide(&self, wanted: Wanted) {
-        let (of, period) = match wanted {
+    async fn provide(&self, wanted: &Wanted) {
+        let of = match wanted {
             Wanted::Named(list) => {
                 self.asked.send_replace(None);
                 // Nobody looks any more.
                 self.notices.problems.over(Kind::Discovery);
-                self.publish(list);
+                self.forget_metrics();
+                self.publish(&Known { list: list.clone(), looked: None });
                 return std::future::pending().await;
             }
-            Wanted::Looked(of, period) => (*of, period),
+            Wanted::Looked(of, _) => of,
         };
-        let register = || Metrics::register(&self.notices.registry).expect("it is registered once");
-        let metrics = self.metrics.get_or_init(register).of(&of.framework).telling(&self.notices.problems);
         let client = match self.client() {
             Ok(client) => client.clone(),
             Err(error) => {
@@ -135,34 +157,50 @@ impl Look {
                 return std::future::pending().await;
             }
         };
-        let discovery = Discovery::new(of, client);
-        let watch = Watch::new(discovery, Timing::every(period), self.data_dir.as_deref(), metrics);
+        let discovery = Discovery::new((**of).clone(), client);
+        let metrics = self.metrics().of(&of.framework).telling(&self.notices.problems);
+        let mut watch = Watch::new(discovery, self.timing.subscribe(), self.data_dir.as_deref(), metrics);
+        if let Some(before) = &*self.asked.borrow() {
+            watch = watch.taking_over(before);
+        }
         let handle = watch.handle();
         self.asked.send_replace(Some(handle.clone()));
         let (_stays, never) = watch::channel(false);
         tokio::join!(watch.run(never), self.hand_on(&handle));
     }
 
+    fn metrics(&self) -> Metrics {
+        let mut metrics = self.metrics.lock().expect("no code panics under this lock");
+        let register = || Metrics::register(&self.notices.registry).expect("it is registered once");
+        metrics.get_or_insert_with(register).clone()
+    }
+
+    fn forget_metrics(&self) {
+        if let Some(metrics) = self.metrics.lock().expect("no code panics under this lock").take() {
+            metrics.unregister(&self.notices.registry).expect("it is registered");
+        }
+    }
+
     /// Hands brokers to the output, and its alarms back.
     async fn hand_on(&self, handle: &Handle) {
-        let mut found = handle.brokers();
+        let (mut found, looked) = (handle.brokers(), handle.config());
         loop {
-            let list = found.borrow_and_update().clone();
-            if let Some(list) = list {
-                self.publish(list);
-            }
             tokio::select! {
-                Ok(()) = found.changed() => {}
+                Ok(()) = found.changed() => {
+                    if let Some(list) = found.borrow_and_update().clone() {
+                        self.publish(&Known { list, looked: Some(looked.clone()) });
+                    }
+                }
                 () = self.alarm.notified() => handle.alarm().notify_one(),
             }
         }
     }
 
-    fn publish(&self, list: Arc<[String]>) {
+    fn publish(&self, now: &Known) {
         self.known.send_if_modified(|known| {
-            let is_other = known.as_deref() != Some(&*list);
+            let is_other = known.as_ref() != Some(now);
             if is_other {
-                *known = Some(list);
+                *known = Some(now.clone());
             }
             is_other
         });

@@ -20,8 +20,10 @@ impl fmt::Display for Told<'_> {
                 write!(f, "{before}{} ({}): {}", fault.key, fault.place, fault.expected)
             }),
             NotChanged::Slow => f.write_str("a file that keys name does not answer"),
-            // Nobody who only reloads gets these.
-            other => write!(f, "{other:?}"),
+            NotChanged::Stale => f.write_str("the configuration is another one by now"),
+            NotChanged::NoKey => f.write_str("there is no such key"),
+            NotChanged::NotSet => f.write_str("the key has no runtime value"),
+            NotChanged::NoPartner => f.write_str("there is no such partner"),
         }
     }
 }
@@ -89,6 +91,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::control::steering::Fault;
+
+    #[test]
+    fn why_nothing_was_changed_is_told_in_words() {
+        let fault = |key: &str| Fault {
+            key: key.to_owned(),
+            value: None,
+            place: "file".to_owned(),
+            expected: "expected 2".to_owned(),
+            nearest: None,
+        };
+        let faults = NotChanged::Faults(vec![fault("a"), fault("b")]);
+        assert_eq!(Told(&faults).to_string(), "a (file): expected 2; b (file): expected 2");
+        for why in [
+            NotChanged::Slow,
+            NotChanged::Stale,
+            NotChanged::NoKey,
+            NotChanged::NotSet,
+            NotChanged::NoPartner,
+        ] {
+            let told = Told(&why).to_string();
+            assert!(told.contains(' ') && !told.contains(&format!("{why:?}")), "{told}");
+        }
+    }
 
     #[test]
     fn of_partners_those_are_told_that_differ() {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use super::news::Told;
 use super::steering::Steering;
 use crate::control::steering::{Change, Expected, NotChanged, Order, Steering as _};
 
@@ -73,7 +74,7 @@ impl Renewal {
 
 fn tell(why: &NotChanged) {
     let NotChanged::Faults(faults) = why else {
-        error!("files that the configuration names are not read again, and nothing changed: {why:?}");
+        error!("files that the configuration names are not read again, and nothing changed: {}", Told(why));
         return;
     };
     for fault in faults {

@@ -11,21 +11,21 @@
 //!   disk.
 //!
 //! # When something is full, slow, gone or lying
-//! * Files that keys name and do not answer cost a change five seconds, and then the change. A data directory that does not
-//!   answer costs it five seconds.
-//! * A `runtime.json` that is damaged is set aside; one that does not fit the rest is dropped, and both are told.
+//! Files that keys name and do not answer cost a change five seconds, and then the change. What the data directory may cost
+//! it, and what else may be wrong with that, is on the page of `kept`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{Level, error, info, warn};
+use tracing::{Level, error, warn};
 
 use super::descriptors::Descriptors;
+use super::kept::{Keeper, NotKept};
 use super::looking::Wanted;
 use super::news::{News, Told};
-use crate::config::{self, Changed, Config, Live, Loaded, Next, NotRemoved};
+use crate::config::{self, Config, Live, Next, NotRemoved};
 use crate::control::steering::{
     Change, Changing, ConfigView, Fault, NotChanged, Order, Outcome, Steering as Steers,
 };
@@ -37,14 +37,6 @@ use crate::spool::Spool;
 use crate::telemetry::problems::Kind;
 use crate::telemetry::{Log, Problems, StatsdConfig, chain};
 use crate::{disk, http, input};
-
-const FILE: &str = "runtime.json";
-
-/// Far more than all keys with long values need.
-const BYTES_MAX: u64 = 1 << 20;
-
-/// It may have secrets in it.
-const MODE: u32 = 0o600;
 
 /// Where the stages hear of what they follow.
 pub(super) struct Wires {
@@ -72,7 +64,7 @@ pub(super) struct Steering(Arc<Shared>);
 
 struct Shared {
     wires: Wires,
-    folder: Option<PathBuf>,
+    keeper: Option<Arc<Keeper>>,
     incarnation: String,
     /// Whoever has it makes a change.
     turn: tokio::sync::Mutex<()>,
@@ -90,13 +82,20 @@ struct State {
 }
 
 impl Steering {
-    pub(super) fn new(live: Live, config: &Config, incarnation: String, wires: Wires) -> Steering {
-        let why = config.data_dir.is_none().then(|| "data-dir is not set".to_owned());
+    /// `not_kept`: why nothing can be kept, as the start has found.
+    pub(super) fn new(
+        live: Live,
+        config: &Config,
+        not_kept: Option<&NotKept>,
+        incarnation: String,
+        wires: Wires,
+    ) -> Steering {
+        wires.note_kept(not_kept);
         let view = ConfigView {
             version: 1,
             etag: etag(&incarnation, 0),
-            kept: why.is_none(),
-            not_kept_because: why,
+            kept: not_kept.is_none(),
+            not_kept_because: not_kept.map(ToString::to_string),
             keys: live.view(),
         };
         let state = State {
@@ -108,7 +107,7 @@ impl Steering {
         };
         Steering(Arc::new(Shared {
             wires,
-            folder: config.data_dir.clone(),
+            keeper: config.data_dir.clone().map(|folder| Arc::new(Keeper::new(folder))),
             incarnation,
             turn: tokio::sync::Mutex::default(),
             state: Mutex::new(state),
@@ -203,7 +202,8 @@ impl Shared {
             news.tell(&by);
         }
         self.note(live, config.warnings);
-        let view = self.publish(self.keep().await.err());
+        let is_other = !changed.is_empty() || !renewed.is_empty();
+        let view = self.publish(is_other, self.keep().await.err().map(|why| why.to_string()));
         Ok(Outcome {
             changed: changed.into_iter().map(|changed| changed.key).collect(),
             renewed: renewed.into_iter().map(|file| file.key).collect(),
@@ -223,25 +223,23 @@ impl Shared {
     }
 
     /// Writes down what was set at runtime.
-    async fn keep(&self) -> Result<(), String> {
-        let Some(folder) = self.folder.clone() else { return Err("data-dir is not set".to_owned()) };
+    async fn keep(&self) -> Result<(), NotKept> {
+        let keeper = self.keeper.as_ref().ok_or(NotKept::NoFolder)?;
         let live = self.state().live.clone();
-        let error = match disk::patiently(move || write(&folder, &live)).await {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) => error,
-            None => "it does not answer".to_owned(),
-        };
-        self.wires.problems.note(Kind::DataDirectory, format_args!("the runtime values: {error}"));
-        warn!("cannot keep the runtime values for the next start in data-dir: {error}");
-        Err(format!("data-dir cannot be written to: {error}"))
+        let kept = keeper.keep(live).await;
+        if let Err(NotKept::Failed(error)) = &kept {
+            warn!("cannot keep the runtime values for the next start in data-dir: {error}");
+        }
+        self.wires.note_kept(kept.as_ref().err());
+        kept
     }
 
-    /// Shows the configuration as it is now.
-    fn publish(&self, not_kept_because: Option<String>) -> ConfigView {
+    /// Shows the configuration as it is now. What is hidden may be another, though what is shown is not.
+    fn publish(&self, is_other: bool, not_kept_because: Option<String>) -> ConfigView {
         let mut state = self.state();
         let keys = state.live.view();
         let before = &state.view;
-        if keys != before.keys || not_kept_because != before.not_kept_because {
+        if is_other || keys != before.keys || not_kept_because != before.not_kept_because {
             state.version += 1;
             let etag = etag(&self.incarnation, state.version);
             let kept = not_kept_because.is_none();
@@ -256,6 +254,13 @@ impl Shared {
 }
 
 impl Wires {
+    /// Notes where nothing can be kept in the data directory that is set.
+    fn note_kept(&self, not_kept: Option<&NotKept>) {
+        if let Some(NotKept::Failed(error)) = not_kept {
+            self.problems.note(Kind::DataDirectory, format_args!("the runtime values: {error}"));
+        }
+    }
+
     /// Has every stage follow `config`.
     fn apply(&self, config: &mut Config) {
         self.log.set(&config.telemetry);
@@ -337,57 +342,4 @@ fn not_removed(why: NotRemoved) -> NotChanged {
 fn fault(fault: config::Fault) -> Fault {
     let config::Fault { origin, key, value, expected, nearest } = fault;
     Fault { key, value, place: origin.to_string(), expected, nearest }
-}
-
-fn write(folder: &Path, live: &Live) -> Result<(), String> {
-    let text = live.text().map_err(|error| error.to_string())?;
-    disk::replace(folder, FILE, &text, MODE).map_err(|error| error.to_string())
-}
-
-/// What the start begins with: what was loaded, and what was set at runtime in an earlier run.
-pub(super) async fn recall(loaded: Loaded) -> Loaded {
-    let Some(folder) = loaded.config.data_dir.clone() else { return loaded };
-    let live = loaded.live.clone();
-    let (at, look) = (folder.clone(), move || (disk::try_out(&folder), read(&folder, &live)));
-    let Some((tried, (next, told))) = disk::patiently(look).await else {
-        warn!("data-dir does not answer; starting without what was set at runtime");
-        return loaded;
-    };
-    if let Err(error) = tried {
-        warn!(path = %at.display(), "data-dir cannot be written to, so nothing outlives this run: {error}");
-    }
-    for line in &told {
-        warn!("{line}");
-    }
-    match next {
-        Some(Next { config, live, changed, .. }) => {
-            for Changed { key, after, .. } in changed {
-                info!(key, %after, "set at runtime in an earlier run");
-            }
-            Loaded { config, live }
-        }
-        None => loaded,
-    }
-}
-
-/// What was set, if it counts, and what is to be told. What does not count is not kept.
-fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
-    let path = folder.join(FILE);
-    let without = "starting without what was set at runtime";
-    let text = match disk::read(&path, BYTES_MAX) {
-        Ok(Some(text)) => text,
-        Ok(None) => return (None, Vec::new()),
-        Err(error) => return (None, vec![format!("cannot read {}: {error}; {without}", path.display())]),
-    };
-    let Some((next, mut told)) = live.recall(&text, &kafka::check) else {
-        let aside = disk::set_aside(folder, FILE);
-        let (path, aside) = (path.display(), aside.display());
-        return (None, vec![format!("{path} is damaged and set aside as {aside}; {without}")]);
-    };
-    if !told.is_empty()
-        && let Err(error) = write(folder, next.as_ref().map_or(live, |next| &next.live))
-    {
-        told.push(format!("cannot write {}: {error}", path.display()));
-    }
-    (next, told)
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{Live, Sources};
-use crate::control::steering::{KeyView, NotChanged, Outcome};
+use crate::control::steering::{ConfigView, KeyView, NotChanged, Outcome};
 use crate::control::{TopicView, TopicsQuery};
 use crate::ocf::encode::file;
 use crate::output::kafka;
@@ -40,7 +40,7 @@ async fn started_and_looking(period: Duration, more: &[(&'static str, &str)]) ->
     ];
     let flags = flags.iter().chain(more).map(|(key, value)| (*key, (*value).into())).collect();
     let loaded = Live::load(Sources { flags, environment: Vec::new() }, &|_| Vec::new()).unwrap();
-    start(loaded, Log::default(), period).await.unwrap()
+    start(kept::recall(loaded).await, Log::default(), period).await.unwrap()
 }
 
 /// Sends a record, and waits until it is accepted.
@@ -241,6 +241,35 @@ async fn a_change_has_a_new_version_and_is_made_for_one() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_not_shown_has_a_new_version_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-token-of-some-length").unwrap();
+    let running = started_with(&[
+        ("kafka-brokers", "127.0.0.1:1"),
+        ("kafka-security-protocol", "sasl_plaintext"),
+        ("kafka-sasl-mechanism", "PLAIN"),
+        ("kafka-sasl-username", "me"),
+        ("kafka-sasl-password", "first"),
+        ("http-token-file", file.path().to_str().unwrap()),
+    ])
+    .await;
+    let password = |word: &str| json!({ "kafka-sasl-password": word });
+    let second = set(&running, password("second")).await;
+    let control = running.listening.control.clone();
+    let order =
+        Order { expected: Expected::OneOf(vec![second.view.etag.clone()]), ..wish(password("third")) };
+    let third = control.change(order.clone()).await.unwrap();
+    assert_eq!((&third.changed[..], &third.view.keys), (&["kafka-sasl-password"][..], &second.view.keys));
+    assert_eq!(control.change(order).await, Err(NotChanged::Stale));
+    // What a file says is hidden as well.
+    std::fs::write(file.path(), "another-token-of-some-length").unwrap();
+    let reload = Order { change: Change::Reload, expected: Expected::Any, by: "test".to_owned() };
+    let fourth = control.change(reload).await.unwrap();
+    assert_eq!((&fourth.renewed[..], &fourth.view.keys), (&["http-token-file"][..], &second.view.keys));
+    assert_ne!(fourth.view.etag, third.view.etag);
+}
+
+#[tokio::test]
 async fn of_two_who_change_the_same_version_one_hears_of_it() {
     let cluster = MockCluster::new(1).unwrap();
     let running = started(&cluster.bootstrap_servers()).await;
@@ -291,20 +320,20 @@ async fn values_are_kept_where_there_is_a_folder_and_nobody_else_reads_them() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "runtime");
     assert_eq!(recalled.config.kafka.unwrap().naming, kafka::Naming::prefix("r-"));
     // With another flag that is dropped, and stays so.
     for _ in 0..2 {
-        let recalled = steering::recall(load("g-")).await;
+        let recalled = kept::recall(load("g-")).await.loaded;
         assert_eq!(recalled.live.view()["kafka-topic-prefix"]["place"], "flag --kafka-topic-prefix");
         assert_eq!(recalled.live.view()["kafka-key"]["value"], "none");
     }
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-topic-prefix"]["origin"], "flag");
 
     std::fs::write(&path, "?").unwrap();
-    let recalled = steering::recall(load("f-")).await;
+    let recalled = kept::recall(load("f-")).await.loaded;
     assert_eq!(recalled.live.view()["kafka-key"]["origin"], "default");
     assert!(folder.path().join("runtime.json.damaged").exists() && !path.exists());
 }
@@ -316,13 +345,24 @@ async fn a_folder_that_takes_nothing_is_told_and_the_change_counts() {
     let folder = file.path().join("below-a-file").display().to_string();
     let running =
         started_with(&[("kafka-brokers", &cluster.bootstrap_servers()), ("data-dir", &folder)]).await;
-    assert!(running.listening.control.config().kept);
-    let outcome = set(&running, json!({ "kafka-key": "none" })).await;
-    let why = outcome.view.not_kept_because.unwrap();
-    assert!(!outcome.view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
-    let problems = running.listening.control.status().problems;
-    assert!(problems.iter().any(|problem| problem.kind == "data_directory"), "{problems:?}");
+    let control = &running.listening.control;
+    let told = || {
+        let problems = control.status().problems;
+        problems.iter().any(|problem| problem.kind == "data_directory")
+    };
+    let check = |view: &ConfigView| {
+        let why = view.not_kept_because.clone().unwrap();
+        assert!(!view.kept && why.starts_with("data-dir cannot be written to: "), "{why}");
+    };
+    // Also before anything is set.
+    check(&control.config());
+    assert!(told());
+    check(&set(&running, json!({ "kafka-key": "none" })).await.view);
     assert_eq!(shown(&running, "kafka-key"), (json!("none"), json!("runtime")));
+    // And it is kept as soon as it can be.
+    std::fs::remove_file(file.path()).unwrap();
+    let view = set(&running, json!({ "kafka-topic-prefix": "p-" })).await.view;
+    assert!(view.kept && view.not_kept_because.is_none(), "{:?}", view.not_kept_because);
 }
 
 #[tokio::test]
@@ -341,14 +381,53 @@ async fn named_brokers_take_over_from_a_look_and_back() {
     set(&running, json!({ "kafka-brokers": first.bootstrap_servers() })).await;
     delivered(&control, 1).await;
     assert!(control.status().discovery.is_none());
+    let is_counted = || control.metrics().contains("metrics_collector_discovery_");
+    assert!(!is_counted(), "nobody looks any more");
     set(&running, json!({ "kafka-brokers": second.bootstrap_servers() })).await;
     until("the others are in use", || control.endpoints().outputs[0].address == second.bootstrap_servers())
         .await;
     // Until somebody finds the framework's, those of before stay in use.
     set(&running, json!({ "kafka-brokers": null })).await;
-    until("somebody looks for brokers", || control.status().discovery.is_some()).await;
+    until("somebody looks for brokers", || control.status().discovery.is_some() && is_counted()).await;
     assert_eq!(control.endpoints().outputs[0].address, second.bootstrap_servers());
     assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn brokers_that_are_known_stay_so_where_they_are_looked_for_in_another_way() {
+    let cluster = MockCluster::new(1).unwrap();
+    let body = format!(r#"{{"dns":["{}"]}}"#, cluster.bootstrap_servers());
+    let router = axum::Router::new().route("/v1/endpoints/broker", axum::routing::get(|| async { body }));
+    let scheduler = dcos::testing::serve(router).await;
+    let running =
+        started_with(&[("kafka-scheduler-url", &scheduler), ("kafka-discovery", "scheduler-vip")]).await;
+    let control = running.listening.control.clone();
+    let ready = || control.readiness().into_iter().find(|part| part.name == "discovery").unwrap();
+    let brokers = || control.status().discovery.map_or_else(Vec::new, |discovery| discovery.brokers);
+    until("they are found", || brokers() == [cluster.bootstrap_servers()]).await;
+    let next = || control.status().discovery.unwrap().next_seconds;
+    until("it is asked again some time", || next().is_some()).await;
+    let (asked, before) = (counted(&control, "found"), next());
+    set(&running, json!({ "kafka-discovery-period": "1h" })).await;
+    until("the period counts", || next() > before).await;
+    assert_eq!(counted(&control, "found"), asked, "another period is no question");
+    assert_eq!(brokers(), [cluster.bootstrap_servers()]);
+    // Nobody is there.
+    set(&running, json!({ "kafka-scheduler-url": "http://127.0.0.1:1" })).await;
+    until("somebody is asked in vain", || counted(&control, "failed") > 0).await;
+    assert_eq!(brokers(), [cluster.bootstrap_servers()]);
+    assert!(ready().ready, "{:?}", ready());
+    set(&running, json!({ "kafka-broker-address": "vip" })).await;
+    until("those are others", || !ready().ready && brokers().is_empty()).await;
+    assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
+}
+
+/// Questions for brokers that had this result.
+fn counted(control: &Control, result: &str) -> u64 {
+    let page = control.metrics();
+    let series =
+        format!("metrics_collector_discovery_lookups_total{{framework=\"kafka\",result=\"{result}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
 }
 
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -361,6 +440,21 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 async fn delivered(control: &Control, records: u64) {
     until("records are delivered", || control.ledger().outputs["kafka"].delivered == records).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_asked_any_more_is_no_problem() {
+    let running =
+        started_with(&[("kafka-brokers", "127.0.0.1:1"), ("agent-ip", "127.0.0.1"), ("agent-port", "1")])
+            .await;
+    let is_now = || {
+        let problems = running.listening.control.status().problems;
+        problems.iter().find(|problem| problem.kind == "agent").map(|problem| problem.now)
+    };
+    set(&running, json!({ "agent-polling": true })).await;
+    until("it does not answer", || is_now() == Some(true)).await;
+    set(&running, json!({ "agent-polling": false })).await;
+    until("it need not answer", || is_now() == Some(false)).await;
 }
 
 #[tokio::test]

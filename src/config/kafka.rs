@@ -1,13 +1,14 @@
 //! The Kafka output's settings, and the rules between its keys.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::fault::{Fault, Origin};
 use super::keys::Key;
 use super::settings::{Setting, Settings};
 use super::stages::Builder;
 use super::value::{HIDDEN, Value, is_secret};
-use super::{CheckKafka, kafka_security};
+use super::{CheckKafka, discovery, kafka_security};
 use crate::output::kafka::{
     self, Abilities, BatchLimits, Compression, Config, MESSAGE_BYTES_MAX, Naming, NewTopic,
 };
@@ -33,6 +34,7 @@ pub(super) fn build(builder: &mut Builder<'_>, check: CheckKafka<'_>) -> Option<
     let security = kafka_security::build(builder);
     let config = Config {
         brokers: builder.brokers(),
+        looked: discovery::build(settings).map(Arc::new),
         broker_version: Abilities::pinned(settings.word("kafka-broker-version")),
         naming: naming(builder),
         batch: batch(builder),

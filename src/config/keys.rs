@@ -52,7 +52,8 @@ pub struct Key {
     /// It can be changed while the program runs; any other counts from the next start on.
     pub live: bool,
     /// It is changed by a reload alone: it decides who may change anything, whom credentials go to, or what is run, which is
-    /// not for everybody who may write over HTTP.
+    /// not for everybody who may write over HTTP. What decides so only while a secret counts, as the brokers do, is live
+    /// without one: see `addressee`.
     pub by_reload: bool,
     /// One paragraph. The first sentence says what the key does and is the short help; then edge values, and who
     /// should touch it.

@@ -7,6 +7,8 @@
 //!   other counts from the next start on, and is shown as *pending* until then; a change of such a key by name is a fault.
 //! * A value that was set here, at *runtime*, wins over flag, environment and file, until it is removed, or one of those
 //!   says something else than it did then: whoever edited it meant it to count.
+//! * No runtime value has a secret sent elsewhere, or otherwise, that was not set at runtime itself: a change that would is
+//!   a fault, and where the file has such a secret when it is read again, or at a start, the runtime value is dropped.
 //! * Contents of files that keys name count anew with each change: a certificate that was renewed is another one.
 //! * Values outlive the process as far as somebody keeps [`Live::text`] and gives it to [`Live::recall`]. What does not fit
 //!   any more is dropped and told, and never a reason not to start.
@@ -89,7 +91,8 @@ pub struct Next {
     pub renewed: Vec<NamedFile>,
     /// Keys whose value is another from the next start on.
     pub pending: Vec<&'static str>,
-    /// Keys whose runtime value was dropped, since the sources say something else than they did.
+    /// Keys whose runtime value was dropped, since the sources say something else than they did, or have a secret now that
+    /// it would send elsewhere.
     pub dropped: Vec<&'static str>,
 }
 
@@ -194,24 +197,6 @@ impl Live {
         Ok(self.next(self.said.clone(), set, Vec::new(), check))
     }
 
-    /// Reads the sources again: the file, and files that keys name.
-    ///
-    /// # Errors
-    /// Every fault there is; nothing is changed then.
-    pub fn reload(&self, check: CheckKafka<'_>) -> Result<Next, Faults> {
-        let mut faults = Vec::new();
-        let said = Said::read(&self.sources, &mut faults);
-        let (mut set, mut dropped) = (self.set.clone(), Vec::new());
-        set.retain(|name, value| {
-            let stays = value.over == over(&said, name);
-            if !stays {
-                dropped.push(*name);
-            }
-            stays
-        });
-        Ok(Next { dropped, ..self.next(said, set, faults, check)? })
-    }
-
     /// What was set at runtime, as text that [`Live::recall`] reads. It may have secrets in it.
     ///
     /// # Errors
@@ -256,6 +241,7 @@ impl Live {
                 ),
             }
         }
+        told.extend(renewing::drop_misplaced(&self.said, &mut set, &self.settings).1);
         if set.is_empty() {
             return Some((None, told));
         }

@@ -5,6 +5,7 @@
 //! alone and checks nothing again. [`Live`] is the same while the program runs.
 
 mod address;
+mod addressee;
 mod agent;
 mod discovery;
 mod fault;

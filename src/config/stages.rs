@@ -53,6 +53,7 @@ pub(super) fn build(
     }
     builder.memory();
     builder.endpoints();
+    builder.addressees();
     builder.shown_secrets();
     Config {
         telemetry: telemetry::Config {

@@ -133,6 +133,10 @@ pub struct KafkaStatus {
     pub topics: Vec<TopicStatus>,
     /// How many topics there are in all.
     pub topics_total: usize,
+    /// How many of them take no messages at present, as far as is known.
+    pub topics_held: usize,
+    /// How many besides are stalled.
+    pub topics_stalled: usize,
 }
 
 /// The look for the brokers of a framework.

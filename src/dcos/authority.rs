@@ -9,7 +9,7 @@
 //! * A request with a login in its address has one already.
 //!
 //! All of it may change while the program runs. Another account, another key of it or other certificates are another
-//! login: a token of before goes to nobody any more.
+//! login: a token of before goes to nobody any more, and what went wrong with it is over.
 //!
 //! Redirects are not followed at all, and no proxy is used, so that the host of the address is where the request goes.
 
@@ -24,6 +24,7 @@ use super::settings::{Config, host_of, is_under};
 use super::tokens;
 use crate::record::Secret;
 use crate::telemetry::Problems;
+use crate::telemetry::problems::Kind;
 
 /// Names under which the masters are known in every cluster.
 const MASTERS: [&str; 2] = ["leader.mesos", "master.mesos"];
@@ -112,8 +113,14 @@ impl Authority {
         let has_other_certificates = config.authorities != old.config.authorities;
         let login = if has_other_certificates || config.account != old.config.account {
             let login = log_in(config)?;
-            if let (Some(login), Some(problems)) = (&login, self.0.problems.get()) {
-                login.tell(problems);
+            if let Some(old) = &old.login {
+                old.end();
+            }
+            if let Some(problems) = self.0.problems.get() {
+                problems.over(Kind::Login);
+                if let Some(login) = &login {
+                    login.tell(problems);
+                }
             }
             login
         } else {
@@ -288,10 +295,14 @@ impl fmt::Debug for Authority {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use tokio::sync::Notify;
+
     use super::*;
     use crate::dcos::TokenHost;
     use crate::dcos::account::Source;
-    use crate::dcos::testing::secret;
+    use crate::dcos::testing::{secret, serve};
 
     fn authority(endpoint: &str, hosts: &[&str], agent_token: Option<&str>) -> Authority {
         let source = Source::of(&secret(endpoint));
@@ -381,5 +392,63 @@ mod tests {
         assert_eq!(right("http://[fd00::1]:5051/state"), "fixed");
         assert_eq!(right("http://10.0.0.5:5051/state"), "withheld");
         assert!(!format!("{authority:?}").contains("fixed"));
+    }
+
+    /// Settings with an account that logs in at this address.
+    fn with_account(endpoint: &str) -> Config {
+        let source = Source::of(&secret(endpoint));
+        let account = source.read().unwrap();
+        Config { account: Some((source, account)), ..Config::default() }
+    }
+
+    /// Whether log-ins fail, and how often they were told to.
+    fn failures(problems: &Problems) -> (bool, u64) {
+        let login = problems.lately().into_iter().find(|seen| seen.kind == Kind::Login);
+        login.map_or((false, 0), |seen| (seen.is_now(), seen.times))
+    }
+
+    async fn refusing() -> String {
+        serve(Router::new().fallback(|| async { (StatusCode::UNAUTHORIZED, "") })).await
+    }
+
+    #[tokio::test]
+    async fn a_login_that_is_taken_away_fails_no_more() {
+        let base = refusing().await;
+        let url = Url::parse(&base).unwrap();
+        let problems = Problems::default();
+        let authority = Authority::new(&with_account(&base)).unwrap().telling(&problems);
+        for next in [Config::default(), with_account("http://127.0.0.1:1/")] {
+            authority.set(&with_account(&base)).unwrap();
+            assert!(matches!(authority.grant(&url).await, Grant::Failed(_)));
+            assert!(failures(&problems).0);
+            authority.set(&next).unwrap();
+            assert!(!failures(&problems).0, "nobody logs in there any more");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_that_is_replaced_while_it_is_under_way_tells_nothing() {
+        let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (comes, waits) = (asked.clone(), go_on.clone());
+        let slow = Router::new().fallback(move || {
+            comes.notify_one();
+            let waits = waits.clone();
+            async move {
+                waits.notified().await;
+                (StatusCode::UNAUTHORIZED, "")
+            }
+        });
+        let slow = serve(slow).await;
+        let good = serve(Router::new().fallback(|| async { r#"{"token":"a.b.c"}"# })).await;
+        let problems = Problems::default();
+        let authority = Authority::new(&with_account(&slow)).unwrap().telling(&problems);
+        let (url, clone) = (Url::parse(&slow).unwrap(), authority.clone());
+        let first = tokio::spawn(async move { clone.grant(&url).await });
+        asked.notified().await;
+        authority.set(&with_account(&good)).unwrap();
+        assert!(matches!(authority.grant(&Url::parse(&good).unwrap()).await, Grant::Login(_)));
+        go_on.notify_one();
+        assert!(matches!(first.await.unwrap(), Grant::Failed(_)), "whoever waits for it hears of it");
+        assert_eq!(failures(&problems), (false, 0));
     }
 }

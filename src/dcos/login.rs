@@ -1,9 +1,10 @@
 //! Logs in with a service account: one login at a time for all who ask, again before the token ends and when it is
 //! refused.
 //!
-//! A login runs in a task of its own, so that whoever gives up waiting does not end it for the others.
+//! A login runs in a task of its own, so that whoever gives up waiting does not end it for the others. One whose account
+//! was replaced in the meantime tells nothing to anybody but those who wait for it.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use openssl::error::ErrorStack;
@@ -49,19 +50,32 @@ struct Shared {
     source: Source,
     account: Mutex<Account>,
     tokens: watch::Sender<Tokens<Failed>>,
-    problems: OnceLock<Problems>,
+    notices: Mutex<Notices>,
+}
+
+/// Who hears what comes of it.
+#[derive(Debug, Default)]
+struct Notices {
+    problems: Option<Problems>,
+    /// Another login has taken its place, or none.
+    is_over: bool,
 }
 
 impl Login {
     pub(super) fn new(http: Client, source: Source, account: Account) -> Login {
         let (account, tokens) = (Mutex::new(account), watch::Sender::new(Tokens::default()));
-        let problems = OnceLock::new();
-        Login { shared: Arc::new(Shared { http, source, account, tokens, problems }) }
+        let notices = Mutex::default();
+        Login { shared: Arc::new(Shared { http, source, account, tokens, notices }) }
     }
 
     /// From now on `problems` is told of log-ins that fail.
     pub(super) fn tell(&self, problems: &Problems) {
-        _ = self.shared.problems.set(problems.clone());
+        self.shared.notices().problems = Some(problems.clone());
+    }
+
+    /// Another login takes its place, or none: from now on nobody is told what comes of it.
+    pub(super) fn end(&self) {
+        self.shared.notices().is_over = true;
     }
 
     /// The account as it was read last.
@@ -118,19 +132,7 @@ impl Login {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let outcome = shared.log_in().await;
-            let uid = shared.account().uid().to_owned();
-            let problems = shared.problems.get();
-            match &outcome {
-                Ok((_, lifetime)) => {
-                    problems.inspect(|problems| problems.over(Kind::Login));
-                    info!(uid, "logged in; the token is used for at most {lifetime:?}");
-                }
-                Err(failed) => {
-                    let why = with_causes(failed);
-                    problems.inspect(|problems| problems.note(Kind::Login, &why));
-                    warn!(uid, "no token: {why}; tried again");
-                }
-            }
+            shared.tell(&outcome);
             shared.tokens.send_modify(|tokens| tokens.finish(outcome, Instant::now()));
         });
     }
@@ -139,6 +141,31 @@ impl Login {
 impl Shared {
     fn account(&self) -> Account {
         self.account.lock().expect("no code panics under this lock").clone()
+    }
+
+    fn notices(&self) -> MutexGuard<'_, Notices> {
+        self.notices.lock().expect("no code panics under this lock")
+    }
+
+    fn tell(&self, outcome: &Result<(Secret, Duration), Failed>) {
+        let uid = self.account().uid().to_owned();
+        // Held to the end: what ends this login is over before the next one begins.
+        let notices = self.notices();
+        if notices.is_over {
+            return;
+        }
+        let problems = notices.problems.as_ref();
+        match outcome {
+            Ok((_, lifetime)) => {
+                problems.inspect(|problems| problems.over(Kind::Login));
+                info!(uid, "logged in; the token is used for at most {lifetime:?}");
+            }
+            Err(failed) => {
+                let why = with_causes(failed);
+                problems.inspect(|problems| problems.note(Kind::Login, &why));
+                warn!(uid, "no token: {why}; tried again");
+            }
+        }
     }
 
     async fn log_in(&self) -> Result<(Secret, Duration), Failed> {

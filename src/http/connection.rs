@@ -19,12 +19,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::events::Closing;
 use super::guard::Peer;
 use super::metrics::Metrics;
 use super::patient::Patient;
 use super::reason::Reason;
 use super::seats::Seat;
+use super::streaming::Closing;
 
 /// Header fields of a request at most.
 const HEADERS_MAX: usize = 64;

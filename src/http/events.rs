@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
@@ -20,7 +21,8 @@ use super::operation::{Parameter, query};
 use super::problem::Problem;
 use super::query::Query;
 use super::routes::Shared;
-use super::stream::Streaming;
+use super::streaming::{Closing, Streaming};
+use crate::control::Piece;
 
 /// Viewers at once.
 pub(super) const VIEWERS_MAX: usize = 64;
@@ -33,11 +35,6 @@ const LOOKS_MAX: usize = 1;
 
 /// How soon a browser asks again where a stream has ended, in milliseconds.
 const RETRY: &[u8] = b"retry: 1000\n\n";
-
-/// Becomes true when a request's connection is to end; its answer should then come to an end. Put into each request by the
-/// connection.
-#[derive(Clone, Debug)]
-pub(super) struct Closing(pub(super) watch::Receiver<bool>);
 
 /// Media type of the answer.
 pub(super) const STREAM: &str = "text/event-stream";
@@ -62,7 +59,7 @@ pub(super) fn parameters() -> [Parameter; 2] {
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
-    request: Request,
+    closing: Option<Extension<Closing>>,
 ) -> Response {
     let asked = match read(query.as_deref()) {
         Ok(asked) => asked,
@@ -72,10 +69,10 @@ pub(super) async fn show(
         let why = "as many watch as may; try again, or ask for /v1/status";
         return Problem::new(code::VIEWER_LIMIT, why).into_response();
     };
-    let closing = request.extensions().get::<Closing>().cloned();
     let (sender, pieces) = mpsc::channel(LOOKS_MAX);
-    tokio::spawn(attend(shared.live.watch(), asked, sender, closing, permit));
-    ([(header::CONTENT_TYPE, STREAM)], Body::new(Streaming(pieces))).into_response()
+    tokio::spawn(attend(shared.live.watch(), asked, sender, permit));
+    let body = Streaming::new(pieces, closing.map(|Extension(closing)| closing));
+    ([(header::CONTENT_TYPE, STREAM)], Body::new(body)).into_response()
 }
 
 /// What a viewer asks for.
@@ -108,12 +105,12 @@ fn read(text: Option<&str>) -> Result<Asked, String> {
 async fn attend(
     mut looks: watch::Receiver<Arc<View>>,
     asked: Asked,
-    viewer: mpsc::Sender<Bytes>,
-    closing: Option<Closing>,
+    viewer: mpsc::Sender<Piece>,
     _permit: OwnedSemaphorePermit,
 ) {
+    let whole = |bytes| Piece { bytes, is_whole: true };
     let goes_on = async {
-        if viewer.send(Bytes::from_static(RETRY)).await.is_err() {
+        if viewer.send(whole(Bytes::from_static(RETRY))).await.is_err() {
             return;
         }
         looks.mark_changed();
@@ -122,7 +119,7 @@ async fn attend(
                 return;
             }
             let event = looks.borrow_and_update().event(asked.form);
-            if viewer.send(event).await.is_err() {
+            if viewer.send(whole(event)).await.is_err() {
                 return;
             }
         }
@@ -130,14 +127,5 @@ async fn attend(
     tokio::select! {
         () = goes_on => {}
         () = viewer.closed() => {}
-        () = closed(closing) => {}
-    }
-}
-
-async fn closed(closing: Option<Closing>) {
-    match closing {
-        // A connection that is gone is as good as one that says so.
-        Some(Closing(mut closing)) => _ = closing.wait_for(|closing| *closing).await,
-        None => std::future::pending().await,
     }
 }

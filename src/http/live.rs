@@ -5,7 +5,8 @@
 //!   the same bytes. While nobody watches nothing is done.
 //! * Who asks once, as for the page, gets the look of the last second if there is one.
 //! * Rates are over the last ten seconds. The first look after a pause has them over the pause, the very first one since
-//!   the start; each look says over how long.
+//!   the start; each look says over how long. A sender's begins with the first look within that time that knows what it had
+//!   sent: looks see only those that have sent most.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -44,6 +45,8 @@ struct State {
 struct Sample {
     /// None: at the start, when all was 0.
     at: Option<Instant>,
+    /// The same in Unix time in milliseconds.
+    at_ms: u64,
     records: u64,
     datapoints: u64,
     received_bytes: u64,
@@ -103,8 +106,8 @@ pub(super) struct Output {
 pub(super) struct Sender {
     #[serde(flatten)]
     pub(super) status: SenderStatus,
-    /// Received bytes a second.
-    pub(super) bytes_rate: f64,
+    /// Received bytes a second; null until two looks know of it.
+    pub(super) bytes_rate: Option<f64>,
 }
 
 /// Which text of a look.
@@ -169,18 +172,21 @@ impl Live {
     fn look(&self, state: &mut State, now: Instant) -> Arc<View> {
         let control = &self.control;
         let (status, ledger, watched) = (control.status(), control.ledger(), control.watched());
-        let sample = Sample::of(&status, &ledger, &watched, now);
-        let before = state.before(now);
+        let at_ms = unix_ms();
+        let sample = Sample::of(&status, &ledger, &watched, (now, at_ms));
+        state.forget(now);
+        let before = state.before();
         // Since the start, by the clock of those who read it.
-        let since_start = unix_ms().saturating_sub(status.started_seconds * 1000);
-        let over = before.at.map_or(Duration::from_millis(since_start), |at| now - at);
+        let since_start = Duration::from_millis(at_ms.saturating_sub(status.started_seconds * 1000));
+        let since = |sample: &Sample| sample.at.map_or(since_start, |at| now - at);
+        let over = since(before);
         let view = View {
             version: 1,
-            at_ms: unix_ms(),
+            at_ms,
             readiness: Readiness::of(control.readiness()),
             rates: sample.rates(before, over),
             outputs: before.outputs(over, ledger, &watched.waiting_bytes),
-            senders: before.senders(over, watched.senders),
+            senders: state.senders(since, watched.senders),
             partners: control.partners(),
             status,
             made: Some(now),
@@ -198,22 +204,42 @@ impl Live {
 }
 
 impl State {
-    /// What the rates of a look at `now` begin with: the oldest sample within their time, or the newest there is.
-    fn before(&mut self, now: Instant) -> &Sample {
+    /// Forgets samples that no rate of a look at `now` begins with: those before its time, but for the newest there is.
+    fn forget(&mut self, now: Instant) {
         let is_old = |sample: &Sample| sample.at.is_none_or(|at| now - at > RATES_OVER);
         while self.samples.len() > 1 && self.samples.front().is_some_and(is_old) {
             self.samples.pop_front();
         }
+    }
+
+    /// What rates begin with.
+    fn before(&self) -> &Sample {
         self.samples.front().expect("the newest sample stays")
+    }
+
+    /// The senders of a look that is taken so long after each sample. Whoever sends most now comes first.
+    fn senders(&self, since: impl Fn(&Sample) -> Duration, senders: Vec<SenderStatus>) -> Vec<Sender> {
+        let sender = |status: SenderStatus| {
+            let mut rates = self.samples.iter().filter_map(|sample| {
+                let then = sample.sent_by(&status)?;
+                Some(rate(status.bytes, then, since(sample)))
+            });
+            Sender { bytes_rate: rates.next(), status }
+        };
+        let mut senders: Vec<Sender> = senders.into_iter().map(sender).collect();
+        let order = |sender: &Sender| sender.bytes_rate.unwrap_or(-1.0);
+        senders.sort_by(|a, b| order(b).total_cmp(&order(a)));
+        senders
     }
 }
 
 impl Sample {
-    fn of(status: &Status, ledger: &Ledger, watched: &Watched, now: Instant) -> Sample {
+    fn of(status: &Status, ledger: &Ledger, watched: &Watched, (at, at_ms): (Instant, u64)) -> Sample {
         let delivered = ledger.outputs.iter().map(|(name, books)| (name.clone(), books.delivered));
         let senders = watched.senders.iter().map(|sender| (sender.connection, sender.bytes));
         Sample {
-            at: Some(now),
+            at: Some(at),
+            at_ms,
             records: status.input.accepted_records,
             datapoints: status.input.accepted_datapoints,
             received_bytes: status.input.received_bytes,
@@ -249,15 +275,10 @@ impl Sample {
         ledger.outputs.into_iter().map(output).collect()
     }
 
-    /// The senders of such a look. Whoever sends most now comes first.
-    fn senders(&self, over: Duration, senders: Vec<SenderStatus>) -> Vec<Sender> {
-        let sender = |status: SenderStatus| {
-            let then = self.senders.get(&status.connection).copied().unwrap_or(0);
-            Sender { bytes_rate: rate(status.bytes, then, over), status }
-        };
-        let mut senders: Vec<Sender> = senders.into_iter().map(sender).collect();
-        senders.sort_by(|a, b| b.bytes_rate.total_cmp(&a.bytes_rate));
-        senders
+    /// What a sender had sent by then, if that is known.
+    fn sent_by(&self, sender: &SenderStatus) -> Option<u64> {
+        let seen = self.senders.get(&sender.connection).copied();
+        seen.or_else(|| (sender.since_ms >= self.at_ms).then_some(0))
     }
 }
 
@@ -307,7 +328,8 @@ mod tests {
         let samples = VecDeque::from([Sample::default()]);
         let mut state = State { samples, last: None, told: None };
         let mut begins = |now: u64| {
-            let before = state.before(at(now)).at.map(|at| (at - start).as_secs());
+            state.forget(at(now));
+            let before = state.before().at.map(|at| (at - start).as_secs());
             state.samples.push_back(sample(at(now), 0));
             before
         };
@@ -316,6 +338,35 @@ mod tests {
         assert_eq!((11..=13).map(&mut begins).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
         assert_eq!(begins(100), Some(13), "over the pause");
         assert_eq!(begins(101), Some(100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_senders_rate_begins_with_the_first_look_that_knows_it() {
+        const START_MS: u64 = 1_000_000;
+        let start = Instant::now();
+        let seen = |seconds: u64, senders: &[(u64, u64)]| Sample {
+            at: Some(start + Duration::from_secs(seconds)),
+            at_ms: START_MS + seconds * 1000,
+            senders: senders.iter().copied().collect(),
+            ..Sample::default()
+        };
+        let now = start + Duration::from_secs(10);
+        let since = |sample: &Sample| sample.at.map_or(Duration::ZERO, |at| now - at);
+        // Of those that were there before, the second came into sight after the first look, and the third now.
+        let samples = VecDeque::from([seen(0, &[(1, 100)]), seen(6, &[(1, 160), (2, 5000)])]);
+        let state = State { samples, last: None, told: None };
+        let before = START_MS - 1;
+        let senders = [(3, before, 4900), (1, before, 200), (2, before, 5200), (4, START_MS + 3000, 300)]
+            .map(|(connection, since_ms, bytes)| SenderStatus {
+                connection,
+                since_ms,
+                bytes,
+                ..SenderStatus::default()
+            });
+        let shown = state.senders(since, senders.to_vec());
+        let rates: Vec<_> =
+            shown.iter().map(|sender| (sender.status.connection, sender.bytes_rate)).collect();
+        assert_eq!(rates, [(2, Some(50.0)), (4, Some(30.0)), (1, Some(10.0)), (3, None)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! It knows [`Control`](crate::control::Control) and no stage. In the order that a request meets them: `server` takes
 //! connections within their limit, `connection` holds each to its times and sizes, `guard` decides who may ask what,
 //! `routes` has every route in one table, `answers`, `config`, `partners`, `stream`, `topics`, `page` and `events` answer,
-//! the last two with what `live` sees. What each route takes and may answer stands in the same table (`operation`), and
+//! the last two with what `live` sees; what goes on, goes on in `streaming`. What each route takes and may answer stands in the same table (`operation`), and
 //! `openapi` tells it to programs. Why something was refused is one closed list in `reason`, what handlers answer instead
 //! one in `code`. Errors are `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of
 //! another site has business here.
@@ -35,6 +35,7 @@ mod segment;
 mod server;
 mod settings;
 mod stream;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -1,16 +1,13 @@
 //! `GET /v1/stream`: records as they arrive, until there are as many as were asked for, the client leaves, the connection
 //! is too old, or the collector ends.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Bytes, Frame};
 use serde_json::json;
 
 use super::code::{self, Code};
@@ -18,8 +15,9 @@ use super::operation::{Parameter, query};
 use super::problem::Problem;
 use super::query::Query;
 use super::routes::Shared;
+use super::streaming::{Closing, Streaming};
 use crate::control::{
-    GLOB_BYTES_MAX, GLOBS_MAX, NoStream, Pieces, STREAM_RECORDS_MAX, STREAM_SECONDS_MAX, StreamQuery,
+    GLOB_BYTES_MAX, GLOBS_MAX, NoStream, STREAM_RECORDS_MAX, STREAM_SECONDS_MAX, StreamQuery,
 };
 
 /// Media types of the two forms.
@@ -71,13 +69,20 @@ pub(super) fn parameters() -> [Parameter; 7] {
 }
 
 /// The answer.
-pub(super) async fn show(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+    closing: Option<Extension<Closing>>,
+) -> Response {
     let opened = read(query.as_deref()).map_err(NoStream::Bad).and_then(|query| {
         let kind = if query.format.as_deref() == Some("ndjson") { NDJSON } else { OCF };
         Ok((kind, shared.control.stream(query)?))
     });
     match opened {
-        Ok((kind, pieces)) => ([(header::CONTENT_TYPE, kind)], Body::new(Streaming(pieces))).into_response(),
+        Ok((kind, pieces)) => {
+            let body = Streaming::new(pieces, closing.map(|Extension(closing)| closing));
+            ([(header::CONTENT_TYPE, kind)], Body::new(body)).into_response()
+        }
         Err(NoStream::Bad(why)) => Problem::new(code::BAD_QUERY, why).into_response(),
         Err(NoStream::Limit) => refused(code::STREAM_LIMIT, "as many streams are open as may be; try again"),
         Err(NoStream::Ending) => refused(code::ENDING, "the collector is ending"),
@@ -100,22 +105,6 @@ fn read(text: Option<&str>) -> Result<StreamQuery, String> {
         limit: query.once("limit")?,
         seconds: query.once("seconds")?,
     })
-}
-
-/// An answer that goes on.
-pub(super) struct Streaming(pub(super) Pieces);
-
-impl hyper::body::Body for Streaming {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = ready!(self.0.poll_recv(cx));
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
-    }
 }
 
 #[cfg(test)]

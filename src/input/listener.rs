@@ -84,11 +84,13 @@ pub(super) async fn run(tcp: TcpListener, unix: Option<SocketFile>, shared: Arc<
     let mut connections = JoinSet::new();
     let mut drain = shared.drain.clone();
     let mut ticker = pin!(shared.ticker.run());
+    let mut bounds = pin!(shared.registry.follow());
     loop {
         let accepted = tokio::select! {
             biased;
             () = drained(&mut drain) => break,
             () = &mut ticker => continue,
+            () = &mut bounds => continue,
             // Keeps the set from growing with what has ended; a panic in a connection is the process's end.
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 if let Err(error) = ended { std::panic::resume_unwind(error.into_panic()) }

@@ -14,8 +14,8 @@
 //! * It costs what is there, not what a peer claims, and no peer has the thread for itself: a turn ends when its blocks
 //!   have become a few megabytes, however few bytes they were sent in. One read buffer serves all connections; what a connection keeps
 //!   between reads are the bytes of its half-sent block, at most `input-block-bytes-max`, and over all connections
-//!   an eighth of `memory-limit`. Over that, connections that never sent a whole block end, the largest first; one that
-//!   has, only where none of those holds anything.
+//!   an eighth of `memory-limit`, also where that is set to less than they have. Over that, connections that never sent a
+//!   whole block end, the largest first; one that has, only where none of those holds anything.
 //! * A session is precious to its sender and is not ended without need: silence, blocks of no records, refused blocks
 //!   and records do not end it, nor does what looks like the beginning of a block behind a torn one. What does: a stream
 //!   that cannot be read at all, a header or block that stays half sent for `input-block-timeout`, and want of room
@@ -257,12 +257,18 @@ mod tests {
     }
 
     async fn input_with(config: Config, drain: watch::Receiver<bool>) -> (Input, Spool) {
+        input_following(watch::channel(config).1, drain).await
+    }
+
+    async fn input_following(
+        settings: watch::Receiver<Config>,
+        drain: watch::Receiver<bool>,
+    ) -> (Input, Spool) {
         let spool_config =
             spool::Config { memory_bytes: 32 << 20, when_full: spool::WhenFull::DropOldest, topics_max: 10 };
         let spool = Spool::in_memory(spool_config, spool::Framing::default());
         let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
         let enricher = Enricher::fixed(&enrich::Config::default());
-        let settings = watch::channel(config).1;
         (Input::listen(settings, enricher, spool.clone(), metrics, drain).await.unwrap(), spool)
     }
 
@@ -281,6 +287,16 @@ mod tests {
             bytes.extend(MARKER);
         }
         bytes
+    }
+
+    /// A stream that ends within its first block, in so many bytes.
+    fn half_sent(bytes: usize) -> Vec<u8> {
+        let mut half = Vec::new();
+        write_header(&MARKER, None, &mut half);
+        varint::write_long(1, &mut half);
+        varint::write_long(1_000_000, &mut half);
+        half.resize(bytes, b'x');
+        half
     }
 
     /// Lets the other tasks, which are all on this thread, have their turns until `so`.
@@ -321,11 +337,7 @@ mod tests {
         let (_stays, drain) = watch::channel(false);
         let (input, _spool) = input_of(SENDERS, drain).await;
         let handle = input.handle();
-        let mut half = Vec::new();
-        write_header(&MARKER, None, &mut half);
-        varint::write_long(1, &mut half);
-        varint::write_long(1_000_000, &mut half);
-        half.resize(300_000, b'x');
+        let half = half_sent(300_000);
         // What the system keeps for a socket that nobody reads yet is as much as a sender gets rid of.
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
@@ -345,6 +357,26 @@ mod tests {
         })
         .await;
         assert!(most <= bound + intake::READ_BYTES, "{most} bytes were held, {bound} are the bound");
+        input.abort();
+    }
+
+    #[tokio::test]
+    async fn the_input_goes_on_where_less_may_be_held_than_is() {
+        let (_stays, drain) = watch::channel(false);
+        let (set, settings) = watch::channel(Config::for_tests());
+        let (input, spool) = input_following(settings, drain).await;
+        let handle = input.handle();
+        let input = tokio::spawn(input.run());
+        let mut half = TcpStream::connect(handle.listen()).await.unwrap();
+        half.write_all(&half_sent(500_000)).await.unwrap();
+        turns_until(|| handle.carried_bytes() >= 400_000).await;
+        set.send_modify(|config| config.memory_limit = 400_000 * CARRIED_PART);
+        let mut whole = TcpStream::connect(handle.listen()).await.unwrap();
+        let mut bytes = Vec::new();
+        write_header(&MARKER, None, &mut bytes);
+        write_block(&[numbered("t", 1)], PLAIN, &MARKER, &mut bytes);
+        whole.write_all(&bytes).await.unwrap();
+        until(&spool, |accepted| accepted == 1).await;
         input.abort();
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Registry {
     settings: watch::Receiver<Config>,
     /// Bytes of half-sent headers and blocks, over all connections.
     carried: AtomicUsize,
-    /// Less is carried, where it was more than it may be.
+    /// Less is carried, where it was more than it may be; or what may be is another.
     released: Notify,
 }
 
@@ -140,6 +140,18 @@ impl Registry {
         peers.sort_by_cached_key(|peer| (Reverse(peer.bytes.load(Ordering::Relaxed)), peer.number));
         peers.truncate(most);
         peers.iter().map(|peer| peer.status()).collect()
+    }
+
+    /// Follows what may be carried; never ends. Where it is less now than is carried nobody reads, so that no read could
+    /// tell who has to go; and whoever waits for room may have it where it is more.
+    pub(super) async fn follow(&self) {
+        let mut settings = self.settings.clone();
+        while settings.changed().await.is_ok() {
+            self.shed_for_memory();
+            self.released.notify_waiters();
+        }
+        // Whoever could set anything else is gone.
+        std::future::pending().await
     }
 
     /// So many bytes less are carried.
@@ -375,6 +387,50 @@ mod tests {
         }
         drop(first);
         room.await;
+    }
+
+    /// Lets `future` do what there is to do. Says whether it has to wait for more.
+    fn waits(future: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        future.poll(&mut cx).is_pending()
+    }
+
+    fn set_carried_max(set: &watch::Sender<Config>, carried_max: usize) {
+        set.send_modify(|config| config.memory_limit = carried_max * CARRIED_PART);
+    }
+
+    #[tokio::test]
+    async fn where_less_may_be_held_than_is_somebody_goes_though_nobody_reads() {
+        let (set, registry) = settable(10, 100);
+        let mut follow = std::pin::pin!(registry.follow());
+        assert!(waits(follow.as_mut()));
+        let [good, bad] = [(1, 30), (0, 60)].map(|(blocks, carried)| {
+            let registration = registry.register(PEER, Instant::now()).unwrap();
+            registration.note(true, blocks, carried);
+            registration
+        });
+        set_carried_max(&set, 50);
+        assert!(!good.has_room());
+        assert!(waits(follow.as_mut()));
+        assert_eq!((shed(&good), shed(&bad)), (None, Some(Shed::Memory)));
+        drop(bad);
+        good.room().await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_has_it_once_more_may_be_held() {
+        let (set, registry) = settable(10, 100);
+        let mut follow = std::pin::pin!(registry.follow());
+        assert!(waits(follow.as_mut()));
+        let [first, second] = [0, 1].map(|_| registry.register(PEER, Instant::now()).unwrap());
+        first.note(true, 0, 90);
+        second.note(true, 0, 20);
+        let mut room = std::pin::pin!(second.room());
+        assert!(waits(room.as_mut()));
+        set_carried_max(&set, 110);
+        assert!(waits(follow.as_mut()));
+        assert!(!waits(room));
+        assert_eq!(registry.carried(), 110, "the first has not gone");
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl State {
                 output.gone.push(shown.clone());
             }
         }
+        self.note_room_made();
         true
     }
 

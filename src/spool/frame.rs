@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::topics::Topic;
 use crate::record::Seq;
 
-/// What a frame costs beside its memory: list node, counters and the allocator's share.
-pub(super) const FRAME_OVERHEAD: usize = 224;
+/// What a frame costs beside its memory: itself, a place in the list and one in an output's queue, which may both have twice
+/// the room that they need, and the allocator's share.
+pub(super) const FRAME_OVERHEAD: usize = 448;
 
 /// When a frame is full, and what room its memory has around the records, so that an output can make a message of it
 /// where it lies.

@@ -241,8 +241,11 @@ impl Spool {
 }
 
 impl Shared {
+    /// Before each change there is a look at what has gone since the last one.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics under this lock")
+        let mut state = self.state.lock().expect("no code panics under this lock");
+        state.forget_gone();
+        state
     }
 }
 

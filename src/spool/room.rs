@@ -84,49 +84,47 @@ impl Shared {
 
     /// Wakes waiting sources if there is room again.
     pub(super) fn wake_sources(&self, state: &mut State) {
-        state.forget_kept();
-        if state.waiting_sources > 0 && state.bytes() < limit(state) {
+        state.forget_gone();
+        if state.waiting_sources > 0 && state.bytes() < limit(state, Weight::Light) {
             self.room.notify_waiters();
         }
-        if state.waiting_heavy > 0 && state.bytes() < heavy_limit(state) {
+        if state.waiting_heavy > 0 && state.bytes() < limit(state, Weight::Heavy) {
             self.room_for_heavy.notify_one();
         }
     }
 }
 
-/// Bytes at which a source is not let in. While any waits it takes a little more room than none, for all of them, so that
-/// they do not take turns for every frame that leaves.
-fn limit(state: &State) -> usize {
-    let bytes = state.bounds.memory_bytes();
-    if state.waiting_sources > 0 { bytes / 16 * 15 } else { bytes }
-}
-
-/// Bytes at which a heavy source is not let in: what it brings then leaves room for light ones.
-fn heavy_limit(state: &State) -> usize {
-    state.bounds.memory_bytes() / 4 * 3
+/// Bytes at which a source is not let in.
+///
+/// While any waits it takes a little more room than none, for all of them, so that they do not take turns for every frame
+/// that leaves. What a heavy one brings leaves room for light ones. Neither counts while more may stay than a lower limit
+/// allows: then as much may come as had to go.
+fn limit(state: &State, weight: Weight) -> usize {
+    let bytes = state.bounds.config.memory_bytes;
+    match (state.bounds.kept(), weight) {
+        (Some(kept), _) => kept,
+        (None, Weight::Heavy) => bytes / 4 * 3,
+        (None, Weight::Light) if state.waiting_sources > 0 => bytes / 16 * 15,
+        (None, Weight::Light) => bytes,
+    }
 }
 
 fn admission(state: &mut State, weight: Weight, now: Instant) -> Admission {
-    state.forget_kept();
     let when_full = state.bounds.config.when_full;
     let wait = |state: &State| match when_full {
         WhenFull::DropOldest => None,
         WhenFull::Hold => state.has_holder().then_some(Admission::Wait(None)),
         WhenFull::Auto => state.worth_waiting(PATIENCE, now).map(|until| Admission::Wait(Some(until))),
     };
-    let threshold = match weight {
-        Weight::Light => limit(state),
-        Weight::Heavy => heavy_limit(state),
-    };
     // Whoever follows the feed hears of it, and is not the input's concern.
-    while state.bytes() >= threshold && state.shrink_feed() {}
+    while state.bytes() >= limit(state, weight) && state.shrink_feed() {}
     if weight == Weight::Heavy
-        && state.bytes() >= heavy_limit(state)
+        && state.bytes() >= limit(state, weight)
         && let Some(wait) = wait(state)
     {
         return wait;
     }
-    while state.bytes() >= limit(state) {
+    while state.bytes() >= limit(state, Weight::Light) {
         if state.drop_optional(LossReason::SpoolFull) {
             note_drop(state, now);
             continue;

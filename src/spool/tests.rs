@@ -368,6 +368,126 @@ async fn a_lower_limit_drops_nothing_and_is_reached_as_frames_go() {
     }
 }
 
+/// A spool with a backlog of `frames` frames of 10,000 bytes for an output, and then a limit of a tenth of it.
+fn over_a_lower_limit(frames: usize, when_full: WhenFull, holds: bool) -> (Spool, Reader) {
+    let framing =
+        Framing { records_max: 1000.try_into().unwrap(), bytes_max: 10_000, room_before: 0, room_behind: 0 };
+    let memory_bytes = frames * (10_000 + FRAME_OVERHEAD);
+    let spool = Spool::in_memory(Config { memory_bytes, when_full, topics_max: 10 }, framing);
+    let reader = spool.reader("a", holds);
+    (0..frames).for_each(|_| append(&spool, "old", 10, 1000));
+    reader.close(0);
+    set(&spool, memory_bytes / 10, when_full);
+    (spool, reader)
+}
+
+#[test]
+fn newcomers_over_a_lower_limit_take_the_place_of_as_much_and_no_more() {
+    let long_after = Instant::now() + Duration::from_secs(6);
+    for (when_full, holds) in [
+        (WhenFull::DropOldest, true),
+        (WhenFull::Auto, true),
+        (WhenFull::Auto, false),
+        (WhenFull::Hold, false),
+    ] {
+        for weight in [Weight::Light, Weight::Heavy] {
+            let (spool, _reader) = over_a_lower_limit(100, when_full, holds);
+            for turn in 0..100 {
+                assert_eq!(spool.shared.admission(weight, long_after), room::Admission::Go);
+                append(&spool, "new", 1, 10);
+                let lost = books(&spool, "a").lost[&LossReason::SpoolFull];
+                assert_eq!(lost, 10, "one frame's for all: {when_full:?} {holds} {weight:?}, turn {turn}");
+            }
+            // Whoever brings much more than went for it, has more of the oldest go.
+            for _ in 0..2 {
+                append(&spool, "new", 30, 1000);
+                assert_eq!(spool.shared.admission(weight, long_after), room::Admission::Go);
+            }
+            let lost = books(&spool, "a").lost[&LossReason::SpoolFull];
+            assert!((60..=90).contains(&lost), "{lost} lost for 60 of the same size");
+        }
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_over_a_lower_limit_have_no_more_go_than_others() {
+    let (spool, _reader) = over_a_lower_limit(100, WhenFull::Auto, true);
+    let mut waiting = std::pin::pin!(spool.admit(Weight::Light));
+    tokio::select! {
+        biased;
+        () = &mut waiting => panic!("the output has just come"),
+        () = std::future::ready(()) => {}
+    }
+    let long_after = Instant::now() + Duration::from_secs(6);
+    assert_eq!(spool.shared.admission(Weight::Light, long_after), room::Admission::Go);
+    assert_eq!(books(&spool, "a").lost[&LossReason::SpoolFull], 10);
+}
+
+#[test]
+fn what_goes_the_usual_way_over_a_lower_limit_costs_nothing() {
+    let (spool, mut reader) = over_a_lower_limit(100, WhenFull::DropOldest, true);
+    let mut delivered = 0;
+    while spool.snapshot().bytes > spool.snapshot().bytes_max {
+        assert!(spool.has_room(Weight::Light));
+        append(&spool, "new", 1, 10);
+        let shown = reader.show().unwrap();
+        let (_, ticket) = reader.take([&shown]);
+        delivered += ticket.records();
+        ticket.finish(Outcome::Delivered);
+    }
+    assert!(delivered >= 870, "{delivered} of 900 over the limit");
+    assert!(books(&spool, "a").lost[&LossReason::SpoolFull] <= 20);
+}
+
+proptest! {
+    /// Over a lower limit what had to go is no more than came, but for one frame; and of what has gone the usual way nothing
+    /// comes back.
+    #[test]
+    fn over_a_lower_limit_what_comes_and_what_goes_are_weighed(
+        steps in proptest::collection::vec((0u8..5, 1u32..40, 1usize..900), 0..200),
+    ) {
+        let (spool, mut reader) = over_a_lower_limit(40, WhenFull::DropOldest, true);
+        let bytes = || spool.snapshot().bytes;
+        let (start, frame) = (bytes(), 10_000 + FRAME_OVERHEAD);
+        let (mut came, mut had_to_go, mut gone) = (0, 0, 0);
+        let mut tickets = Vec::new();
+        for (step, records, size) in steps {
+            let before = bytes();
+            match step {
+                0 | 1 => {
+                    prop_assert!(spool.has_room(Weight::Light));
+                    had_to_go += before - bytes();
+                    prop_assert!(had_to_go <= came + frame, "{had_to_go} had to go, {came} came");
+                    let limit = spool.snapshot().bytes_max.max(start.saturating_sub(gone));
+                    let has_frames = spool.snapshot().frames > 0;
+                    prop_assert!(bytes() < limit || !has_frames, "{} of {limit}", bytes());
+                    let before = bytes();
+                    append(&spool, "new", records, size);
+                    came += bytes().saturating_sub(before);
+                }
+                2 => {
+                    reader.close(1);
+                    came += bytes().saturating_sub(before);
+                }
+                3 => {
+                    let Some(shown) = reader.show() else { continue };
+                    tickets.push(reader.take([&shown]).1);
+                    gone += before - bytes();
+                }
+                _ => {
+                    let Some(ticket) = tickets.pop() else { continue };
+                    ticket.finish(Outcome::Delivered);
+                    gone += before - bytes();
+                }
+            }
+        }
+        for ticket in tickets {
+            ticket.finish(Outcome::Delivered);
+        }
+        _ = books(&spool, "a");
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_waits_hears_of_more_room_and_of_another_way() {
     for (memory_bytes, when_full) in [(20 * FRAME, WhenFull::Hold), (4 * FRAME, WhenFull::DropOldest)] {

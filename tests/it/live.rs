@@ -289,11 +289,12 @@ fn credentials_change_under_load_and_nothing_is_lost() {
     let topic = unique("credentials");
     broker.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
-    let [file, password] = ["mc.toml", "password"].map(|name| folder.path().join(name));
+    let [file, password, brokers] = ["mc.toml", "password", "brokers"].map(|name| folder.path().join(name));
     std::fs::write(&file, "").unwrap();
     std::fs::write(&password, USER.1).unwrap();
+    std::fs::write(&brokers, broker.bootstrap()).unwrap();
     let arguments = ["--kafka-topic-prefix", "", "--config", file.to_str().unwrap()];
-    let collector = Collector::start(broker.bootstrap(), &arguments);
+    let collector = Collector::start(&format!("@{}", brokers.display()), &arguments);
     let ca = broker.certificate("ca.pem");
     let changes = [
         json!({ "kafka-security-protocol": "ssl", "kafka-ssl-ca": ca, "kafka-brokers": broker.listener("SSL") }),
@@ -338,12 +339,13 @@ fn credentials_change_under_load_and_nothing_is_lost() {
             password.display()
         );
         std::fs::write(&file, text).unwrap();
+        // Brokers that get the password of a file are named by a file.
+        std::fs::write(&brokers, broker.listener("SASL_SSL")).unwrap();
         collector.hang_up();
         eventually("the file counts", || {
             let origin = collector.key("kafka-sasl-password-file")["origin"].clone();
             once(origin == "file", || collector.log().join("\n"))
         });
-        set(&collector, &json!({ "kafka-brokers": broker.listener("SASL_SSL") }));
         wait_more();
     });
     check_all_there(sent, &[(broker.bootstrap(), topic)]);

@@ -1,9 +1,15 @@
 //! Brokers that ask who is there: with the right papers records arrive; with wrong ones they wait, the cause is named,
 //! and the input goes on.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
 use crate::support::collector::Collector;
+use crate::support::http::request;
 use crate::support::kafka::{Broker, USER, unique};
-use crate::support::{consumer, ocf, record};
+use crate::support::{consumer, eventually, ocf, once, record};
 
 /// A collector at a listener of the strict broker, which sends to `topic`.
 fn start(listener: &str, topic: &str, args: &[&str]) -> Collector {
@@ -31,9 +37,9 @@ fn check_kept_out(collector: &Collector, topic: &str, words: &[&str]) {
     collector.send(&ocf::stream(&record::numbered(topic, 0..50)));
     collector.wait_accepted(50);
     let mut why = String::new();
-    crate::support::eventually("/-/ready names the cause", || {
+    eventually("/-/ready names the cause", || {
         why = collector.why_not_ready("kafka").to_lowercase();
-        crate::support::once(words.iter().any(|word| why.contains(word)), || why.clone())
+        once(words.iter().any(|word| why.contains(word)), || why.clone())
     });
     assert!(!why.contains(USER.1), "a password in {why:?}");
     // The cause is known, and the input goes on.
@@ -137,4 +143,54 @@ fn records_that_waited_for_a_login_are_delivered_once_the_broker_knows_it() {
     let user = ["--alter", "--add-config", password, "--entity-type", "users", "--entity-name", &name];
     Broker::strict().tool("kafka.admin.ConfigCommand", &user);
     collector.wait_delivered(80);
+}
+
+#[test]
+fn the_password_of_the_file_is_sent_to_nobody_who_is_named_over_http() {
+    let [theirs, ours] = [(); 2].map(|()| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    });
+    let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (password, brokers) = (file("password", USER.1), format!("@{}", file("brokers", "127.0.0.1:1")));
+    let arguments = [
+        ["--kafka-security-protocol", "sasl_ssl"],
+        ["--kafka-sasl-mechanism", "SCRAM-SHA-512"],
+        ["--kafka-sasl-username", USER.0],
+        ["--kafka-sasl-password-file", &password],
+    ];
+    let collector = Collector::start(&brokers, &arguments.concat());
+    let answer = collector.patch(&json!({
+        "kafka-brokers": address(&theirs), "kafka-security-protocol": "sasl_plaintext", "kafka-sasl-mechanism": "PLAIN",
+    }));
+    assert_eq!((answer.status, &answer.json()["code"]), (422, &json!("invalid_config")), "{answer:?}");
+    assert!(!answer.body.contains(USER.1), "{answer:?}");
+    let faults = answer.json()["faults"].as_array().cloned().unwrap_or_default();
+    let told = |fault: &Value| {
+        let expected = fault["expected"].as_str().unwrap_or_default();
+        assert!(expected.contains("the password of kafka-sasl-password-file (flag --"), "{fault}");
+        assert!(
+            expected.contains("not changed over HTTP; set it in the file, and have that read again"),
+            "{fault}"
+        );
+        fault["key"].clone()
+    };
+    let keys: Vec<Value> = faults.iter().map(told).collect();
+    assert_eq!(keys, ["kafka-brokers", "kafka-security-protocol", "kafka-sasl-mechanism"]);
+    // Whoever may write the file names others, which are gone to in place of those.
+    file("brokers", &address(&ours));
+    assert_eq!(request(collector.http(), "POST", "/-/reload", &[]).status, 200);
+    eventually("the brokers of the file are connected to", || {
+        once(ours.accept().is_ok(), || collector.status().to_string())
+    });
+    collector.kill();
+    let nobody = theirs.accept().map_err(|error| error.kind());
+    assert!(matches!(nobody, Err(ErrorKind::WouldBlock)), "{nobody:?}");
 }

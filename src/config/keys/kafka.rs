@@ -187,7 +187,7 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-verbose",
         Kind::Bool,
         "Log what the Kafka client does with brokers, topics and messages. Of use when brokers cannot be reached; too \
-         much for production.",
+         much for production. What is under way to brokers that answered before waits for them first.",
     )
     .or("false")
     .env(&["KAFKA_VERBOSE"])

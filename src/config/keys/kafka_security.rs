@@ -60,7 +60,8 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-sasl-password",
         Kind::Text,
         "Password towards Kafka. This or kafka-sasl-password-file must be set with a sasl protocol, not both. Prefer \
-         the file, since flags and environment show in the process list.",
+         the file, since flags and environment show in the process list. Unless it is set over HTTP itself, nothing is \
+         that decides where it goes or how: the brokers, how they are looked for, protocol, mechanism and authorities.",
     )
     .hidden()
     .live(),
@@ -68,7 +69,8 @@ pub(super) const KEYS: &[Key] = &[
         "kafka-sasl-password-file",
         Kind::File,
         "File with the password of kafka-sasl-password. White space at its end does not count. Other contents are \
-         noticed within a minute, and with each change of the configuration.",
+         noticed within a minute, and with each change of the configuration. While it counts, nothing is set over HTTP \
+         that decides where the password goes or how.",
     )
     .by_reload(),
 ];

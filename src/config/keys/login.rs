@@ -18,7 +18,8 @@ pub(super) const KEYS: &[Key] = &[
         "Service account to log in with where the cluster asks for it. It is the JSON itself, or the path of a file \
          with it. Not set: requests carry no token. A file is read again within a minute of its change, and when a login is refused. The token goes with TLS to \
          the login's host, the masters, the agent and names under .mesos and .thisdcos.directory; in clear text to the \
-         agent of this machine alone, and to the login's host if its own address is http.",
+         agent of this machine alone, and to the login's host if its own address is http. With an account, nobody sets over HTTP who is asked for the brokers: \
+         kafka-framework, dns-server and the addresses of the cluster's APIs.",
     )
     .env(&["DCOS_SERVICE_ACCOUNT_CREDENTIAL"])
     .hidden()

@@ -224,6 +224,179 @@ fn what_decides_about_rights_is_changed_by_the_file_and_by_nothing_else() {
     assert_eq!(next.config.http.writes, crate::http::Writes::Off);
 }
 
+const SASL: [(&str, &str); 3] = [
+    ("kafka-security-protocol", "sasl_ssl"),
+    ("kafka-sasl-mechanism", "SCRAM-SHA-256"),
+    ("kafka-sasl-username", "me"),
+];
+
+/// Keys that decide where secrets go, or how, each with another value.
+fn deciding(ca: &str) -> Vec<(&'static str, Json)> {
+    let elsewhere = "http://127.0.0.1:9999";
+    vec![
+        ("kafka-brokers", json!("127.0.0.1:9999")),
+        ("kafka-brokers", json!("")),
+        ("kafka-security-protocol", json!("sasl_plaintext")),
+        ("kafka-sasl-mechanism", json!("PLAIN")),
+        ("kafka-ssl-ca", json!(ca)),
+        ("kafka-framework", json!("another")),
+        ("kafka-scheduler-url", json!(elsewhere)),
+        ("dns-server", json!("127.0.0.1:9999")),
+        ("admin-router-url", json!(elsewhere)),
+        ("marathon-url", json!(elsewhere)),
+        ("mesos-dns-url", json!(elsewhere)),
+        ("kafka-discovery", json!("marathon")),
+        ("kafka-broker-address", json!("vip")),
+    ]
+}
+
+/// The keys of [`deciding`] that are refused since they are; with `more` beside them. All others are taken, but for those
+/// of SASL and TLS where there is none.
+fn withheld(live: &Live, ca: &str, more: &Json) -> Vec<&'static str> {
+    let has_sasl = live.settings().word("kafka-security-protocol").starts_with("sasl");
+    let is_withheld = |(key, value): (&'static str, Json)| {
+        let mut values = more.as_object().unwrap().clone();
+        values.insert(key.to_owned(), value);
+        let Err(faults) = live.change(&values, &|_| Vec::new()) else { return None };
+        let told = lines(&faults);
+        let says = |line: &String| {
+            line.starts_with(&format!("runtime: {key}"))
+                && line.contains("goes, or how, so it is not changed over HTTP")
+        };
+        let is_of_security =
+            ["kafka-security-protocol", "kafka-sasl-mechanism", "kafka-ssl-ca"].contains(&key);
+        assert!(told.iter().any(says) || is_of_security && !has_sasl, "{key}: {told:?}");
+        has_sasl.then_some(key).or_else(|| told.iter().any(says).then_some(key))
+    };
+    deciding(ca).into_iter().filter_map(is_withheld).collect()
+}
+
+#[test]
+fn whoever_points_a_secret_elsewhere_must_know_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let (ca, password) = (file("ca.pem", ""), file("password", "sesame"));
+    let account = file("account", &crate::dcos::testing::secret("https://master.mesos/login"));
+    let all: Vec<_> = deciding(&ca).into_iter().map(|(key, _)| key).collect();
+    let (of_kafka, asked) = (&all[..5], &all[5..11]);
+    let with = |more: &[(&'static str, &'static str)]| [&SASL[..], more].concat();
+    let (named, nothing) = (("kafka-brokers", "a:1"), &all[..0]);
+    let (flag, in_file) = (("kafka-sasl-password", "sesame"), "kafka-sasl-password = \"sesame\"\n");
+    let of_password_file = format!("kafka-sasl-password-file = {password:?}\n");
+    let of_property = format!("{in_file}kafka-property = [\"sasl.password=other\"]");
+    let [of_account, of_iam] =
+        ["dcos-service-account", "iam-config-path"].map(|key| format!("{key} = {account:?}\n"));
+    let known = json!({ "kafka-sasl-password": "known" });
+    let no_more = json!({});
+    for (flags, text, more, expected) in [
+        // How brokers are looked for decides nothing while they are named.
+        (with(&[flag, named]), "", &no_more, of_kafka),
+        (with(&[named]), in_file, &no_more, of_kafka),
+        (with(&[named]), &*of_password_file, &no_more, of_kafka),
+        (with(&[]), &*of_password_file, &no_more, &*all),
+        // Whoever knows it may send it anywhere; but what is a property wins.
+        (with(&[flag, named]), "", &known, nothing),
+        (with(&[]), in_file, &known, nothing),
+        (with(&[named]), &*of_property, &known, of_kafka),
+        (vec![], &*of_account, &no_more, asked),
+        (vec![], &*of_iam, &no_more, asked),
+        // Nothing is sent.
+        (vec![named], &*of_account, &no_more, nothing),
+        (vec![], "auth-credential = \"x\"", &no_more, nothing),
+        (with(&[flag, ("kafka", "false")]), "", &no_more, nothing),
+        (vec![], "", &no_more, nothing),
+    ] {
+        let bench = Bench::new(text, &flags);
+        assert_eq!(withheld(&bench.live, &ca, more), expected, "{flags:?} {text} {more}");
+    }
+}
+
+#[test]
+fn the_fault_of_a_secret_that_would_go_elsewhere_says_what_to_do() {
+    let brokers = json!({ "kafka-brokers": "127.0.0.1:9999" });
+    let told = |file: &str, flags: &[(&'static str, &str)]| {
+        let bench = Bench::new(file, &[&SASL[..], flags].concat());
+        let told = lines(&change(&bench.live, brokers.clone()).unwrap_err());
+        (told[0].replace(&bench.path.display().to_string(), "mc.toml"), told.len())
+    };
+    let (line, n) = told("", &[("kafka-sasl-password", "sesame")]);
+    let expected = "runtime: kafka-brokers = \"127.0.0.1:9999\": decides where the password of kafka-sasl-password (flag \
+                    --kafka-sasl-password) goes, or how, so it is not changed over HTTP; set it in the file, and have \
+                    that read again, or set kafka-sasl-password with it";
+    assert_eq!((&*line, n), (expected, 1));
+    let password = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(password.path(), "sesame").unwrap();
+    let (line, _) = told(&format!("kafka-sasl-password-file = {:?}", password.path()), &[]);
+    let expected = "decides where the password of kafka-sasl-password-file (mc.toml:1) goes, or how, so it is not changed \
+                    over HTTP; set it in the file, and have that read again";
+    assert!(line.ends_with(expected), "{line}");
+}
+
+#[test]
+fn a_runtime_value_goes_when_it_would_have_a_secret_sent_elsewhere() {
+    let mut bench = Bench::new("kafka-brokers = \"a:1\"", &[]);
+    let set = json!({
+        "kafka-brokers": "b:1", "kafka-framework": "another", "kafka-key": "none", "kafka-security-protocol": "sasl_ssl",
+        "kafka-sasl-mechanism": "PLAIN", "kafka-sasl-username": "me", "kafka-sasl-password": "known",
+    });
+    bench.change(set);
+    let text = bench.live.text().unwrap();
+    let sasl = "kafka-security-protocol = \"sasl_ssl\"\nkafka-sasl-mechanism = \"SCRAM-SHA-256\"\n\
+                kafka-sasl-username = \"file\"\nkafka-sasl-password = \"of-the-file\"\nkafka-brokers = \"a:1\"\n";
+    let counts = |live: &Live, config: &Config| {
+        let (kafka, sasl) =
+            (config.kafka.clone().unwrap(), config.kafka.clone().unwrap().security.sasl.unwrap());
+        assert_eq!((&*kafka.brokers, sasl.password.expose()), (&["a:1".to_owned()][..], "of-the-file"));
+        assert_eq!(kafka.key, crate::output::kafka::Key::None);
+        assert_eq!(live.view()["kafka-framework"]["origin"], "runtime", "nobody looks for brokers");
+    };
+    // The file has a password where it had none.
+    bench.write(sasl);
+    let next = bench.live.reload(&|_| Vec::new()).unwrap();
+    let sasl_keys =
+        ["kafka-sasl-mechanism", "kafka-sasl-password", "kafka-sasl-username", "kafka-security-protocol"];
+    assert_eq!(next.dropped, [&sasl_keys[..], &["kafka-brokers"]].concat());
+    counts(&next.live, &next.config);
+    let told = next.config.warnings.iter().filter(|line| line.contains("kafka-brokers is dropped")).count();
+    assert_eq!(told, 1, "{:?}", next.config.warnings);
+    let (next, told) = load(&bench.path, &[]).unwrap().recall(&text, &|_| Vec::new()).unwrap();
+    let next = next.unwrap();
+    counts(&next.live, &next.config);
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(
+        told[4].starts_with("the runtime value of kafka-brokers is dropped: it decides where"),
+        "{told:?}"
+    );
+    assert!(!told.join("").contains("of-the-file"), "{told:?}");
+
+    // Without the brokers that were named, they are looked for.
+    let mut bench = Bench::new("", &[]);
+    bench.change(json!({ "kafka-brokers": "b:1", "kafka-framework": "another" }));
+    let text = bench.live.text().unwrap();
+    bench.write(&sasl.replace("kafka-brokers = \"a:1\"", ""));
+    assert_eq!(bench.live.reload(&|_| Vec::new()).unwrap().dropped, ["kafka-brokers", "kafka-framework"]);
+    let (next, told) = load(&bench.path, &[]).unwrap().recall(&text, &|_| Vec::new()).unwrap();
+    assert_eq!((next.is_none(), told.len()), (true, 2), "{told:?}");
+}
+
+#[test]
+fn a_password_that_is_removed_does_not_leave_brokers_to_the_one_below() {
+    let file = SASL.map(|(key, value)| format!("{key} = {value:?}\n")).concat();
+    let mut bench =
+        Bench::new(&format!("{file}kafka-sasl-password = \"of-the-file\"\nkafka-brokers = \"a:1\""), &[]);
+    bench.change(json!({ "kafka-brokers": "b:1", "kafka-sasl-password": "known" }));
+    let faults = bench.live.remove("kafka-sasl-password", &|_| Vec::new()).unwrap().unwrap_err();
+    assert!(lines(&faults)[0].starts_with("runtime: kafka-brokers = \"b:1\": decides where"), "{faults}");
+    assert!(change(&bench.live, json!({ "kafka-sasl-password": null })).is_err());
+    // With the brokers it goes, and with it they go.
+    let next = bench.change(json!({ "kafka-sasl-password": null, "kafka-brokers": null }));
+    assert_eq!(next.config.kafka.unwrap().brokers, ["a:1"]);
+}
+
 #[test]
 fn a_file_that_was_renewed_under_its_name_is_another_setting() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{NoAddress, Outcome, What};
+use crate::telemetry::problems::Kind;
 use crate::telemetry::{Problems, unix_seconds};
 
 /// Why something in an answer was passed over. The name is the metric label.
@@ -147,10 +148,11 @@ impl Metrics {
         }
     }
 
-    /// It is not asked any more.
+    /// It is not asked any more; that it gave no answer is over.
     pub fn left(&self) {
         self.up.set(0);
         self.know(0);
+        self.problems.over(Kind::Agent);
     }
 
     /// So many containers are known.

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{Cause, FrameworkName, Kept, Way};
@@ -56,12 +57,28 @@ impl Metrics {
         for way in [FILE].into_iter().chain(Way::ALL.map(Way::name)) {
             metrics.way.with_label_values(&[way]);
         }
-        registry.register(Box::new(metrics.up.clone()))?;
-        registry.register(Box::new(metrics.lookups.clone()))?;
-        registry.register(Box::new(metrics.way.clone()))?;
-        registry.register(Box::new(metrics.brokers.clone()))?;
-        registry.register(Box::new(metrics.last_success.clone()))?;
+        for collector in metrics.collectors() {
+            registry.register(collector)?;
+        }
         Ok(metrics)
+    }
+
+    /// Nobody looks any more: they are on the page no more. Whoever looks next registers anew.
+    ///
+    /// # Errors
+    /// If they are not registered there.
+    pub fn unregister(self, registry: &Registry) -> prometheus::Result<()> {
+        self.collectors().into_iter().try_for_each(|collector| registry.unregister(collector))
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 5] {
+        [
+            Box::new(self.up.clone()),
+            Box::new(self.lookups.clone()),
+            Box::new(self.way.clone()),
+            Box::new(self.brokers.clone()),
+            Box::new(self.last_success.clone()),
+        ]
     }
 
     /// The same, telling `problems` what goes wrong.

@@ -15,6 +15,7 @@
 //!   and in one sentence what to do. It never panics, whatever anybody answers.
 //! * [`Watch`] keeps them fresh. A good list is only ever replaced by another good one: an answer that is empty, odd or
 //!   missing changes nothing but the status.
+//! * Who asks others for the same brokers begins with those that are known, and what is known of them.
 //! * The last good list outlives the process, in `brokers.json` of the data directory, and is used until somebody
 //!   answers: a start needs no DNS.
 //!
@@ -110,6 +111,14 @@ impl Config {
             marathon: url(Config::MARATHON),
             mesos_dns: url(Config::MESOS_DNS),
         }
+    }
+}
+
+impl Config {
+    /// Whether both look for the same brokers, whomever they ask: a list that one has found is one for the other.
+    #[must_use]
+    pub fn looks_for_the_same(&self, other: &Config) -> bool {
+        (&self.framework, self.tls, self.address) == (&other.framework, other.tls, other.address)
     }
 }
 

@@ -41,29 +41,39 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Schedule {
     timing: Timing,
-    /// The next pause while nothing is known.
+    outcome: Outcome,
+    /// The pause while nothing is known.
     pause: Duration,
 }
 
 impl Schedule {
     pub(super) fn new(timing: Timing) -> Schedule {
-        Schedule { timing, pause: timing.pause_min }
+        Schedule { timing, outcome: Outcome::Found, pause: timing.pause_min }
     }
 
-    /// The pause after this outcome. `dice` is from 0 to 1 and spreads the agents of a cluster over ±10 %.
-    pub(super) fn pause(&mut self, outcome: Outcome, dice: f64) -> Duration {
-        let plain = match outcome {
+    /// Somebody was asked, and this came of it.
+    pub(super) fn asked(&mut self, outcome: Outcome) {
+        let is_again = self.outcome == Outcome::Nothing;
+        self.pause = match outcome {
+            Outcome::Nothing if is_again => self.pause.saturating_mul(2).min(self.timing.pause_max),
+            Outcome::Nothing => self.timing.pause_min.min(self.timing.pause_max),
+            Outcome::Found | Outcome::Kept => self.pause,
+        };
+        self.outcome = outcome;
+    }
+
+    /// From now on these times count, for the pause that is going on as well.
+    pub(super) fn set(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
+    /// The pause after what came last. `dice` is from 0 to 1 and spreads the agents of a cluster over ±10 %.
+    pub(super) fn pause(&self, dice: f64) -> Duration {
+        let plain = match self.outcome {
             Outcome::Found => self.timing.period,
             Outcome::Kept => self.timing.period.min(self.timing.pause_max),
-            Outcome::Nothing => {
-                let pause = self.pause.min(self.timing.pause_max);
-                self.pause = pause.saturating_mul(2);
-                pause
-            }
+            Outcome::Nothing => self.pause,
         };
-        if outcome == Outcome::Found {
-            self.pause = self.timing.pause_min;
-        }
         spread(plain, 0.1, dice)
     }
 }
@@ -74,11 +84,18 @@ mod tests {
 
     const EVEN: f64 = 0.5;
 
+    /// What is half of a random tenth is no exact number.
+    fn rounded(pause: Duration) -> u64 {
+        (pause + Duration::from_millis(1)).as_secs()
+    }
+
     fn seconds(outcomes: &[Outcome], period: u64) -> Vec<u64> {
         let mut schedule = Schedule::new(Timing::every(Duration::from_secs(period)));
-        // What is half of a random tenth is no exact number.
-        let rounded = |pause: Duration| (pause + Duration::from_millis(1)).as_secs();
-        outcomes.iter().map(|outcome| rounded(schedule.pause(*outcome, EVEN))).collect()
+        let mut after = |outcome: &Outcome| {
+            schedule.asked(*outcome);
+            rounded(schedule.pause(EVEN))
+        };
+        outcomes.iter().map(&mut after).collect()
     }
 
     #[test]
@@ -91,8 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn another_period_counts_for_the_pause_that_is_going_on() {
+        use Outcome::{Found, Kept, Nothing};
+        let [long, short] = [300, 20].map(|period| Timing::every(Duration::from_secs(period)));
+        for (outcomes, expected) in [(&[Found][..], 20), (&[Found, Kept], 20), (&[Nothing, Nothing], 2)] {
+            let mut schedule = Schedule::new(long);
+            for outcome in outcomes {
+                schedule.asked(*outcome);
+            }
+            schedule.set(short);
+            assert_eq!(rounded(schedule.pause(EVEN)), expected, "{outcomes:?}");
+        }
+    }
+
+    #[test]
     fn agents_do_not_all_ask_at_once() {
-        let at = |dice| Schedule::new(Timing::every(Duration::from_secs(300))).pause(Outcome::Found, dice);
+        let at = |dice| Schedule::new(Timing::every(Duration::from_secs(300))).pause(dice);
         assert_eq!([at(0.0), at(1.0), at(7.0)].map(|pause| pause.as_secs()), [270, 330, 330]);
     }
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::schedule::{Outcome, Schedule};
 use super::store::Store;
-use super::{Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
+use super::{Config, Discovery, Found, FrameworkName, Metrics, NotFound, Timing, Way};
 use crate::disk;
 use crate::pause::dice;
 use crate::telemetry::problems::Kind;
@@ -24,18 +24,21 @@ const LOG_KINDS: usize = 8;
 /// Keeps asking. The task owns its state; others have a [`Handle`].
 pub struct Watch {
     discovery: Discovery,
-    timing: Timing,
+    timing: watch::Receiver<Timing>,
     metrics: Metrics,
     store: Option<Store>,
     alarm: Arc<Notify>,
     brokers: watch::Sender<Option<Arc<[String]>>>,
     status: watch::Sender<Status>,
+    /// The list is that of another look: nobody has confirmed it to this one.
+    is_taken_over: bool,
     log: LogBudget,
 }
 
 /// What the task publishes, and how it is called.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    config: Arc<Config>,
     brokers: watch::Receiver<Option<Arc<[String]>>>,
     status: watch::Receiver<Status>,
     alarm: Arc<Notify>,
@@ -73,9 +76,14 @@ pub struct Status {
 }
 
 impl Watch {
-    /// A task for this discovery. `folder` is the data directory, if there is one.
+    /// A task for this discovery, which follows `timing`. `folder` is the data directory, if there is one.
     #[must_use]
-    pub fn new(discovery: Discovery, timing: Timing, folder: Option<&Path>, metrics: Metrics) -> Watch {
+    pub fn new(
+        discovery: Discovery,
+        timing: watch::Receiver<Timing>,
+        folder: Option<&Path>,
+        metrics: Metrics,
+    ) -> Watch {
         let config = discovery.config();
         let status = Status {
             framework: config.framework.clone(),
@@ -93,14 +101,30 @@ impl Watch {
             alarm: Arc::new(Notify::new()),
             brokers: watch::Sender::new(None),
             status: watch::Sender::new(status),
+            is_taken_over: false,
             log: LogBudget::new(1, LOG_PERIOD, LOG_KINDS),
         }
+    }
+
+    /// The same, beginning with what another look knew last, if it was for the same brokers. Those who follow
+    /// [`Handle::brokers`] hear of it when somebody has confirmed it.
+    #[must_use]
+    pub fn taking_over(mut self, before: &Handle) -> Watch {
+        let Some(brokers) = before.known() else { return self };
+        if self.discovery.config().looks_for_the_same(&before.config) {
+            let Status { kept, since, .. } = before.status();
+            self.brokers.send_replace(Some(brokers));
+            self.status.send_modify(|status| (status.kept, status.since) = (kept, since));
+            self.is_taken_over = true;
+        }
+        self
     }
 
     /// For those who use the brokers, and those who ask.
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
+            config: self.discovery.config().clone().into(),
             brokers: self.brokers.subscribe(),
             status: self.status.subscribe(),
             alarm: Arc::clone(&self.alarm),
@@ -117,8 +141,11 @@ impl Watch {
     }
 
     async fn ask_for_ever(&mut self) {
-        self.recall().await;
-        let mut schedule = Schedule::new(self.timing);
+        if !self.is_taken_over {
+            self.recall().await;
+        }
+        let mut timing = self.timing.clone();
+        let mut schedule = Schedule::new(*timing.borrow_and_update());
         loop {
             self.status.send_modify(|status| status.next = None);
             // A call from before the question is answered by it.
@@ -127,14 +154,20 @@ impl Watch {
                 Ok(found) => self.take(found).await,
                 Err(not_found) => self.miss(not_found),
             };
-            let pause = schedule.pause(outcome, dice());
-            let asked = Instant::now();
-            self.status.send_modify(|status| status.next = Some(SystemTime::now() + pause));
-            tokio::select! {
-                () = tokio::time::sleep_until(asked + pause) => {}
-                () = called.notified() => {
-                    let soon = asked + self.timing.alarm_pause.min(pause);
-                    tokio::time::sleep_until(soon).await;
+            schedule.asked(outcome);
+            let (asked, dice) = (Instant::now(), dice());
+            loop {
+                let pause = schedule.pause(dice);
+                let next = SystemTime::now() + (asked + pause).duration_since(Instant::now());
+                self.status.send_modify(|status| status.next = Some(next));
+                tokio::select! {
+                    () = tokio::time::sleep_until(asked + pause) => break,
+                    () = called.notified() => {
+                        let soon = asked + timing.borrow().alarm_pause.min(pause);
+                        tokio::time::sleep_until(soon).await;
+                        break;
+                    }
+                    Ok(()) = timing.changed() => schedule.set(*timing.borrow_and_update()),
                 }
             }
         }
@@ -173,12 +206,13 @@ impl Watch {
 
     fn publish(&mut self, brokers: Arc<[String]>, kept: Kept) {
         self.metrics.published(&kept, brokers.len());
-        let is_news = self.brokers.send_if_modified(|known| {
-            let is_news = !is_known(known.as_deref(), &brokers);
+        let (mut is_news, is_confirmed) = (false, std::mem::take(&mut self.is_taken_over));
+        self.brokers.send_if_modified(|known| {
+            is_news = !is_known(known.as_deref(), &brokers);
             if is_news {
                 *known = Some(brokers);
             }
-            is_news
+            is_news || is_confirmed
         });
         self.status.send_modify(|status| {
             status.answered = matches!(kept, Kept::Answer { .. });
@@ -227,7 +261,7 @@ fn is_known(known: Option<&[String]>, brokers: &[String]) -> bool {
 }
 
 impl Handle {
-    /// The brokers: none until the first are known, never empty.
+    /// The brokers: none until the first are known, never empty. It is news where somebody confirmed what was taken over.
     #[must_use]
     pub fn brokers(&self) -> watch::Receiver<Option<Arc<[String]>>> {
         self.brokers.clone()
@@ -237,6 +271,12 @@ impl Handle {
     #[must_use]
     pub fn alarm(&self) -> Arc<Notify> {
         Arc::clone(&self.alarm)
+    }
+
+    /// Who is asked for what.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.clone()
     }
 
     /// How it is.
@@ -293,12 +333,12 @@ mod tests {
     use super::super::{Client, LIMITS};
     use super::*;
     use crate::dcos::BaseUrl;
-    use crate::dcos::discovery::Config;
     use crate::dcos::testing::{json, serve};
     use crate::record::parse_broker;
 
     fn watch(config: Config, timing: Timing, folder: Option<&Path>, registry: &Registry) -> Watch {
         let metrics = Metrics::register(registry).unwrap().of(&config.framework);
+        let timing = watch::channel(timing).1;
         Watch::new(Discovery::new(config, Client::new(LIMITS).unwrap()), timing, folder, metrics)
     }
 
@@ -546,6 +586,63 @@ mod tests {
         assert!(ready && sentence.starts_with("using the brokers of the last run, but"), "{sentence}");
         scheduler.say(200, r#"{"dns":["b:1"]}"#);
         assert_eq!(next(&mut brokers).await, "b:1");
+    }
+
+    #[tokio::test]
+    async fn another_period_counts_for_the_wait_that_is_going_on() {
+        let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
+        let (timing, told) = watch::channel(Timing::every(Duration::from_secs(3600)));
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let discovery = Discovery::new(scheduler.config(), Client::new(LIMITS).unwrap());
+        let watch = Watch::new(discovery, told, None, metrics);
+        let handle = watch.handle();
+        let (_stop, stopped) = watch::channel(false);
+        tokio::spawn(watch.run(stopped));
+        let long = until(&handle, |status| status.next.is_some()).await.next.unwrap();
+        timing.send_replace(Timing::every(Duration::from_secs(1800)));
+        until(&handle, |status| status.next.is_some_and(|next| next < long - Duration::from_secs(600))).await;
+        assert_eq!(scheduler.asked.lock().unwrap().len(), 1, "a shorter wait is no question");
+        timing.send_replace(quick());
+        scheduler.asked_again(2).await;
+    }
+
+    #[tokio::test]
+    async fn who_looks_for_the_same_elsewhere_begins_with_what_is_known() {
+        let [first, second] =
+            [Scheduler::start(200, r#"{"dns":["a:1"]}"#).await, Scheduler::start(503, "").await];
+        let (before, stop) = first.watched(quick(), None);
+        until(&before, |status| status.answered).await;
+        stop.send_replace(true);
+        let folder = tempfile::tempdir().unwrap();
+        let taking_over = |config: Config| {
+            let watch = watch(config, quick(), Some(folder.path()), &Registry::new()).taking_over(&before);
+            let handle = watch.handle();
+            let (stop, stopped) = watch::channel(false);
+            tokio::spawn(watch.run(stopped));
+            (handle, stop)
+        };
+        let (handle, _stop) = taking_over(second.config());
+        assert_eq!(handle.known().unwrap().join(" "), "a:1");
+        let (ready, sentence) = handle.status().sentence();
+        assert!(ready && sentence.contains("known by scheduler-vip"), "{sentence}");
+        let status = until(&handle, |status| status.last_error.is_some()).await;
+        assert_eq!((status.kept, status.since), (before.status().kept, before.status().since));
+        assert!(handle.status().sentence().0);
+        // That they are the same is news to those who wait for somebody to say so, once.
+        let mut brokers = handle.brokers();
+        assert!(!brokers.has_changed().unwrap());
+        second.say(200, r#"{"dns":["a:1"]}"#);
+        assert_eq!(next(&mut brokers).await, "a:1");
+        second.asked_again(3).await;
+        assert!(!brokers.has_changed().unwrap());
+        let others = [
+            Config { framework: FrameworkName::parse("other").unwrap(), ..second.config() },
+            Config { tls: true, ..second.config() },
+            Config { address: crate::dcos::discovery::BrokerAddress::Vip, ..second.config() },
+        ];
+        for other in others {
+            assert_eq!(taking_over(other.clone()).0.known(), None, "{other:?}");
+        }
     }
 
     #[tokio::test]

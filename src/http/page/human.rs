@@ -47,8 +47,13 @@ pub(super) fn age(since_ms: Option<u64>, now_ms: u64) -> Cell {
         Some(since_ms) => {
             Cell::number(span(now_ms.saturating_sub(since_ms)), format_args!("since {}", utc(since_ms)))
         }
-        None => Cell::number("–", "nothing"),
+        None => nothing(),
     }
+}
+
+/// A dash, where there is nothing to show.
+pub(super) fn nothing() -> Cell {
+    Cell::number("–", "nothing")
 }
 
 /// `0.4`, `12`, `1,234`: digits enough to see whether something goes on.

@@ -128,7 +128,7 @@ fn kafka(view: &View) -> Stage {
 }
 
 fn kafka_word(status: &KafkaStatus, is_ready: bool) -> (Tone, String) {
-    let held = status.topics.iter().filter(|topic| is_held(topic.state)).count();
+    let held = status.topics_held + status.topics_stalled;
     let topics = if held == 1 { "topic does" } else { "topics do" };
     match (is_ready, status.state) {
         (true, _) if held > 0 => (Tone::Warn, format!("delivering, but {held} {topics} not flow")),
@@ -168,4 +168,19 @@ fn passing(output: &Output, now_ms: u64) -> Vec<(&'static str, Cell)> {
         ("Waiting", count(output.books.ledger.waiting)),
         ("Oldest", age(output.books.ledger.oldest_ms, now_ms)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_that_do_not_flow_count_beyond_those_that_are_listed() {
+        let word = |topics_held, topics_stalled| {
+            kafka_word(&KafkaStatus { topics_held, topics_stalled, ..KafkaStatus::default() }, true).1
+        };
+        assert_eq!(word(0, 0), "delivering");
+        assert_eq!(word(1, 0), "delivering, but 1 topic does not flow");
+        assert_eq!(word(68, 2), "delivering, but 70 topics do not flow");
+    }
 }

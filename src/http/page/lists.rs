@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::html::{Cell, Escaped, Tone, facts, section, table};
-use super::human::{age, bare_rate, bytes, bytes_rate, count, span, thousands, utc};
+use super::human::{age, bare_rate, bytes, bytes_rate, count, nothing, span, thousands, utc};
 use super::line::is_held;
 use crate::control::{
     AgentStatus, AskedStatus, DialStatus, DiscoveryStatus, KafkaStatus, MemoryStatus, PartnerStatus,
@@ -78,7 +78,7 @@ pub(super) fn senders(html: &mut String, view: &View) -> fmt::Result {
         let rows = view.senders.iter().map(|sender| {
             vec![
                 Cell::text(&sender.status.peer),
-                bytes_rate(sender.bytes_rate),
+                sender.bytes_rate.map_or_else(nothing, bytes_rate),
                 bytes(sender.status.bytes),
                 count(sender.status.records),
                 age(Some(sender.status.since_ms), view.at_ms),

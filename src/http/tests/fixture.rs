@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,8 +26,8 @@ use crate::control::steering::{Change, Changing, ConfigView, Fault, NotChanged, 
 use crate::control::{
     AgentStatus, AskedStatus, BrokerStatus, Control, DiscoveryStatus, Endpoint, Endpoints, EnrichmentStatus,
     InputStatus, KafkaStatus, KafkaTopic, Ledger, MemoryStatus, NoStream, OutputLedger, Part, PartnerStatus,
-    Pieces, Problem, SenderStatus, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, TopicView, Topics,
-    TopicsQuery, Watched,
+    Piece, Pieces, Problem, SenderStatus, SpoolStatus, Stages, Status, StreamQuery, TopicStatus, TopicView,
+    Topics, TopicsQuery, Watched,
 };
 use crate::record::Secret;
 use crate::spool::LossReason;
@@ -38,6 +39,9 @@ pub(super) const TOKEN: &str = "a-token-for-tests";
 
 /// What others could have sent, and what must not reach a browser as it is.
 pub(super) const HOSTILE: &str = "</td><script>alert('x' & \"y\")</script>";
+
+/// Topic of a stream that goes on, a half of a line each second.
+pub(super) const ENDLESS: &str = "endless";
 
 /// Stages whose last part is ready or not.
 pub(super) struct Fake {
@@ -84,8 +88,19 @@ impl Stages for Fake {
             Some(_) => return Err(NoStream::Bad("from is now or oldest".to_owned())),
         }
         let (sender, pieces) = tokio::sync::mpsc::channel(2);
-        for piece in ["a\n", "b\n"] {
-            sender.try_send(piece.into()).unwrap();
+        let piece = |text: &'static str| Piece { bytes: text.into(), is_whole: text.ends_with('\n') };
+        for text in ["a\n", "b\n"] {
+            sender.try_send(piece(text)).unwrap();
+        }
+        if query.topics == [ENDLESS] {
+            tokio::spawn(async move {
+                for text in ["c", "d\n"].into_iter().cycle() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if sender.send(piece(text)).await.is_err() {
+                        return;
+                    }
+                }
+            });
         }
         Ok(pieces)
     }
@@ -224,8 +239,9 @@ fn agent() -> AgentStatus {
     }
 }
 
-/// A configuration that notes who wants what changed. Changes of `bad` are at fault, of `slow` slow; `gone` is no key, and
-/// `unset` has no runtime value. There is one dialled partner, called `dialled`, and one is `new`.
+/// A configuration that notes who wants what changed. Changes of `bad` are at fault, of `slow` slow; `gone` is no key, nor
+/// is `%ff`, and `unset` has no runtime value. There is one dialled partner, called `dialled`; `new` is one that was not
+/// there, and so is `%ff`.
 #[derive(Default)]
 pub(super) struct Wheel {
     pub(super) orders: Mutex<Vec<Order>>,
@@ -283,7 +299,7 @@ impl Steering for Wheel {
             Err(NotChanged::Faults(vec![fault("bad"), fault("worse")]))
         } else if names("slow") {
             Err(NotChanged::Slow)
-        } else if names("gone") {
+        } else if names("gone") || matches!(&order.change, Change::Remove(key) if key == "%ff") {
             Err(NotChanged::NoKey)
         } else if names("unset") {
             Err(NotChanged::NotSet)
@@ -295,7 +311,7 @@ impl Steering for Wheel {
                 renewed: Vec::new(),
                 pending: Vec::new(),
                 dropped: Vec::new(),
-                created: names("new"),
+                created: names("new") || names("%ff"),
                 view: ConfigView::clone(&self.view()),
             })
         };

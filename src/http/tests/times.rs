@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::super::connection::{Context, Times, run};
 use super::super::reason::Reason;
 use super::super::seats::Seats;
-use super::fixture::{HERE, Server};
+use super::fixture::{ENDLESS, HERE, Server};
 
 const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -203,6 +203,41 @@ async fn a_viewer_is_asked_to_come_again_when_its_connection_is_old() {
     });
     assert_eq!(seconds_until_end(connection, start).await, 600);
     assert!(reading.await.unwrap().unwrap().ends_with(LAST_CHUNK));
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
+/// Asks for a stream without an end.
+async fn follow(client: &mut DuplexStream) {
+    let request = format!("GET /v1/stream?topic={ENDLESS} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_end_ends_a_stream_of_records_politely_behind_what_is_whole() {
+    for (seconds, rest) in [(2.5, 0), (3.5, 1)] {
+        let Pipe { server, mut client, connection, end, .. } = connect(100_000);
+        follow(&mut client).await;
+        sleep(Duration::from_secs_f64(seconds)).await;
+        let start = Instant::now();
+        drop(end);
+        connection.await.unwrap();
+        assert_eq!(start.elapsed().as_secs_f64().ceil() as u64, rest, "after {seconds} s");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with(&format!("d\n{LAST_CHUNK}")), "{answer}");
+        assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_records_ends_politely_when_its_connection_is_old() {
+    let Pipe { server, mut client, connection, end: _end, .. } = connect(100_000);
+    let start = Instant::now();
+    follow(&mut client).await;
+    assert_eq!(seconds_until_end(connection, start).await, 600);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&format!("d\n{LAST_CHUNK}")), "{answer}");
     assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
 }
 

@@ -102,7 +102,13 @@ impl Task {
 
     /// Creates the topics that are next, unless others are being created.
     fn create(&mut self) {
-        let Some(shape) = self.config.create_topics else { return };
+        let Some(shape) = self.config.create_topics else {
+            // They were to be, and are not any more: the next message of each will tell what there is.
+            for topic in std::mem::take(&mut self.asking.to_create) {
+                self.go_on(topic);
+            }
+            return;
+        };
         if self.asking.creating || self.asking.to_create.is_empty() {
             return;
         }

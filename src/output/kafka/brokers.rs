@@ -4,8 +4,19 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-/// Brokers to begin with, `host:port` each; none are known yet where there is no list.
-pub type List = Option<Arc<[String]>>;
+use crate::dcos::discovery;
+
+/// Brokers to begin with; none are known yet where there is no list.
+pub type List = Option<Known>;
+
+/// Brokers that are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// `host:port` each.
+    pub list: Arc<[String]>,
+    /// By whom they were found, and for what; none: the operator names them.
+    pub looked: Option<Arc<discovery::Config>>,
+}
 
 /// The list as it is now, and a bell for whoever looks for brokers.
 #[derive(Clone, Debug)]
@@ -23,12 +34,18 @@ impl Brokers {
 
     /// The list as it is now.
     pub(super) fn now(&mut self) -> List {
-        self.known.borrow_and_update().clone().filter(|list| !list.is_empty())
+        self.known.borrow_and_update().clone().filter(|known| !known.list.is_empty())
     }
 
     /// The same; empty where none are known.
     pub(super) fn list(&mut self) -> Vec<String> {
-        self.now().map_or_else(Vec::new, |list| list.to_vec())
+        self.now().map_or_else(Vec::new, |known| known.list.to_vec())
+    }
+
+    /// Whether the list has changed since [`Brokers::now`].
+    pub(super) fn has_changed(&self) -> bool {
+        // Whoever looked for brokers may have ended.
+        self.known.has_changed().unwrap_or(false)
     }
 
     /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.

@@ -14,10 +14,13 @@
 //! A change of credentials leaves the old producer [`FLUSH_TIME`] to have acknowledged what is under way, as other brokers
 //! do, and takes the rest back: that may come twice. With any other change nothing may, so that the old producer has
 //! [`PATIENCE`], and as long as it takes while the brokers do not answer. What a topic alone has under way after that,
-//! with brokers that answer all others, is taken back as well: the others must not stand still for it.
+//! with brokers that answer all others, is taken back as well: the others must not stand still for it. A producer that no
+//! broker has ever answered has delivered nothing, since topics are asked for before anything is sent: it gives way at
+//! once, or what was set to mend that would not count before the process is started again.
 
 use std::time::{Duration, Instant};
 
+use super::brokers::Known;
 use super::queue::Queue;
 use super::returns::FLUSH_TIME;
 use super::settings::{Config, Naming};
@@ -48,11 +51,13 @@ impl Task {
             self.paused_until = None;
             self.look_at_starved();
         }
-        // Brokers that are named come this way as well: no old broker is to be shown the credentials for the new ones.
-        let others = !new.brokers.is_empty() && self.are_others(&new.brokers);
+        let others = self.has_other_brokers(&new);
         let is_pressing = others || self.config.security != new.security || self.config.files != new.files;
         let is_renamed = self.is_renamed(&new.naming);
         let is_other = is_pressing || has_other_producer(&self.config, &new) || is_renamed;
+        if !is_other {
+            self.config.looked.clone_from(&new.looked);
+        }
         self.next = is_other.then_some(new);
         for topic in 0..self.queues.len() {
             // It was set by another age, and may be later than what comes now is due.
@@ -61,6 +66,28 @@ impl Task {
         }
         if is_other {
             self.give_way(is_pressing, now);
+        }
+    }
+
+    /// Notes which brokers the next producer begins with by these settings, and says whether they are others than before.
+    ///
+    /// Brokers that are named come this way as well, and until those are found that are looked for now, those of before
+    /// stay in use. But no old broker is to be shown credentials for the new ones: where it is not known to be one of
+    /// those that are looked for, or others are asked with these credentials, there are none until somebody has answered.
+    fn has_other_brokers(&mut self, new: &Config) -> bool {
+        if !new.brokers.is_empty() {
+            return self.are_others(&new.brokers);
+        }
+        let has_credentials = self.config.security != new.security;
+        let asks_others = self.config.looked != new.looked;
+        let are_theirs = |known: &Known| match (&known.looked, &new.looked) {
+            (known, looked) if known == looked => true,
+            (Some(known), Some(looked)) => !asks_others && known.looks_for_the_same(looked),
+            _ => false,
+        };
+        match self.brokers.now().filter(|known| !has_credentials || are_theirs(known)) {
+            Some(known) => self.are_others(&known.list),
+            None => has_credentials && self.are_others(&[]),
         }
     }
 
@@ -89,6 +116,7 @@ impl Task {
 
     /// The producer is given up for one of other settings or brokers. `is_pressing`: for other brokers, or credentials.
     pub(super) fn give_way(&mut self, is_pressing: bool, now: Instant) {
+        let is_pressing = is_pressing || !self.asking.answered && self.board.link() != Link::Up;
         let patience = match self.board.link() {
             _ if !is_pressing => PATIENCE,
             Link::Up => FLUSH_TIME,
@@ -116,7 +144,7 @@ impl Task {
 
     /// The time to have acknowledged what is under way is over.
     pub(super) fn end_flush(&mut self, now: Instant) {
-        if self.gives_time && self.board.link() != Link::Up {
+        if self.gives_time && self.asking.answered && self.board.link() != Link::Up {
             self.replacing = Replacing::Flushing(now + PATIENCE);
         } else {
             self.purge();

@@ -62,7 +62,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub use abilities::{Abilities, PINS};
-pub use brokers::{Brokers, List};
+pub use brokers::{Brokers, Known, List};
 pub use metrics::Metrics;
 pub use probe::{Found, NoAnswer, Patience, ask};
 pub use producer::check;

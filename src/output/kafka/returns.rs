@@ -300,8 +300,12 @@ impl Task {
     /// Other brokers are known: the producer is given up for one that begins with them. Where it is reached, what is
     /// under way has a moment to be acknowledged, so that nothing is sent twice.
     pub(super) fn take_brokers(&mut self, now: Instant) {
-        if let Some(list) = self.brokers.now()
-            && self.are_others(&list)
+        // What they were looked for by is set before they are found.
+        self.hear_settings(now);
+        let looked = &self.next.as_ref().unwrap_or(&self.config).looked;
+        if let Some(known) = self.brokers.now()
+            && known.looked == *looked
+            && self.are_others(&known.list)
         {
             self.give_way(true, now);
         }
@@ -312,7 +316,15 @@ impl Task {
         if are_same(list, &self.config.brokers) {
             return false;
         }
-        info!(brokers = list.join(","), before = self.config.brokers.join(","), "taking other Kafka brokers");
+        let before = self.config.brokers.join(",");
+        if list.is_empty() {
+            info!(
+                before,
+                "no Kafka broker gets the new credentials before those are found that are looked for"
+            );
+        } else {
+            info!(brokers = list.join(","), before, "taking other Kafka brokers");
+        }
         self.config.brokers = list.to_vec();
         self.board.set_brokers(self.config.brokers.clone());
         true
@@ -320,6 +332,8 @@ impl Task {
 
     /// The end: what is left is given up and named.
     pub(super) async fn end(mut self) -> Vec<(TopicName, u64)> {
+        // What came with the end is named like the rest.
+        self.see(Instant::now());
         if let Some(link) = self.link.take() {
             self.take_back(link).await;
         }

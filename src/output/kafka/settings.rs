@@ -2,9 +2,11 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::abilities::Abilities;
+use crate::dcos::discovery;
 use crate::output::message::{Envelope, ROOM_BEHIND};
 use crate::record::{Fingerprint, Rate, Secret, TopicName};
 use crate::spool::Framing;
@@ -15,6 +17,8 @@ use crate::spool::Framing;
 pub struct Config {
     /// Bootstrap brokers, `host:port` each (`kafka-brokers`); where they are not fixed, the last that were found.
     pub brokers: Vec<String>,
+    /// How they are looked for; none where they are fixed.
+    pub looked: Option<Arc<discovery::Config>>,
     /// What the brokers are, where the operator says it; none: they are asked (`kafka-broker-version`).
     pub broker_version: Option<Abilities>,
     /// From record topics to Kafka topics.

@@ -136,6 +136,8 @@ impl Board {
             notes.is_stuck = all_stalled && notes.status.last_ack_ms.is_none_or(long_ago);
             notes.status.topics = topics;
             notes.status.topics_total = queues.len();
+            notes.status.topics_held = queues.iter().filter(|queue| queue.is_held()).count();
+            notes.status.topics_stalled = queues.iter().filter(|queue| queue.state() == "stalled").count();
             notes.status.in_flight_messages = messages;
             notes.status.in_flight_bytes = bytes;
             notes.is_stuck
@@ -151,9 +153,7 @@ impl Board {
     pub(super) fn part(&self) -> Part {
         let status = self.status();
         let brokers = status.brokers.join(",");
-        let is_held =
-            |topic: &&TopicStatus| !matches!(topic.state, "flowing" | "stalled" | "message_too_large");
-        let held = status.topics.iter().filter(is_held).count();
+        let held = status.topics_held;
         let (ready, detail) = match self.link() {
             _ if status.brokers.is_empty() => {
                 (false, "no brokers are known yet; records wait in the spool".to_owned())
@@ -183,5 +183,40 @@ impl Board {
 
     fn with<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
         change(&mut self.notes.lock().expect("no code panics under this lock"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::queue::{Flow, HoldReason};
+    use super::*;
+    use crate::record::{RecordTopic, TopicName};
+    use crate::spool::Topic;
+
+    #[test]
+    fn all_topics_that_are_held_count_and_not_only_those_that_are_listed() {
+        let now = Instant::now();
+        let mut queues: Vec<Queue> = (0..TOPICS_LISTED + 20)
+            .map(|n| {
+                let name = format!("t{n}");
+                let record_topic = Some(RecordTopic::new(name.as_bytes()));
+                let source = Topic { id: n as u32, name: record_topic, is_all: false };
+                let mut queue = Queue::new(TopicName::parse(name.as_bytes()).unwrap(), source.into(), now);
+                queue.hold(HoldReason::NotAuthorized, now);
+                queue
+            })
+            .collect();
+        queues[0].flow = Flow::Flowing;
+        queues[1].flow = Flow::Flowing;
+        queues[1].stalled = true;
+        let board = Board::new(vec!["a:1".to_owned()], 1);
+        board.set_link(Link::Up);
+        board.update(&queues, 0, 0);
+        let status = board.status();
+        assert_eq!((status.topics.len(), status.topics_held, status.topics_stalled), (50, 68, 1));
+        let part = board.part();
+        assert!(part.ready && part.detail.contains("topics held: 68,"), "{part:?}");
     }
 }

@@ -209,7 +209,11 @@ impl Task {
 
     /// Everything that can be done now.
     fn work(&mut self, now: Instant) {
+        // What was set and found before a record came counts for it.
         self.hear_settings(now);
+        if self.brokers.has_changed() {
+            self.take_brokers(now);
+        }
         self.serve(now);
         self.see(now);
         self.fire_timers(now);
@@ -280,7 +284,7 @@ impl Task {
         if let Some(route @ Route::To(_)) = self.routes.get(&source.id) {
             return *route;
         }
-        // What was set before the record came counts for it.
+        // Others may have set something since.
         self.hear_settings(now);
         if let Some(route) = self.routes.get(&source.id) {
             return *route;

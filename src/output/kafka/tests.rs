@@ -15,9 +15,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::settings::{Sasl, SaslMechanism};
 use super::*;
+use crate::dcos::discovery;
 use crate::ocf::testing::{PLAIN, numbered, write_record};
-use crate::record::Fingerprint;
+use crate::record::{Fingerprint, Secret};
 use crate::spool::{self, AsideReason, Framing, LossReason, OutputLedger, Spool, WhenFull};
 use crate::telemetry::Problems;
 use crate::telemetry::problems::{Kind, Seen};
@@ -53,6 +55,7 @@ type Received = (Option<Vec<u8>>, BTreeMap<String, String>, usize);
 fn config(brokers: &str) -> Config {
     Config {
         brokers: brokers.split(',').map(str::to_owned).collect(),
+        looked: None,
         broker_version: None,
         naming: Naming::prefix("metrics-"),
         batch: BatchLimits {
@@ -77,6 +80,18 @@ fn config(brokers: &str) -> Config {
     }
 }
 
+/// The brokers of a cluster, as they are found by what `looked` says.
+fn found_by(
+    looked: Option<&Arc<discovery::Config>>,
+    cluster: &MockCluster<'_, DefaultProducerContext>,
+) -> Known {
+    Known { list: Arc::from([cluster.bootstrap_servers()]), looked: looked.cloned() }
+}
+
+fn list_of(cluster: &MockCluster<'_, DefaultProducerContext>) -> Known {
+    found_by(None, cluster)
+}
+
 fn cluster_and_config(
     change: impl FnOnce(&mut Config),
 ) -> (MockCluster<'static, DefaultProducerContext>, Config) {
@@ -96,7 +111,7 @@ fn rig(change: impl FnOnce(&mut Config)) -> Rig {
 }
 
 fn rig_with(cluster: MockCluster<'static, DefaultProducerContext>, config: Config, framing: Framing) -> Rig {
-    let (_, known) = watch::channel(Some(config.brokers.clone().into()));
+    let (_, known) = watch::channel(Some(Known { list: config.brokers.clone().into(), looked: None }));
     let brokers = Brokers::found(known, Arc::default());
     rig_of(cluster, config, brokers, framing)
 }
@@ -558,10 +573,8 @@ async fn a_producer_that_fails_for_good_is_told_until_something_is_acknowledged(
     let denied = Err::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     rig.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[denied; 2]);
     rig.accept("a", 20);
-    rig.until("the second producer has failed too", |rig| {
-        rig.producers.get() == 2 && !rig.handle.part().ready
-    })
-    .await;
+    rig.until("a producer has failed", |rig| rig.producers.get() == 2).await;
+    assert!(!rig.handle.part().ready, "one that is new is no better until something is acknowledged");
     assert!(rig.handle.part().detail.contains("authorization"), "{:?}", rig.handle.part());
     assert_eq!(rig.problem(Kind::KafkaProducer), Some(false));
     rig.delivered(20).await;
@@ -577,18 +590,16 @@ async fn it_waits_for_brokers_to_be_found_and_moves_with_them() {
     let framing = config.framing(&Envelope::new([7; 16]));
     let brokers = Brokers::found(known, lost.clone());
     let mut rig = rig_of(first, config, brokers, framing);
-    let list_of =
-        |cluster: &MockCluster<'_, DefaultProducerContext>| Some(Arc::from([cluster.bootstrap_servers()]));
     rig.accept("a", 20);
     rig.until("it says that it knows none", |rig| rig.handle.part().detail.contains("no brokers are known"))
         .await;
-    found.send(list_of(&rig.cluster)).unwrap();
+    found.send(Some(list_of(&rig.cluster))).unwrap();
     rig.delivered(20).await;
 
     // While the old ones answer nothing is sent twice.
     let (second, _) = cluster_and_config(|_| {});
     rig.accept("a", 20);
-    found.send(list_of(&second)).unwrap();
+    found.send(Some(list_of(&second))).unwrap();
     rig.accept("a", 20);
     rig.delivered(60).await;
     let read = |cluster: &MockCluster<'_, DefaultProducerContext>| {
@@ -596,15 +607,16 @@ async fn it_waits_for_brokers_to_be_found_and_moves_with_them() {
     };
     let (before, after) = (read(&rig.cluster), read(&second));
     assert_eq!([&before[..], &after[..]].concat(), (0..60).collect::<Vec<_>>());
-    assert!(before.len() >= 20 && !after.is_empty());
+    assert_eq!(before.len(), 20, "the list was there before the records");
     assert_eq!(rig.handle.status().brokers, [second.bootstrap_servers()]);
 
     // When they are gone that is told, and what they did not acknowledge goes to the next ones.
+    _ = tokio::time::timeout(Duration::ZERO, lost.notified()).await;
     second.broker_down(1).unwrap();
     rig.accept("a", 20);
-    lost.notified().await;
+    tokio::time::timeout(PATIENCE, lost.notified()).await.expect("it is told that they are gone");
     let (third, _) = cluster_and_config(|_| {});
-    found.send(list_of(&third)).unwrap();
+    found.send(Some(list_of(&third))).unwrap();
     rig.delivered(80).await;
     assert_eq!(read(&third), (60..80).collect::<Vec<_>>());
     assert!(rig.handle.part().ready, "{:?}", rig.handle.part());
@@ -754,11 +766,13 @@ async fn the_end_of_the_grace_names_what_was_not_delivered() {
     rig.delivered(1).await;
     rig.cluster.broker_down(1).unwrap();
     rig.accept("a", 30);
-    rig.until("it is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
+    rig.until("it is under way", |rig| rig.in_flight.get() > 0).await;
+    rig.accept("b", 5);
     rig.deadline.send(true).unwrap();
     let (books, undelivered) = rig.close().await;
-    assert_eq!(undelivered, [(TopicName::parse(b"metrics-a").unwrap(), 30)]);
-    assert_eq!((books.lost[&LossReason::Shutdown], books.waiting), (30, 0));
+    let named = [(b"metrics-a", 30), (b"metrics-b", 5)];
+    assert_eq!(undelivered, named.map(|(topic, records)| (TopicName::parse(topic).unwrap(), records)));
+    assert_eq!((books.lost[&LossReason::Shutdown], books.waiting), (35, 0));
 }
 
 /// librdkafka makes room for an answer by its size, and too little where topics have short names and brokers are old.
@@ -938,7 +952,7 @@ async fn what_a_producer_is_made_of_changes_while_records_flow_and_nothing_comes
     rig.accept("a", 10);
     rig.delivered(10).await;
     let mut all = 10;
-    // Long enough for something to be under way when the settings change.
+    // Long enough for something to be seen under way.
     rig.cluster.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
     let compressions = [Compression::Lz4, Compression::Gzip, Compression::Zstd, Compression::Snappy];
     for (n, compression) in compressions.into_iter().enumerate() {
@@ -959,10 +973,9 @@ async fn what_a_producer_is_made_of_changes_while_records_flow_and_nothing_comes
 
 #[tokio::test]
 async fn a_change_waits_for_brokers_that_do_not_answer_and_other_brokers_do_not() {
-    let (first, config) = cluster_and_config(|_| {});
-    let list_of =
-        |cluster: &MockCluster<'_, DefaultProducerContext>| Some(Arc::from([cluster.bootstrap_servers()]));
-    let (found, known) = watch::channel(list_of(&first));
+    // They are looked for: what is set names none.
+    let (first, config) = cluster_and_config(|config| config.brokers.clear());
+    let (found, known) = watch::channel(Some(list_of(&first)));
     let framing = config.framing(&Envelope::new([7; 16]));
     let mut rig = rig_of(first, config, Brokers::found(known, Arc::default()), framing);
     rig.accept("a", 10);
@@ -972,13 +985,101 @@ async fn a_change_waits_for_brokers_that_do_not_answer_and_other_brokers_do_not(
     rig.until("it is down", |rig| rig.handle.status().state == "down").await;
     rig.until("something is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
     set(&rig, |config| config.compression = Compression::Lz4);
-    tokio::task::yield_now().await;
-    assert_eq!(rig.producers.get(), 1);
     let (second, _) = cluster_and_config(|_| {});
-    found.send(list_of(&second)).unwrap();
+    found.send(Some(list_of(&second))).unwrap();
     rig.delivered(20).await;
     assert_eq!(read(&second.bootstrap_servers(), "metrics-a").values, (10..20).collect::<Vec<_>>());
     assert_eq!(rig.producers.get(), 2);
+}
+
+/// The look for the brokers of a framework.
+fn looked(framework: &str) -> discovery::Config {
+    discovery::Config::of(discovery::FrameworkName::parse(framework).unwrap())
+}
+
+fn with_password(password: &str) -> Security {
+    let password = Secret::new(password.to_owned());
+    let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "me".to_owned(), password };
+    Security { tls: None, sasl: Some(sasl) }
+}
+
+/// An output that delivers to brokers known by `before`, and where others are told to it.
+async fn delivering(before: Option<discovery::Config>) -> (Rig, watch::Sender<List>) {
+    let (cluster, mut config) = cluster_and_config(|_| {});
+    if before.is_some() {
+        config.brokers.clear();
+    }
+    config.looked = before.map(Arc::new);
+    let (found, known) = watch::channel(Some(found_by(config.looked.as_ref(), &cluster)));
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_of(cluster, config, Brokers::found(known, Arc::default()), framing);
+    rig.accept("a", 10);
+    rig.delivered(10).await;
+    (rig, found)
+}
+
+#[tokio::test]
+async fn no_old_broker_is_shown_the_credentials_for_those_that_are_looked_for() {
+    let elsewhere = discovery::Config { pinned: Some(discovery::Way::Marathon), ..looked("a") };
+    for (before, after) in
+        [(Some(looked("a")), looked("b")), (None, looked("b")), (Some(looked("a")), elsewhere)]
+    {
+        let (mut rig, found) = delivering(before.clone()).await;
+        let [before, after] = [before, Some(after)].map(|looked| looked.map(Arc::new));
+        set(&rig, |config| {
+            (config.looked, config.security) = (after.clone(), with_password("other"));
+            config.brokers.clear();
+        });
+        rig.until("there are none", |rig| rig.handle.part().detail.contains("no brokers are known")).await;
+        // Neither a list that comes late, nor other settings make them those that are looked for.
+        let (late, _) = cluster_and_config(|_| {});
+        found.send(Some(found_by(before.as_ref(), &late))).unwrap();
+        set(&rig, |config| (config.verbose, config.topics_max) = (true, NonZeroUsize::MIN));
+        rig.accept("b", 1);
+        rig.until("both are heard", |rig| rig.books().set_aside.values().sum::<u64>() == 1).await;
+        assert_eq!((rig.producers.get(), rig.handle.status().brokers), (1, Vec::new()));
+        let (second, _) = cluster_and_config(|_| {});
+        found.send(Some(found_by(after.as_ref(), &second))).unwrap();
+        rig.until("it is made of the others", |rig| rig.producers.get() == 2).await;
+        assert_eq!(rig.handle.status().brokers, [second.bootstrap_servers()]);
+    }
+}
+
+#[tokio::test]
+async fn other_brokers_alone_and_credentials_alone_leave_the_known_ones_in_use() {
+    let (mut rig, found) = delivering(Some(looked("a"))).await;
+    let first = [rig.cluster.bootstrap_servers()];
+    set(&rig, |config| config.security = with_password("other"));
+    rig.until("it is made of them", |rig| rig.producers.get() == 2).await;
+    assert_eq!(rig.handle.status().brokers, first);
+    set(&rig, |config| config.security = Security::default());
+    rig.until("it is made of them again", |rig| rig.producers.get() == 3).await;
+    set(&rig, |config| config.looked = Some(looked("b").into()));
+    rig.accept("a", 10);
+    rig.delivered(20).await;
+    assert_eq!(rig.handle.status().brokers, first);
+    // What they have is taken with the credentials of before; other ones are not shown to them.
+    set(&rig, |config| config.security = with_password("third"));
+    rig.until("there are none", |rig| rig.handle.part().detail.contains("no brokers are known")).await;
+    set(&rig, |config| config.security = Security::default());
+    rig.accept("a", 10);
+    rig.delivered(30).await;
+    drop(found);
+}
+
+#[tokio::test]
+async fn a_change_waits_for_nothing_where_no_broker_has_ever_answered() {
+    let (cluster, config) = cluster_and_config(|config| config.broker_version = Abilities::pinned("0.11"));
+    cluster.broker_down(1).unwrap();
+    let framing = config.framing(&Envelope::new([7; 16]));
+    let mut rig = rig_with(cluster, config, framing);
+    rig.accept("a", 10);
+    rig.until("something is under way", |rig| rig.handle.status().in_flight_messages > 0).await;
+    set(&rig, |config| config.verbose = true);
+    rig.until("a producer is made anew", |rig| rig.producers.get() == 2).await;
+    rig.cluster.broker_up(1).unwrap();
+    rig.delivered(10).await;
+    assert_eq!(rig.read("metrics-a").values, (0..10).collect::<Vec<_>>());
 }
 
 #[tokio::test]

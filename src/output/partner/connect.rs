@@ -124,12 +124,14 @@ pub(super) async fn connect(address: &Address, input: SocketAddr) -> Result<(Soc
 
 async fn connect_to(at: SocketAddr, input: SocketAddr) -> Result<TcpStream, Failure> {
     let stream = within(TcpStream::connect(at)).await?;
-    let from = stream.local_addr().map_err(|error| Failure::of(&error))?;
+    let addresses = stream.local_addr().and_then(|from| Ok((from, stream.peer_addr()?)));
+    // Where that is another than was asked for, it is the one that counts: 0.0.0.0 leads to this host.
+    let (from, to) = addresses.map_err(|error| Failure::of(&error))?;
     // A port of this host that nobody listens at may be the one that the connection itself was given.
-    if from == at {
+    if from == to {
         return Err(Failure::of(&io::ErrorKind::ConnectionRefused.into()));
     }
-    if is_taken_by(input, at, from.ip()) {
+    if is_taken_by(input, to, from.ip()) {
         return Err(Failure::ourselves());
     }
     prepare(&stream).map_err(|error| Failure::of(&error))?;
@@ -179,7 +181,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("input.sock");
         let _socket = tokio::net::UnixListener::bind(&path).unwrap();
-        for address in [format!("localhost:{}", input.port()), format!("unix:{}", path.display())] {
+        let port = input.port();
+        let unix = format!("unix:{}", path.display());
+        for address in [format!("localhost:{port}"), format!("0.0.0.0:{port}"), format!("0:{port}"), unix] {
             let failure = connect(&Address::parse(&address).unwrap(), input).await.unwrap_err();
             assert!(failure.to_string().contains("itself"), "{address}: {failure}");
         }

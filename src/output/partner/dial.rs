@@ -134,7 +134,7 @@ impl Line {
         let greeting = Greeting { hello, rest: Vec::new() };
         let (end, progress) = serve_from(&self.shared, socket, Some(peer), greeting, place).await;
         self.shared.metrics.connections.dec();
-        self.shared.metrics.ended(end);
+        self.shared.count_end(end, name);
         if progress.done() > 0 || begun.elapsed() >= GOOD_TIME {
             self.pauses = Pauses::default();
         }

@@ -52,6 +52,11 @@ impl Refusal {
         Refusal::new(End::NameDialled, why)
     }
 
+    /// The collector ends.
+    pub(super) fn ending() -> Refusal {
+        Refusal::new(End::Drain, "the collector is ending; try again")
+    }
+
     /// As many names have a place as may.
     pub(super) fn names(max: usize) -> Refusal {
         Refusal::new(End::TooManyNames, format!("{max} names have a place, and none of them has run out"))

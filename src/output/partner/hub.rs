@@ -1,5 +1,6 @@
 //! The hub: lets partners in, has others dialled, tells all of news, and ends them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -40,6 +41,9 @@ const STREAM_ROW: &str = "stream";
 /// How long partners may take at the end to take what is left.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
+/// Why places are not written down where nothing comes back from the system.
+const SLOW_DISK: &str = "it does not answer";
+
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,6 +80,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn sent_bytes(&self) -> u64 {
         self.metrics.sent_bytes.get()
+    }
+
+    /// Counts the end of a connection with `who`, which may be a problem.
+    pub(super) fn count_end(&self, end: End, who: &str) {
+        self.metrics.ended(end);
+        if let Some(kind) = end.problem() {
+            self.metrics.problems.note(kind, who);
+        }
     }
 
     /// Whether there may be another log line for `reason` now; then how many were kept back before it.
@@ -143,17 +155,17 @@ impl Partners {
         let mut sessions = JoinSet::new();
         let mut lines = Lines::new(shared.dialled.subscribe());
         lines.follow(&shared, &mut sessions);
+        // Beside all that is done here: whoever waits for news waits for neither a disk nor a descriptor.
         let mut ring = pin!(shared.bell.ring_for(&shared.spool));
+        let mut keep = pin!(keep(&shared));
+        let mut accept_at: Option<Instant> = None;
         loop {
             let expiry = shared.names.expire(unix_ms());
             let accepted = tokio::select! {
                 () = &mut ring => break,
+                () = &mut keep => unreachable!("it goes on for ever"),
                 Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
                     check(ended);
-                    continue;
-                }
-                () = shared.names.changed() => {
-                    save(&shared).await;
                     continue;
                 }
                 () = pause::rest(expiry) => continue,
@@ -165,7 +177,11 @@ impl Partners {
                     sessions.spawn(stream(shared.clone(), asked));
                     continue;
                 }
-                accepted = door.next() => accepted,
+                accepted = door.next(), if accept_at.is_none() => accepted,
+                () = pause::until(accept_at) => {
+                    accept_at = None;
+                    continue;
+                }
                 () = followed(&mut settings, door.retry()) => {
                     let config = settings.borrow_and_update().clone();
                     door.follow(&config).await;
@@ -187,7 +203,7 @@ impl Partners {
                     if let Some(suppressed) = shared.may_log("accept") {
                         warn!(suppressed, "cannot accept partners: {error}; trying again");
                     }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    accept_at = Some(Instant::now() + ACCEPT_PAUSE);
                 }
             }
         }
@@ -218,15 +234,35 @@ async fn recall(folder: Option<PathBuf>) -> Option<kept::Content> {
     content.flatten()
 }
 
+/// Writes the places down whenever they have changed, one time after the other, however slow the disk is. Never returns.
+async fn keep(shared: &Arc<Shared>) {
+    loop {
+        shared.names.changed().await;
+        let saving = shared.clone();
+        let slow = || not_kept(shared, SLOW_DISK);
+        let saved = disk::to_the_end(move || saving.names.save(), slow).await;
+        check_kept(shared, saved);
+    }
+}
+
+/// Writes the places down now, if the disk answers.
 async fn save(shared: &Arc<Shared>) {
     let saving = shared.clone();
-    let error = match disk::patiently(move || saving.names.save()).await {
-        Some(Ok(())) => return,
-        Some(Err(error)) => error.to_string(),
-        None => "it does not answer".to_owned(),
-    };
-    shared.metrics.problems.note(Kind::DataDirectory, format_args!("the places of partners: {error}"));
-    warn!("the places of partners cannot be written to the data directory: {error}");
+    let saved = disk::patiently(move || saving.names.save()).await;
+    check_kept(shared, saved);
+}
+
+fn check_kept(shared: &Shared, saved: Option<io::Result<()>>) {
+    match saved {
+        Some(Ok(())) => {}
+        Some(Err(error)) => not_kept(shared, &error.to_string()),
+        None => not_kept(shared, SLOW_DISK),
+    }
+}
+
+fn not_kept(shared: &Shared, why: &str) {
+    shared.metrics.problems.note(Kind::DataDirectory, format_args!("the places of partners: {why}"));
+    warn!("the places of partners cannot be written to the data directory: {why}");
 }
 
 /// Returns when every session has ended.
@@ -268,7 +304,12 @@ async fn stream(shared: Arc<Shared>, asked: Asked) {
 /// A connection, from the first word to the end.
 async fn attend(shared: Arc<Shared>, socket: Socket, peer: Option<SocketAddr>, _seat: Arc<()>) {
     shared.metrics.connections.inc();
-    let (end, why) = match greeting::hear(&socket).await {
+    let mut deadline = shared.deadline.subscribe();
+    let heard = tokio::select! {
+        heard = greeting::hear(&socket) => heard,
+        _ = deadline.wait_for(|given| *given) => Err(Refusal::ending()),
+    };
+    let (end, why) = match heard {
         Ok(greeting) => match serve(&shared, socket, peer, greeting).await {
             Ok(end) => (end, None),
             Err((socket, refusal)) => {
@@ -308,7 +349,8 @@ async fn serve(
             Ok(serve_from(shared, socket, peer, Greeting { hello, rest }, claimed).await.0)
         }
         Err(NoPlace::Dialled) => Err((socket, Refusal::dialled())),
-        Err(NoPlace::TooMany | NoPlace::NotDialled) => Err((socket, Refusal::names(NAMES_MAX))),
+        Err(NoPlace::TooMany) => Err((socket, Refusal::names(NAMES_MAX))),
+        Err(NoPlace::NotDialled) => unreachable!("that is said to whoever dials"),
     }
 }
 
@@ -351,7 +393,7 @@ pub(super) async fn serve_from(
     };
     let (end, mut follower) = session.run().await;
     // It stands before all else that the other side can be done with.
-    let untold = past.filter(|_| ack && listed.progress.done() == 0);
+    let untold = past.filter(|_| listed.progress.done() == 0);
     match name {
         Some(name) => shared.names.give_back(&name, id, follower, untold),
         None if end == End::Drain => _ = follower.abandon(),
@@ -360,14 +402,10 @@ pub(super) async fn serve_from(
     (end, listed.progress.clone())
 }
 
-/// Counts and tells an end.
+/// Counts and tells the end of somebody who had connected.
 fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>) {
-    shared.metrics.ended(end);
-    if let Some(kind) = end.problem() {
-        let at = peer.map_or_else(|| "unix socket or HTTP".to_owned(), |peer| peer.to_string());
-        let why = why.map_or_else(String::new, |why| format!(": {why}"));
-        shared.metrics.problems.note(kind, format_args!("{at}{why}"));
-    }
+    let at = peer.map_or_else(|| "unix socket or HTTP".to_owned(), |peer| peer.to_string());
+    shared.count_end(end, &why.map_or_else(|| at.clone(), |why| format!("{at}: {why}")));
     match end {
         End::Left | End::Enough | End::Drain | End::Replaced | End::Removed => {
             debug!(?peer, reason = end.name(), "a partner has gone");
@@ -377,5 +415,73 @@ fn ended(shared: &Shared, end: End, peer: Option<SocketAddr>, why: Option<&str>)
                 info!(?peer, reason = end.name(), why, suppressed, "a partner's connection was ended");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::spool::{self, Framing, WhenFull};
+
+    /// How long all may take.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_holds_no_partner() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = spool::Config { memory_bytes: 1 << 20, when_full: WhenFull::Auto, topics_max: 1 };
+        let spool = Spool::in_memory(limits, Framing::default());
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            socket: None,
+            partners_max: 8,
+            dialled: Vec::new(),
+            data_dir: Some(folder.path().to_owned()),
+        };
+        let stamp = Stamp { incarnation: "i".into(), marker: [1; 16] };
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let (_set, settings) = watch::channel(config);
+        let input = "127.0.0.1:1".parse().unwrap();
+        let partners = Partners::listen(settings, spool.clone(), stamp, input, metrics).await.unwrap();
+        let handle = partners.handle();
+        let at = handle.listen().unwrap();
+        let running = tokio::spawn(partners.run());
+
+        let (held, is_held) = oneshot::channel();
+        let (free, freed) = std::sync::mpsc::channel::<()>();
+        let disk = std::thread::spawn(move || {
+            let _guard = handle.shared.names.hold_writing();
+            held.send(()).unwrap();
+            assert!(freed.recv().is_err());
+        });
+        is_held.await.unwrap();
+        // Each has something to be written down, and would wait for the disk.
+        let served = async {
+            for n in 0..8 {
+                let mut partner = TcpStream::connect(at).await.unwrap();
+                partner.write_all(format!("{{\"name\":\"{n}\"}}\n").as_bytes()).await.unwrap();
+                let mut head = [0; 4];
+                partner.read_exact(&mut head).await.unwrap();
+                let written: Result<_, ()> = spool.append(0, |append| {
+                    append.record(b"t", 1, 1, |out| out.push(b'!'));
+                    Ok(())
+                });
+                assert_eq!(written.unwrap().records, 1);
+                let mut all = Vec::new();
+                while !all.contains(&b'!') {
+                    assert!(partner.read_buf(&mut all).await.unwrap() > 0);
+                }
+            }
+        };
+        timeout(PATIENCE, served).await.expect("they wait for the disk");
+        drop(free);
+        disk.join().unwrap();
+        spool.close();
+        running.await.unwrap();
+        assert!(folder.path().join(kept::FILE).exists());
     }
 }

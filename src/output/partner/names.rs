@@ -117,9 +117,10 @@ impl Names {
             // A clock that was wrong must not keep it for ever.
             let unused_since_ms = *unused_since_ms.min(&now_ms);
             let is_dialled = dialled.iter().any(|target| target.name == *name);
-            let is_full = names.lock().len() >= NAMES_MAX;
+            let is_full = callers(&names.lock()) >= NAMES_MAX;
             if is_dialled || (!is_full && is_name(name) && !is_over(unused_since_ms, now_ms)) {
-                let place = Place { unused_since_ms, past, ..names.new_place(name, From::Now) };
+                let place =
+                    Place { dialled: is_dialled, unused_since_ms, past, ..names.new_place(name, From::Now) };
                 names.lock().insert(name.clone(), place);
             }
         }
@@ -209,9 +210,7 @@ impl Names {
         match (is_dialled, claimant) {
             (Some(true), Claimant::Caller) => return Err(NoPlace::Dialled),
             (None | Some(false), Claimant::Dialler) => return Err(NoPlace::NotDialled),
-            (None, Claimant::Caller)
-                if places.values().filter(|place| !place.dialled).count() >= NAMES_MAX =>
-            {
+            (None, Claimant::Caller) if callers(&places) >= NAMES_MAX => {
                 return Err(NoPlace::TooMany);
             }
             _ => {}
@@ -287,6 +286,12 @@ impl Names {
         self.lock().is_empty()
     }
 
+    /// Nothing is written while this is there, as on a disk that does not answer.
+    #[cfg(test)]
+    pub(super) fn hold_writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap()
+    }
+
     /// Returns when the file is to be written. Cancel safe.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
@@ -298,9 +303,9 @@ impl Names {
         for place in self.lock().values_mut() {
             if let Some(follower) = &mut place.follower {
                 let records = follower.abandon();
-                // What an earlier run cost it, and nobody could tell it, is still to be told.
+                // What it lost before, in this run or an earlier one, and nobody could tell it, is still to be told.
                 let before = place.past.take().map_or(Some(0), |past| past.lost);
-                let all = before.map(|before| before + records);
+                let all = before.map(|before| before + follower.lost() + records);
                 place.past = Some(Past { incarnation: self.incarnation.to_string(), lost: all });
                 lost += records;
             }
@@ -350,6 +355,11 @@ impl Place {
         self.send_away(End::Removed);
         self.follower.into_iter().for_each(Follower::forget);
     }
+}
+
+/// Names of partners that connect.
+fn callers(places: &HashMap<String, Place>) -> usize {
+    places.values().filter(|place| !place.dialled).count()
 }
 
 /// The row of the ledger.
@@ -453,6 +463,25 @@ mod tests {
         assert_eq!(names.expire(now_ms + UNUSED_MAX.as_millis() as u64 + 1), None);
         assert_eq!(spool.ledger().outputs.len(), 0, "and their books end");
         assert!(names.claim("more", Start::Now, Claimant::Caller).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn dialled_partners_take_no_place_of_callers_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        // Their names stand before those of the others in the file.
+        let dialled = targets(&["00", "01", "02"]);
+        let names = || {
+            let kept = Some(folder.path().to_owned());
+            Names::new(spool(), "i".into(), kept, read(folder.path()).as_ref(), unix_ms(), &dialled)
+        };
+        let first = names();
+        for n in 0..NAMES_MAX {
+            let name = format!("caller-{n}");
+            let claimed = first.claim(&name, Start::Now, Claimant::Caller).await.unwrap();
+            first.give_back(&name, claimed.id, claimed.follower, None);
+        }
+        first.save().unwrap();
+        assert_eq!(names().lock().len(), 3 + NAMES_MAX);
     }
 
     #[tokio::test]

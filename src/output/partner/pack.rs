@@ -114,6 +114,8 @@ impl Packer {
             let reason = if lost.is_some() { LossReason::Shutdown.name() } else { "crash" };
             if lost != Some(0) {
                 self.tell_loss(reason, &incarnation, lost, now_ms, &mut draft);
+                // Whoever has the place knows of it until it is heard.
+                draft.note(Kind::Own(0), 1);
             }
         }
         while draft.bytes < grant && scanned < SCAN_BYTES && self.left_after(&draft) > 0 {
@@ -123,6 +125,7 @@ impl Packer {
                 draft.lost += lost;
                 let incarnation = self.stamp.incarnation.clone();
                 self.tell_loss(LossReason::TooSlow.name(), &incarnation, Some(lost), now_ms, &mut draft);
+                draft.note(Kind::Own(lost), 1);
             }
             let Some((piece, skip)) = read else { break };
             let left = piece.records - skip;
@@ -240,7 +243,6 @@ impl Packer {
         self.write(&bytes, &mut draft.copied);
         draft.bytes += draft.copied.len() - before;
         draft.records += 1;
-        draft.note(Kind::Own, 1);
     }
 
     fn finish(&self, mut draft: Draft) -> Packed {

@@ -22,8 +22,8 @@ pub(super) enum Kind {
     Sent,
     /// The filter does not want them.
     NotWanted,
-    /// They were sent, and are none of the feed's: they tell of a loss.
-    Own,
+    /// They were sent, and are none of the feed's: each tells of so many of its records that are lost.
+    Own(u64),
 }
 
 /// The runs of a connection.
@@ -69,7 +69,7 @@ impl Receipts {
             let now = match run.kind {
                 // What stands before the next one that counts needs nobody's word.
                 Kind::NotWanted => run.records,
-                Kind::Sent | Kind::Own => run.records.min(more),
+                Kind::Sent | Kind::Own(_) => run.records.min(more),
             };
             if now == 0 {
                 break;
@@ -77,7 +77,7 @@ impl Receipts {
             match run.kind {
                 Kind::NotWanted => follower.finish(now, Outcome::NotWanted),
                 Kind::Sent => follower.finish(now, Outcome::Delivered),
-                Kind::Own => {}
+                Kind::Own(_) => {}
             }
             if run.kind != Kind::NotWanted {
                 more -= now;
@@ -88,6 +88,15 @@ impl Receipts {
             }
         }
         Ok(())
+    }
+
+    /// Lost records that the other side was to hear of and is not done with hearing.
+    pub(super) fn untold(&self) -> u64 {
+        let told = |run: &Run| match run.kind {
+            Kind::Own(lost) => lost * run.records,
+            Kind::Sent | Kind::NotWanted => 0,
+        };
+        self.runs.iter().map(told).sum()
     }
 }
 
@@ -112,8 +121,9 @@ mod tests {
         let run = |kind, records| Run { kind, records };
         let mut receipts = Receipts::default();
         let runs =
-            [(Kind::Own, 1), (Kind::NotWanted, 2), (Kind::Sent, 4), (Kind::NotWanted, 1), (Kind::Sent, 3)];
+            [(Kind::Own(7), 1), (Kind::NotWanted, 2), (Kind::Sent, 4), (Kind::NotWanted, 1), (Kind::Sent, 3)];
         receipts.add(runs.map(|(kind, records)| run(kind, records)));
+        assert_eq!(receipts.untold(), 7);
         let mut check = |done, expected: (u64, u64)| {
             assert_eq!(receipts.settle(done, &mut follower), Ok(()), "{done}");
             let books = spool.ledger().outputs["p"].clone();
@@ -125,6 +135,7 @@ mod tests {
         check(4, (3, 2));
         check(5, (4, 3));
         check(8, (7, 3));
+        assert_eq!(receipts.untold(), 0);
         assert_eq!(receipts.settle(7, &mut follower), Err(BadAck), "not back");
         assert_eq!(receipts.settle(9, &mut follower), Err(BadAck), "not ahead");
     }

@@ -22,6 +22,9 @@ use crate::telemetry::unix_ms;
 /// A partner that takes nothing for so long is gone, or as good as gone: what it holds is needed.
 const STALL_TIME: Duration = Duration::from_secs(60);
 
+/// How long one waits whose next record is larger than what others have left; then it looks again.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the system may take to tell what a partner said that has gone.
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
@@ -79,30 +82,33 @@ impl Orders {
 impl Session {
     /// Serves the partner until it leaves, or is to. Gives the follower back.
     pub(super) async fn run(mut self) -> (End, Follower) {
-        let end = self.serve().await;
+        let mut receipts = Receipts::default();
+        let end = self.serve(&mut receipts).await;
+        // Whoever comes next in this place hears of it.
+        self.follower.untell(receipts.untold());
         (end, self.follower)
     }
 
-    async fn serve(&mut self) -> End {
+    async fn serve(&mut self, receipts: &mut Receipts) -> End {
         let mut outbox = Outbox::new(self.held.clone());
-        let mut receipts = Receipts::default();
         let mut stalled_at = None;
         let mut is_busy = false;
         // When the first of what is in the outbox was accepted.
         let mut accepted_ms = None;
         outbox.push([self.packer.head(self.follower.next())]);
         let early = std::mem::take(&mut self.heard);
-        if let Err(end) = self.take_acks(&early, &mut receipts) {
+        if let Err(end) = self.take_acks(&early, receipts) {
             return end;
         }
         loop {
+            let mut needs_room = false;
             match outbox.write(&self.socket) {
                 Ok(0) => {}
                 Ok(bytes) => {
                     self.metrics.sent_bytes.inc_by(bytes as u64);
                     stalled_at = None;
                 }
-                Err(_) => return self.left(&mut receipts).await,
+                Err(_) => return self.left(receipts).await,
             }
             if outbox.is_empty() {
                 stalled_at = None;
@@ -111,13 +117,13 @@ impl Session {
                 }
                 // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
                 if std::mem::take(&mut is_busy)
-                    && let Some(end) = self.breathe(&mut receipts).await
+                    && let Some(end) = self.breathe(receipts).await
                 {
                     return end;
                 }
                 let done = if self.ack { receipts.done } else { receipts.sent };
                 receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
-                self.progress.note(&receipts, &self.follower);
+                self.progress.note(receipts, &self.follower);
                 let packed = if receipts.has_room() { self.pack().await } else { Ok(None) };
                 let packed = match packed {
                     Ok(packed) => packed,
@@ -142,15 +148,17 @@ impl Session {
                 if is_over && receipts.done == receipts.sent {
                     return End::Drain;
                 }
-            } else if stalled_at.is_none() {
-                stalled_at = Some(Instant::now());
+                needs_room = receipts.has_room() && !self.follower.is_at_end();
+            } else if stalled_at.get_or_insert_with(Instant::now).elapsed() >= STALL_TIME {
+                // Here, too: one that never stops speaking leaves no time to wait.
+                return End::Stalled;
             }
             let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
                 biased;
                 end = self.signals.orders.next() => return end,
                 ready = self.socket.readable() => {
-                    if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(&mut receipts)) {
+                    if let Err(end) = ready.map_err(|_| End::Left).and_then(|()| self.hear(receipts)) {
                         return end;
                     }
                     // One that never stops speaking must not keep others from being served.
@@ -158,7 +166,7 @@ impl Session {
                 }
                 ready = self.socket.writable(), if !outbox.is_empty() => {
                     if ready.is_err() {
-                        return self.left(&mut receipts).await;
+                        return self.left(receipts).await;
                     }
                 }
                 news = self.signals.news.heard(), if outbox.is_empty() => {
@@ -166,6 +174,7 @@ impl Session {
                         return End::Drain;
                     }
                 }
+                () = pause::rest(needs_room.then_some(ROOM_PAUSE)) => {}
                 () = pause::until(self.until) => return End::Enough,
                 () = pause::until(stalled) => return End::Stalled,
             }
@@ -387,6 +396,64 @@ mod tests {
         theirs.writable().await.unwrap();
         let taken = waiting - (queued::bytes(&theirs).unwrap()).min(waiting);
         assert!(taken < waiting / 2, "{taken} of {waiting} in {turns} turns");
+    }
+
+    #[tokio::test]
+    async fn a_loss_that_a_partner_is_not_done_with_hearing_is_told_to_who_comes_next() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (mut session, _bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        session.ack = true;
+        // More than the feed keeps for those who are slow.
+        for _ in 0..300 {
+            append(&spool, b"t", &[7; 200 << 10]);
+        }
+        let lost = || spool.ledger().outputs["p"].lost.values().sum::<u64>();
+        // Their notice stands before the first of the others, which are 200 KB each.
+        let heard = async {
+            let mut bytes = Vec::new();
+            while bytes.len() < 64 << 10 {
+                theirs.readable().await.unwrap();
+                _ = theirs.try_read_buf(&mut bytes);
+            }
+        };
+        let mut run = std::pin::pin!(session.run());
+        tokio::select! {
+            _ = &mut run => unreachable!("nobody ends it"),
+            () = heard => {}
+        }
+        drop(theirs);
+        let (end, mut follower) = run.await;
+        assert_eq!((end, follower.lost()), (End::Left, lost()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_speaks_and_never_reads_is_stalled_like_any_other() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        for _ in 0..20 {
+            append(&spool, b"t", &[7; 100_000]);
+        }
+        bell.ring();
+        let running = tokio::spawn(session.run());
+        let speaking = tokio::spawn(async move {
+            loop {
+                _ = theirs.try_write(&[b'0'; 4096]);
+                tokio::task::yield_now().await;
+            }
+        });
+        for _ in 0..100 {
+            tokio::time::advance(STALL_TIME).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(running.is_finished(), "it is served for ever");
+        speaking.abort();
+        assert_eq!(running.await.unwrap().0, End::Stalled);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::queued;
 use super::streams::PIECE_BYTES;
+use crate::control::Piece;
 
 /// So many buffers go into one write.
 const SLICES: usize = 64;
@@ -30,7 +31,7 @@ const SEND_BUFFER: usize = 256 << 10;
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Channel(mpsc::Sender<Bytes>),
+    Channel(mpsc::Sender<Piece>),
 }
 
 impl Socket {
@@ -46,7 +47,7 @@ impl Socket {
         let (buffer, queued) = match self {
             Socket::Tcp(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
             Socket::Unix(stream) => (SockRef::from(stream).send_buffer_size(), queued::bytes(stream)),
-            Socket::Channel(_) => return 0,
+            Socket::Channel(sender) => return if sender.capacity() > 0 { PIECE_BYTES } else { 0 },
         };
         // Some of what is counted is the system's own.
         let bytes = buffer.map_or(0, |buffer| buffer / 4 * 3);
@@ -201,7 +202,7 @@ impl Outbox {
                 self.buffers.pop_front();
             }
             let bytes = piece.len();
-            permit.send(piece);
+            permit.send(Piece { bytes: piece, is_whole: self.buffers.is_empty() });
             return Ok(bytes);
         }
         let slices: Vec<IoSlice<'_>> =
@@ -296,8 +297,9 @@ mod tests {
         while !outbox.is_empty() {
             outbox.write(&socket).unwrap();
             let piece = pieces.try_recv().unwrap();
-            assert!(piece.is_unique(), "and keeps nothing else");
-            sizes.push(piece.len());
+            assert!(piece.bytes.is_unique(), "and keeps nothing else");
+            assert_eq!(piece.is_whole, outbox.is_empty());
+            sizes.push(piece.bytes.len());
         }
         assert_eq!(sizes, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 1]);
     }

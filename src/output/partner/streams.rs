@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::hello::Hello;
-use crate::control::{NoStream, Pieces, StreamQuery};
+use crate::control::{NoStream, Piece, Pieces, StreamQuery};
 
 /// Streams at once: a few people who look.
 const STREAMS_MAX: usize = 64;
@@ -31,7 +30,7 @@ pub(super) struct Streams {
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) hello: Hello,
-    pub(super) pieces: mpsc::Sender<Bytes>,
+    pub(super) pieces: mpsc::Sender<Piece>,
     pub(super) permit: OwnedSemaphorePermit,
 }
 

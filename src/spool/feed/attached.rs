@@ -35,7 +35,11 @@ impl State {
     }
 
     /// Drops the oldest that only followers of the feed need, but for a small rest.
-    pub(in crate::spool) fn shrink_feed(&self) -> bool {
-        self.feed.as_ref().is_some_and(|feed| feed.shrink())
+    pub(in crate::spool) fn shrink_feed(&mut self) -> bool {
+        let goes = self.feed.as_ref().is_some_and(|feed| feed.shrink());
+        if goes {
+            self.note_room_made();
+        }
+        goes
     }
 }

@@ -43,11 +43,14 @@ pub(super) struct Cursor {
     joined: Seq,
     /// Number of the record that it reads next.
     next: Seq,
+    /// So many from there on it was shown last. Until it takes some or reads on they are not lost, also where the feed has let
+    /// them go: what was counted as lost cannot be taken any more.
+    shown: u64,
     /// What it has read and not finished: runs of records, by the number of their first. Between them is what it lost.
     hands: VecDeque<(Seq, u64)>,
     /// What it has finished.
     done: OutputLedger,
-    /// Records that it lost and has not asked for.
+    /// Records that it lost and is still to be told of.
     untold: u64,
 }
 
@@ -67,6 +70,7 @@ impl Spool {
             row: row.to_owned(),
             joined: at,
             next: at,
+            shown: 0,
             hands: VecDeque::new(),
             done: OutputLedger::default(),
             untold: 0,
@@ -104,10 +108,14 @@ impl Follower {
         let piece = log.piece_at(at);
         // Closing a piece may have cost others.
         let first = log.first;
+        let cursor = &mut log.cursors[self.id];
         match piece {
-            Some(piece) if at >= first => Some(piece),
+            Some((piece, skip)) if at >= first => {
+                cursor.shown = u64::from(piece.records - skip);
+                Some((piece, skip))
+            }
             _ => {
-                log.cursors[self.id].pass_over(first);
+                cursor.pass_over(first);
                 None
             }
         }
@@ -119,6 +127,7 @@ impl Follower {
         let cursor = &mut log.cursors[self.id];
         let first = cursor.next;
         cursor.next = Seq(first.0 + records);
+        cursor.shown = 0;
         match cursor.hands.back_mut().filter(|(at, n)| at.0 + *n == first.0) {
             Some((_, n)) => *n += records,
             None => cursor.hands.push_back((first, records)),
@@ -153,9 +162,21 @@ impl Follower {
         cursor.pass_over(first);
     }
 
-    /// Records that it lost since it asked last.
+    /// Records that it lost since it asked last, and those of before that were [given back](Follower::untell).
     pub fn lost(&mut self) -> u64 {
         std::mem::take(&mut self.feed.lock().cursors[self.id].untold)
+    }
+
+    /// Gives back so many of the records that [`Follower::lost`] named: the one who is to hear of them did not, and so it
+    /// names them again. The books have had them as lost all the while.
+    ///
+    /// # Panics
+    /// In debug builds, if it has not lost so many.
+    pub fn untell(&mut self, records: u64) {
+        let mut log = self.feed.lock();
+        let cursor = &mut log.cursors[self.id];
+        cursor.untold += records;
+        debug_assert!(cursor.untold <= cursor.lost(), "only what was lost is told");
     }
 
     /// Number of the record that it reads next, if that is still there.
@@ -205,7 +226,8 @@ impl Drop for Follower {
         let accepted = state.accepted;
         let mut log = self.feed.lock();
         let (first, next) = (log.first, log.next);
-        let cursor = log.cursors.remove(self.id);
+        let mut cursor = log.cursors.remove(self.id);
+        cursor.pass_over(first);
         let mut books = cursor.books(accepted, first, next);
         let left = std::mem::take(&mut books.waiting);
         books.add(left, Outcome::NotWanted);
@@ -231,8 +253,9 @@ impl Cursor {
         let mut books = self.done.clone();
         books.accepted = accepted - self.joined.0;
         let in_hands: u64 = self.hands.iter().map(|(_, records)| records).sum();
-        books.waiting = in_hands + (next.0 - self.next.max(first).0);
-        books.add(first.0.saturating_sub(self.next.0), Outcome::Lost(LossReason::TooSlow));
+        let missed = first.0.saturating_sub(self.next.0 + self.shown);
+        books.waiting = in_hands + (next.0 - self.next.0 - missed);
+        books.add(missed, Outcome::Lost(LossReason::TooSlow));
         books
     }
 
@@ -240,7 +263,13 @@ impl Cursor {
     fn pass_over(&mut self, first: Seq) {
         let missed = first.0.saturating_sub(self.next.0);
         self.next = self.next.max(first);
+        self.shown = 0;
         self.lose(missed);
+    }
+
+    /// Records that it has passed over so far.
+    fn lost(&self) -> u64 {
+        self.done.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
     }
 
     fn lose(&mut self, records: u64) {

@@ -78,11 +78,14 @@ struct Log {
     next: Seq,
     /// What grows.
     growing: Growing,
+    /// Bytes of the records of all closed pieces that there have been.
+    offset: u64,
     /// What the closed pieces count for, and what they may.
     bytes: usize,
     bytes_max: usize,
     rest: usize,
-    /// What was there when a lower limit was set, less what has gone since; else 0.
+    /// Bytes that were there when a limit was set, less what was let go since. What had to go for what came is still among
+    /// them.
     kept: usize,
     has_holder: bool,
     cursors: Slab<Cursor>,
@@ -108,6 +111,7 @@ impl Shared {
             first: next,
             next,
             growing: Growing::default(),
+            offset: 0,
             bytes: 0,
             bytes_max: 0,
             rest: 0,
@@ -150,7 +154,7 @@ impl Shared {
     /// Lets go of the oldest piece, unless there is only the rest. Says whether it did.
     pub(super) fn shrink(&self) -> bool {
         let mut log = self.lock();
-        let goes = log.bytes() > log.rest && log.evict();
+        let goes = log.bytes() > log.rest && log.let_go();
         self.bytes.store(log.bytes(), Ordering::Relaxed);
         goes
     }
@@ -207,7 +211,8 @@ impl Log {
     /// Bytes from the record of this number on, and those before it in the same piece.
     fn bytes_from(&self, at: Seq) -> usize {
         let index = self.pieces.partition_point(|piece| piece.end() <= at);
-        let closed: usize = self.pieces.range(index..).map(|piece| piece.body.len()).sum();
+        let closed = self.pieces.get(index).map_or(0, |piece| self.offset - piece.offset);
+        let closed = usize::try_from(closed).expect("it is in memory");
         closed + if at < self.next { self.growing.buffer.len() } else { 0 }
     }
 
@@ -256,19 +261,30 @@ impl Log {
             accepted_ms: growing.accepted_ms,
             parts: std::mem::take(&mut growing.parts),
             body: growing.buffer.split().freeze(),
+            offset: self.offset,
         };
+        self.offset += piece.body.len() as u64;
         self.bytes += piece.cost();
         self.pieces.push_back(Arc::new(piece));
         while self.bytes() > self.bytes_max.max(self.kept) && self.evict() {}
-        self.kept = self.kept.min(self.bytes());
-        while self.bytes() > self.rest && self.pieces.front().is_some_and(|piece| self.is_finished(piece)) {
-            self.evict();
+        // Asked once: many may go at a time, when the last one moves on that needed them.
+        let needed = self.needed();
+        while self.bytes() > self.rest && self.pieces.front().is_some_and(|piece| piece.end() <= needed) {
+            self.let_go();
         }
     }
 
-    /// Whether nobody needs the piece any more. Where one is stuck, not all have to be looked at.
-    fn is_finished(&self, piece: &Piece) -> bool {
-        self.cursors.iter().all(|(_, cursor)| piece.end() <= cursor.needs())
+    /// Number of the first record that somebody may have to read.
+    fn needed(&self) -> Seq {
+        self.cursors.iter().map(|(_, cursor)| cursor.needs()).min().unwrap_or(self.next)
+    }
+
+    /// Lets go of the oldest piece for good: beyond a lower limit nothing comes in its place.
+    fn let_go(&mut self) -> bool {
+        let before = self.bytes();
+        let goes = self.evict();
+        self.kept = self.kept.saturating_sub(before - self.bytes());
+        goes
     }
 
     /// Lets go of the oldest piece.

@@ -24,6 +24,8 @@ pub struct Piece {
     pub parts: Vec<Part>,
     /// The records, one behind the other: our schema, no codec, no marker.
     pub body: Bytes,
+    /// Bytes of the records of all pieces before it.
+    pub(super) offset: u64,
 }
 
 /// Consecutive records of one topic.

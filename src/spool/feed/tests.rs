@@ -41,7 +41,13 @@ fn write(append: &mut Append<'_>, topic: u8, bytes: usize, number: u32) {
 
 /// Reads up to `max` records: their numbers, by their topics.
 fn read(follower: &mut Follower, bytes: usize, max: usize) -> Vec<(u8, u32)> {
+    read_while(follower, bytes, max, || {})
+}
+
+/// The same, and has something happen `meanwhile`.
+fn read_while(follower: &mut Follower, bytes: usize, max: usize, meanwhile: impl FnOnce()) -> Vec<(u8, u32)> {
     let Some((piece, skip)) = follower.read() else { return Vec::new() };
+    meanwhile();
     assert_eq!(piece.parts.iter().map(|part| part.records).sum::<u32>(), piece.records);
     assert_eq!(piece.parts.iter().map(|part| part.bytes).sum::<usize>(), piece.body.len());
     let topics = piece.parts.iter().flat_map(|part| {
@@ -66,10 +72,12 @@ enum Step {
     Append { topics: Vec<(u8, u32)>, good: bool },
     Follow { who: usize, oldest: bool },
     Leave { who: usize },
-    Read { who: usize, max: usize },
+    Read { who: usize, max: usize, shrinks: bool },
     Finish { who: usize, records: u64, outcome: u8 },
     Rewind { who: usize },
+    Untell { who: usize, records: u64 },
     Shrink,
+    Limit { bytes: usize },
     Kafka,
 }
 
@@ -79,10 +87,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (topics, proptest::bool::weighted(0.8)).prop_map(|(topics, good)| Step::Append { topics, good }),
         2 => (0usize..3, any::<bool>()).prop_map(|(who, oldest)| Step::Follow { who, oldest }),
         1 => (0usize..3).prop_map(|who| Step::Leave { who }),
-        8 => (0usize..3, 1usize..40).prop_map(|(who, max)| Step::Read { who, max }),
+        8 => (0usize..3, 0usize..40, any::<bool>()).prop_map(|(who, max, shrinks)| Step::Read { who, max, shrinks }),
         4 => (0usize..3, 0u64..40, 0u8..2).prop_map(|(who, records, outcome)| Step::Finish { who, records, outcome }),
         2 => (0usize..3).prop_map(|who| Step::Rewind { who }),
+        2 => (0usize..3, 1u64..40).prop_map(|(who, records)| Step::Untell { who, records }),
         2 => Just(Step::Shrink),
+        1 => (1usize << 16..1 << 20).prop_map(|bytes| Step::Limit { bytes }),
         1 => Just(Step::Kafka),
     ];
     proptest::collection::vec(step, 0..100)
@@ -124,6 +134,20 @@ impl Order {
     }
 }
 
+/// Whether the bytes that wait for each follower are those of the pieces that it may have to read.
+fn assert_waiting_bytes(spool: &Spool) {
+    let state = spool.shared.lock();
+    let Some(feed) = &state.feed else { return };
+    let log = feed.lock();
+    for (_, cursor) in &log.cursors {
+        let at = cursor.needs();
+        let closed: usize =
+            log.pieces.iter().filter(|piece| piece.end() > at).map(|piece| piece.body.len()).sum();
+        let growing = if at < log.next { log.growing.buffer.len() } else { 0 };
+        assert_eq!(log.bytes_from(at), closed + growing);
+    }
+}
+
 /// A follower as it should be: what it has in its hands, oldest first, and what is to come.
 struct Model {
     follower: Follower,
@@ -131,6 +155,19 @@ struct Model {
     /// Where it is if nothing is lost.
     next: usize,
     lost: u64,
+    /// Records that it is to be told of once more.
+    untold: u64,
+}
+
+impl Model {
+    /// Has it say what it lost. Gives what it had not said before.
+    fn hear_lost(&mut self) -> u64 {
+        let said = self.follower.lost();
+        let lost = said.checked_sub(self.untold).expect("what was given back is said again");
+        self.untold = 0;
+        self.lost += lost;
+        lost
+    }
 }
 
 proptest! {
@@ -144,6 +181,11 @@ proptest! {
         let mut kafka = spool.reader("kafka", true);
         let mut models: [Option<Model>; 3] = [None, None, None];
         let (mut numbers, mut order) = (0, Order::default());
+        let too_slow = || {
+            let books = spool.ledger().outputs.get("partner").cloned().unwrap_or_default();
+            books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
+        };
+        let mut counted = 0;
         for step in steps {
             match step {
                 Step::Append { topics, good } => {
@@ -156,16 +198,18 @@ proptest! {
                     let follower = spool.follow("partner", from);
                     let next = usize::try_from(follower.next().0).unwrap();
                     prop_assert!(next <= order.log.len() && (oldest || next == order.log.len()));
-                    models[who] = Some(Model { follower, hands: VecDeque::new(), next, lost: 0 });
+                    models[who] = Some(Model { follower, hands: VecDeque::new(), next, lost: 0, untold: 0 });
                 }
                 Step::Leave { who } => models[who] = None,
-                Step::Read { who, max } => {
+                Step::Read { who, max, shrinks } => {
                     let Some(model) = &mut models[who] else { continue };
-                    let got = read(&mut model.follower, BYTES, max);
-                    let lost = model.follower.lost();
-                    model.lost += lost;
+                    let got = read_while(&mut model.follower, BYTES, max, || {
+                        while shrinks && spool.shared.lock().shrink_feed() {}
+                        counted = too_slow();
+                    });
+                    let lost = model.hear_lost();
                     model.next += lost as usize;
-                    if got.is_empty() {
+                    if got.is_empty() && max > 0 {
                         prop_assert_eq!(model.next, order.log.len(), "it has read all");
                     }
                     for (_, number) in got {
@@ -184,8 +228,7 @@ proptest! {
                 Step::Rewind { who } => {
                     let Some(model) = &mut models[who] else { continue };
                     model.follower.rewind();
-                    let lost = model.follower.lost();
-                    model.lost += lost;
+                    let lost = model.hear_lost();
                     // What is lost is the oldest in its hands, and then what it had not read.
                     let of_hands = model.hands.len().min(lost as usize);
                     model.hands.drain(..of_hands);
@@ -193,21 +236,34 @@ proptest! {
                     model.hands.clear();
                     prop_assert_eq!(model.next as u64, model.follower.next().0);
                 }
+                Step::Untell { who, records } => {
+                    let Some(model) = &mut models[who] else { continue };
+                    let records = records.min(model.lost - model.untold);
+                    model.follower.untell(records);
+                    model.untold += records;
+                }
                 Step::Shrink => _ = spool.shared.lock().shrink_feed(),
+                Step::Limit { bytes } => {
+                    let before = spool.snapshot().bytes;
+                    spool.set(Config { memory_bytes: bytes, ..spool.config() });
+                    prop_assert_eq!(spool.snapshot().bytes, before, "a limit drops nothing");
+                }
                 Step::Kafka => {
                     while let Some(shown) = kafka.show() {
                         kafka.take([&shown]).1.finish(Outcome::Delivered);
                     }
                 }
             }
+            assert_waiting_bytes(&spool);
             let ledger = spool.ledger();
             for (row, books) in &ledger.outputs {
                 prop_assert_eq!(books.imbalance(), 0, "{} {:?}", row, books);
             }
             prop_assert_eq!(ledger.outputs["kafka"].accepted, u64::from(numbers));
             let lost: u64 = models.iter().flatten().map(|model| model.lost).sum();
-            let books = ledger.outputs.get("partner").cloned().unwrap_or_default();
-            prop_assert!(books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0) >= lost);
+            let told = counted;
+            counted = too_slow();
+            prop_assert!(counted >= lost && counted >= told, "{counted} after {told}");
             let is_fed = models.iter().any(Option::is_some);
             prop_assert_eq!(spool.shared.lock().feed.is_some(), is_fed, "no longer than somebody follows");
         }
@@ -276,6 +332,64 @@ fn a_slow_follower_costs_its_own_records_and_a_bounded_memory() {
     }
 }
 
+#[test]
+fn a_loss_that_nobody_heard_of_is_said_again() {
+    const MEMORY: usize = 1 << 20;
+    let spool = spool(MEMORY);
+    let mut follower = spool.follow("p", From::Now);
+    let mut numbers = 0;
+    let mut push_out = || {
+        for _ in 0..200 {
+            append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        }
+    };
+    push_out();
+    assert!(read(&mut follower, 1000, 5).len() == 5);
+    let lost = follower.lost();
+    assert!(lost > 0);
+    follower.untell(lost);
+    assert_eq!((follower.lost(), follower.lost()), (lost, 0));
+    // Of two notices one was heard; then the connection ends, and its place loses more before the next one comes.
+    follower.untell(lost - 1);
+    follower.rewind();
+    push_out();
+    follower.rewind();
+    let next = follower.next().0;
+    assert_eq!(follower.lost(), next - 1, "all that went but the one");
+    let books = spool.ledger().outputs["p"].clone();
+    assert_eq!((books.lost[&LossReason::TooSlow], books.waiting, books.imbalance()), (next, 4000 - next, 0));
+    assert_eq!(read(&mut follower, 1000, 1), [(b'a', u32::try_from(next).unwrap())]);
+}
+
+#[test]
+fn what_goes_while_it_is_read_is_counted_once_and_as_what_it_becomes() {
+    let spool = spool(1 << 20);
+    let mut follower = spool.follow("p", From::Now);
+    let mut numbers = 0;
+    let mut lost = |taken: u64| {
+        append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        let (piece, skip) = follower.read().unwrap();
+        assert_eq!((piece.records, skip), (10, 0));
+        append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+        spool.set(Config { memory_bytes: 1 << 16, ..spool.config() });
+        while spool.shared.lock().shrink_feed() {}
+        let lost = || {
+            let books = spool.ledger().outputs["p"].clone();
+            assert_eq!(books.imbalance(), 0);
+            books.lost.get(&LossReason::TooSlow).copied().unwrap_or(0)
+        };
+        let before = lost();
+        follower.take(taken);
+        let between = lost();
+        follower.finish(taken, Outcome::Delivered);
+        while !read(&mut follower, 1000, 10).is_empty() {}
+        (before, between, lost())
+    };
+    assert_eq!(lost(10), (0, 0, 0));
+    assert_eq!(lost(4), (0, 6, 6), "what it leaves is lost");
+    assert_eq!(lost(0), (6, 16, 16));
+}
+
 #[tokio::test]
 async fn a_full_spool_takes_from_the_feed_first_and_never_waits_for_it() {
     const MEMORY: usize = 1 << 20;
@@ -283,17 +397,18 @@ async fn a_full_spool_takes_from_the_feed_first_and_never_waits_for_it() {
     let mut kafka = spool.reader("kafka", true);
     let _stuck = spool.follow("partner", From::Now);
     let mut numbers = 0;
-    // Kafka takes nothing until the spool would be full twice over, were it not for the feed.
+    // Kafka takes nothing until the spool would be full twice over, were it not for the feed, of which the newest piece
+    // stays.
     let in_frames = || {
         let state = spool.shared.lock();
         state.open.cost() + state.tail.bytes()
     };
-    while in_frames() < MEMORY / 100 * 95 {
+    while in_frames() < MEMORY / 100 * 93 {
         assert!(spool.has_room(Weight::Light));
         append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
     }
     assert!(spool.has_room(Weight::Light));
-    assert!(kafka.fullness() < 0.96, "what gives way is no reason to hurry");
+    assert!(kafka.fullness() < 0.95, "what gives way is no reason to hurry");
     let ledger = spool.ledger();
     assert!(ledger.outputs["kafka"].lost.is_empty());
     assert!(ledger.outputs["partner"].lost[&LossReason::TooSlow] > 0);
@@ -407,6 +522,59 @@ fn a_lower_limit_takes_nothing_from_who_follows_until_more_comes() {
     let lost = follower.lost();
     assert!((1..60).contains(&lost), "{lost} lost");
     assert_eq!(lost + read_so_far, 130);
+}
+
+#[test]
+fn newcomers_over_a_lower_limit_take_the_place_of_as_much() {
+    let spool = spool(1 << 20);
+    let (mut slow, mut fast) = (spool.follow("slow", From::Now), spool.follow("fast", From::Now));
+    let mut numbers = 0;
+    (0..50).for_each(|_| _ = append(&spool, &[(b'a', 1)], 10_000, &mut numbers, true));
+    let mut keep_up = || {
+        while let Some((piece, skip)) = fast.read() {
+            let records = u64::from(piece.records - skip);
+            fast.take(records);
+            fast.finish(records, Outcome::Delivered);
+        }
+    };
+    keep_up();
+    let config = spool.config();
+    spool.set(Config { memory_bytes: 100_000, ..config });
+    for _ in 0..100 {
+        // A piece of its own each, far smaller than those that are there.
+        append(&spool, &[(b'a', 1)], 100, &mut numbers, true);
+        keep_up();
+    }
+    assert!(slow.read().is_some());
+    let lost = slow.lost();
+    assert!((1..=14).contains(&lost), "{lost} of 50 for as much as 3");
+}
+
+#[test]
+fn a_spool_over_a_lower_limit_takes_from_the_feed_as_much_as_comes() {
+    for weight in [Weight::Light, Weight::Heavy] {
+        let spool = spool(1 << 20);
+        let mut kafka = spool.reader("kafka", true);
+        let mut stuck = spool.follow("partner", From::Now);
+        let mut numbers = 0;
+        for _ in 0..25 {
+            append(&spool, &[(b'a', 10)], 1000, &mut numbers, true);
+            while let Some(shown) = kafka.show() {
+                kafka.take([&shown]).1.finish(Outcome::Delivered);
+            }
+        }
+        spool.set(Config { memory_bytes: 128 << 10, ..spool.config() });
+        for _ in 0..10 {
+            assert!(spool.has_room(weight), "it waits for nobody who follows");
+            append(&spool, &[(b'a', 1)], 100, &mut numbers, true);
+        }
+        assert!(stuck.read().is_some());
+        let lost = stuck.lost();
+        assert!((1..100).contains(&lost), "{lost} of 250, {weight:?}");
+        while let Some(shown) = kafka.show() {
+            kafka.take([&shown]).1.finish(Outcome::Delivered);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! An answer that goes on until whoever gives it has no more, or its connection is to end.
+//!
+//! It then ends politely, behind what is whole, with the last chunk of its body: nobody takes it for one that was cut off.
+//! What is half there has the connection's grace to become whole.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Body, Bytes, Frame};
+use tokio::sync::watch;
+
+use crate::control::{Piece, Pieces};
+
+/// Becomes true when a request's connection is to end; its answer should then come to an end. Put into each request by the
+/// connection.
+#[derive(Clone, Debug)]
+pub(super) struct Closing(pub(super) watch::Receiver<bool>);
+
+/// The body.
+pub(super) struct Streaming {
+    pieces: Pieces,
+    /// Ready when the connection is to end; none once it was.
+    closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Nothing is half there.
+    is_whole: bool,
+}
+
+impl Streaming {
+    /// These pieces, until `closing`; where nobody says that, until they end.
+    pub(super) fn new(pieces: Pieces, closing: Option<Closing>) -> Streaming {
+        Streaming { pieces, closing: Some(Box::pin(closed(closing))), is_whole: true }
+    }
+}
+
+async fn closed(closing: Option<Closing>) {
+    match closing {
+        // A connection that is gone is as good as one that says so.
+        Some(Closing(mut closing)) => _ = closing.wait_for(|closing| *closing).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Body for Streaming {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.closing.as_mut().is_some_and(|closing| closing.as_mut().poll(cx).is_ready()) {
+            self.closing = None;
+        }
+        if self.closing.is_none() && self.is_whole {
+            return Poll::Ready(None);
+        }
+        let Some(Piece { bytes, is_whole }) = ready!(self.pieces.poll_recv(cx)) else {
+            return Poll::Ready(None);
+        };
+        self.is_whole = is_whole;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
