@@ -16,8 +16,8 @@
 //! # Where things are
 //! * [`record`]: the nouns. [`ocf`]: Avro's container format over bytes, pure. [`enrich`]: which tags a record gets.
 //! * [`input`], [`spool`], [`output`]: the line.
-//! * [`disk`]: small files that outlive the process. [`socket_file`]: a unix socket to listen at. [`pause`]: what is
-//!   not to be done now, or not by all at once.
+//! * [`disk`]: small files that outlive the process. [`socket_file`]: a unix socket to listen at. [`accept`]: what it means
+//!   where no connection can be accepted. [`pause`]: what is not to be done now, or not by all at once.
 //! * [`dcos`]: the HTTP client for the cluster, its log-in, the look for Kafka's brokers, and what the Mesos agent says.
 //!   [`mod@sample_producer`]: the second, small program.
 //! * [`control`]: what an operator may ask; [`http`]: where. [`telemetry`]: logs and metrics of the program itself.
@@ -33,6 +33,7 @@
 //! * `unsafe` is in `output::kafka::lend`, `output::partner::queued`, `input::low_water` and `app::pages` alone.
 //! * No module knows one to its right: `tests/it/architecture.rs` has the table of who may use whom.
 
+pub mod accept;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -315,12 +315,12 @@ fn whole_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A list, or `@` and the file with one: between commas, or on lines of their own.
 /// The file that a text of brokers names instead.
 pub(super) fn file_of_brokers(text: &str) -> Option<&str> {
     text.trim().strip_prefix('@')
 }
 
+/// A list, or `@` and the file with one: between commas, or on lines of their own.
 fn parse_broker_list(text: &str) -> Result<Value, Misfit> {
     let file = file_of_brokers(text);
     let (list, place) = match file.map(|path| secret_file::read_lines(Path::new(path))) {

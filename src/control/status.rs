@@ -211,7 +211,7 @@ pub struct PartnerStatus {
     pub lost_records: u64,
     /// Accepted and not sent to it, those among them that it does not want.
     pub behind_records: u64,
-    /// Absent for those that connect themselves.
+    /// Null for those that connect themselves.
     pub dialled: Option<DialStatus>,
 }
 
@@ -224,7 +224,7 @@ pub struct DialStatus {
     pub from: &'static str,
     /// `connecting`, `connected`, or `waiting` for the next attempt.
     pub state: &'static str,
-    /// Why the last attempt failed or the last connection ended, and when (Unix seconds); absent: neither has happened.
+    /// Why the last attempt failed or the last connection ended, and when (Unix seconds); null: neither has happened.
     pub last_error: Option<(u64, String)>,
     /// Unix time of the next attempt, in milliseconds, while it is waited for.
     pub next_ms: Option<u64>,

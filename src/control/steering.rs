@@ -54,7 +54,7 @@ pub struct KeyView {
     pub origin: String,
     /// Where exactly it was set.
     pub place: String,
-    /// `live` where a change counts at once, else `restart`.
+    /// `live` where a change counts at once, `reload` where it does when the file is read again, else `restart`.
     pub change: String,
     pub secret: bool,
     pub doc: String,

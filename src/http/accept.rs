@@ -1,11 +1,12 @@
 //! Taking connections from the listener, whatever the kernel says.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
+
+use crate::accept::is_about_one_connection;
 
 /// How long the first failure of a row keeps us from trying again; each further one twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -73,51 +74,9 @@ impl Trouble {
     }
 }
 
-/// Whether the next connection may well fare better: the errors that accept(2) passes on from the one at hand.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::ECONNRESET
-                | libc::EINTR
-                | libc::EPERM
-                | libc::EPROTO
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-                | libc::ENONET
-                | libc::ETIMEDOUT
-        )
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_errors_of_one_connection_are_passed_over_at_once() {
-        let cases = [
-            (libc::ECONNABORTED, true),
-            (libc::EPERM, true),
-            (libc::EINTR, true),
-            (libc::EMFILE, false),
-            (libc::ENFILE, false),
-            (libc::ENOBUFS, false),
-            (libc::ENOMEM, false),
-            (libc::EBADF, false),
-            (libc::EINVAL, false),
-        ];
-        for (code, expected) in cases {
-            let error = io::Error::from_raw_os_error(code);
-            assert_eq!(is_about_one_connection(&error), expected, "{error}");
-        }
-        assert!(!is_about_one_connection(&io::Error::other("no code")));
-    }
 
     #[tokio::test(start_paused = true)]
     async fn trouble_is_said_once_and_waits_longer_each_time() {

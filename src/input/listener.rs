@@ -20,6 +20,7 @@ use super::registry::{PeerName, Registry};
 use super::settings::Config;
 use super::socket::Socket;
 use super::turns::Turns;
+use crate::accept::is_about_one_connection;
 use crate::socket_file::SocketFile;
 use crate::telemetry::LogBudget;
 use crate::telemetry::problems::Kind;
@@ -154,10 +155,4 @@ async fn accept_unix(unix: Option<&SocketFile>) -> io::Result<Socket> {
         Some(file) => file.accept().await.map(Socket::Unix),
         None => std::future::pending().await,
     }
-}
-
-/// Errors of a connection that ended before it was accepted; the listener is fine.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -72,7 +72,7 @@ impl Default for Page {
             bytes_max: gauge("metrics_collector_spool_capacity_bytes", "Bytes that may wait (spool-memory)."),
             frames: gauge(
                 "metrics_collector_spool_chunks",
-                "Chunks in the spool that some output has not taken.",
+                "Chunks in the spool that Kafka has not taken; what partners follow is not among them.",
             ),
             oldest: gauge(
                 "metrics_collector_spool_oldest_timestamp_seconds",

@@ -11,6 +11,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // Nouns: they know nobody.
     ("record", &[]),
     ("ocf", &["record"]),
+    // What errors of a listener mean.
+    ("accept", &[]),
     // What several rooms need of the file system.
     ("disk", &[]),
     ("socket_file", &[]),
@@ -22,11 +24,25 @@ const EDGES: &[(&str, &[&str])] = &[
     // The line, left to right. Stages may register metrics.
     ("enrich", &["record", "ocf", "dcos", "telemetry"]),
     ("spool", &["record", "ocf", "telemetry"]),
-    ("input", &["record", "ocf", "enrich", "spool", "dcos", "control", "telemetry", "socket_file", "pause"]),
+    (
+        "input",
+        &[
+            "record",
+            "ocf",
+            "enrich",
+            "spool",
+            "dcos",
+            "control",
+            "telemetry",
+            "accept",
+            "socket_file",
+            "pause",
+        ],
+    ),
     ("output", &["record", "ocf", "spool", "dcos", "control", "telemetry", "disk", "socket_file", "pause"]),
     // What an operator may ask: plain snapshots, which the stages fill.
     ("control", &["record", "spool"]),
-    ("http", &["control", "record", "telemetry"]),
+    ("http", &["accept", "control", "record", "telemetry"]),
     // The key table makes each stage's settings.
     ("config", &["dcos", "enrich", "http", "input", "ocf", "output", "record", "spool", "telemetry"]),
 ];

@@ -11,8 +11,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "kafka",
         Kind::Bool,
-        "Send to Kafka. false runs without an output: records are accepted, counted and not kept. Of use to try out \
-         senders.",
+        "Send to Kafka. false sends nothing there: records are accepted, counted and go to partners alone, who have all of \
+         spool-memory then. Of use to try out senders.",
     )
     .or("true")
     .env(&["KAFKA"]),

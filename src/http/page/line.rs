@@ -95,7 +95,7 @@ fn agent(agent: &AgentStatus) -> Stage {
 fn spool(view: &View) -> Stage {
     let spool = &view.status.spool;
     let (tone, word) = match (is_ready(view, "spool"), view.status.input.held) {
-        (false, _) => (Tone::Bad, "full: the oldest records are lost"),
+        (false, _) => (Tone::Bad, "was full within the last minute: the oldest records are lost"),
         (true, true) => (Tone::Warn, "full: the input waits"),
         (true, false) => (Tone::Good, "takes records in"),
     };

@@ -133,7 +133,7 @@ fn partner_word(partner: &PartnerStatus) -> (Tone, String) {
         }
         None => (Tone::Quiet, "away, has a place".to_owned()),
         Some(DialStatus { address, last_error: Some((_, error)), .. }) => {
-            (Tone::Bad, format!("{address} cannot be reached: {error}"))
+            (Tone::Bad, format!("{address} is not connected: {error}"))
         }
         Some(DialStatus { address, .. }) => (Tone::Warn, format!("{address} is being connected to")),
     }
@@ -279,4 +279,23 @@ fn memory(memory: &MemoryStatus) -> Vec<(&'static str, Cell)> {
     ];
     facts.extend(memory.resident_bytes.map(|resident| ("Resident", bytes(resident))));
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partner_whose_connection_has_ended_is_not_said_to_be_out_of_reach() {
+        let ended = DialStatus {
+            address: "a:1".to_owned(),
+            state: "waiting",
+            last_error: Some((1, "it has closed the connection".to_owned())),
+            ..DialStatus::default()
+        };
+        let partner = PartnerStatus { dialled: Some(ended), ..PartnerStatus::default() };
+        let (tone, word) = partner_word(&partner);
+        assert_eq!(word, "a:1 is not connected: it has closed the connection");
+        assert_eq!(tone, Tone::Bad);
+    }
 }
