@@ -92,6 +92,7 @@ impl Drop for Printer {
 /// in. Each begins with the first record that was not acknowledged, and none is missing.
 fn check_killed_at_random(collector: &Collector, program: &str) {
     const LEAST: u64 = 1000;
+    const LIVES: u32 = 4;
     let mut random = Random::new();
     // Gives it a place, so that all of the load is for it.
     let mut printers = vec![Printer::start(program)];
@@ -101,7 +102,7 @@ fn check_killed_at_random(collector: &Collector, program: &str) {
     });
     let (mut done, mut lives, mut repeated) = (0, 0, 0);
     let sent = under_load(collector, "t", 0, || {
-        while done < LEAST {
+        while done < LEAST || lives < LIVES {
             let mut printer = printers.pop().unwrap_or_else(|| Printer::start(program));
             let mut n = 0;
             for _ in 0..random.up_to(120) {
@@ -133,7 +134,6 @@ fn check_killed_at_random(collector: &Collector, program: &str) {
     }
     let ledger = collector.wait_books("partner:printer", "delivered", sent.into());
     assert_eq!((ledger.of("partner:printer", "lost"), ledger.of("partner:printer", "not_wanted")), (0, 0));
-    assert!(lives > 3, "{lives}");
     println!("{sent} records, {lives} lives, {repeated} printed again");
 }
 

@@ -152,7 +152,8 @@ fn a_change_of_one_under_load_costs_no_other_anything() {
     }
     let first = got[0];
     assert_eq!(got, (first..first + got.len() as u32).collect::<Vec<_>>());
-    assert_eq!((collector.metric(&ended("changed")), collector.metric(&ended("removed"))), (4, 1));
+    collector.wait_metric(&ended("changed"), 4);
+    collector.wait_metric(&ended("removed"), 1);
     let ledger = collector.wait_books("partner:still", "delivered", sent.into());
     assert_eq!((ledger.of("partner:still", "lost"), ledger.of("partner:moved", "accepted")), (0, 0));
 }
@@ -243,7 +244,8 @@ fn a_name_is_one_that_is_dialled_or_one_that_connects() {
     assert_eq!(numbers(&dialled.records(1)), [3], "the place goes on");
     let said = String::from_utf8(Partner::connect(collector.partner(), hello).end()).unwrap();
     assert!(said.contains(r#""code":"name_dialled""#), "{said}");
-    assert_eq!((collector.metric(&ended("replaced")), collector.metric(&ended("name_dialled"))), (1, 1));
+    collector.wait_metric(&ended("replaced"), 1);
+    collector.wait_metric(&ended("name_dialled"), 1);
     // It is not disturbed.
     collector.send(&ocf::stream(&numbered("t", 4..5)));
     assert_eq!(numbers(&dialled.records(2)), [3, 4]);

@@ -211,6 +211,8 @@ fn the_flags_of_messages_and_logs_do_what_they_say() {
     let compressions = segment::compressions(&broker.data(&format!("{topic}-0")));
     assert_eq!(compressions, BTreeSet::from(["none"]));
 
+    let dropped = collector.metric("metrics_collector_log_lines_dropped_total");
+    assert_eq!(dropped, 0, "this machine was too slow to read the log");
     assert_eq!((logged(&collector, "RECORD IN: "), logged(&collector, "RECORD OUT: ")), (90, 90));
     for words in ["received\\n00000000  4f 62 6a 01 ", "sending\\n00000000  4f 62 6a 01 "] {
         assert!(logged(&collector, words) > 0, "{words}");

@@ -27,8 +27,9 @@ fn check_outage(go: fn(&mut OwnBroker)) {
     const PART: u64 = 3_000;
     let mut broker = OwnBroker::started();
     let topic = unique("outage");
-    // Messages are small and so many that some are always on their way.
-    let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50"];
+    // Messages are small and so many that some are always on their way. Where the broker needs long to come back, more is
+    // sent than the spool has room for, and the sender is held.
+    let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50", "--spool-full", "hold"];
     let collector = Collector::start(broker.bootstrap(), &args);
     let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
     let wait_more = |term: &str| {

@@ -341,7 +341,7 @@ fn a_stream_over_http_ends_where_it_was_asked_to() {
     let delivered = 30 + 110 + 7 + 120 + 120 + 3;
     let ledger = collector.wait_books("stream", "delivered", delivered);
     assert_eq!((ledger.of("stream", "waiting"), ledger.of("stream", "lost")), (0, 0), "{ledger:?}");
-    assert_eq!(collector.metric("metrics_collector_partner_connections_ended_total{reason=\"enough\"}"), 7);
+    collector.wait_metric("metrics_collector_partner_connections_ended_total{reason=\"enough\"}", 7);
 }
 
 #[test]
@@ -362,7 +362,8 @@ fn the_time_from_arrival_to_a_partner_is_measured() {
 
 #[test]
 fn tail_shows_records_as_they_arrive() {
-    let collector = alone(&[]);
+    // At an address of its own, whose ports nobody else has when they are free.
+    let collector = alone(&["--http-endpoint", "127.0.0.5:0"]);
     let http = format!("--http-endpoint={}", collector.http());
     let tail = |more: &[&str]| {
         let mut child = program()

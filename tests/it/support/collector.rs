@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::http::{self, Answer};
+use super::log::Log;
 use super::sender::Sender;
 use super::{eventually, once};
 
@@ -29,8 +30,8 @@ pub(crate) struct Collector {
     input: SocketAddr,
     http: SocketAddr,
     partner: Option<SocketAddr>,
-    log: Arc<Mutex<Vec<String>>>,
-    log_reader: Option<JoinHandle<()>>,
+    /// None: it has been waited for.
+    log: Option<Log>,
 }
 
 /// What is left of a collector that has ended.
@@ -55,16 +56,7 @@ impl Collector {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let log_reader = {
-            let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-            let log = Arc::clone(&log);
-            thread::spawn(move || {
-                for line in stderr.lines().map_while(Result::ok) {
-                    log.lock().expect("no reader of the log panics").push(line);
-                }
-            })
-        };
+        let log = Log::of(child.stderr.take().expect("stderr is piped"));
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let (line_tx, line_rx) = mpsc::channel();
         thread::spawn(move || {
@@ -76,14 +68,7 @@ impl Collector {
         });
         // Killed by its own `Drop` from here on, whatever is wrong with the line.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut collector = Collector {
-            child,
-            input: nowhere,
-            http: nowhere,
-            partner: None,
-            log,
-            log_reader: Some(log_reader),
-        };
+        let mut collector = Collector { child, input: nowhere, http: nowhere, partner: None, log: Some(log) };
         let line = line_rx
             .recv_timeout(Duration::from_secs(30))
             .unwrap_or_else(|e| panic!("no line on standard output ({e}); log: {:#?}", collector.log()))
@@ -213,9 +198,9 @@ impl Collector {
         })
     }
 
-    /// The log so far.
+    /// The log so far: all that it has written by now.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lock().expect("no reader of the log panics").clone()
+        self.log.as_ref().map(Log::lines).unwrap_or_default()
     }
 
     /// Asks it to end with SIGTERM, and waits for that.
@@ -248,10 +233,7 @@ impl Collector {
             Ok(None) => Err(format!("it runs; log: {:#?}", self.log())),
             Err(e) => panic!("wait for the collector: {e}"),
         });
-        if let Some(reader) = self.log_reader.take() {
-            reader.join().expect("the reader of the log does not panic");
-        }
-        Ended { status, log: self.log() }
+        Ended { status, log: self.log.take().expect("it is waited for once").end() }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -251,7 +253,13 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
-        self.wait_end();
+        let ended = catch_unwind(AssertUnwindSafe(|| self.wait_end()));
+        // A second panic of a test would end the others, and hide the first.
+        if let Err(panic) = ended
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 

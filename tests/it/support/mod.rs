@@ -11,6 +11,7 @@ pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
 pub(crate) mod load;
+pub(crate) mod log;
 pub(crate) mod marathon;
 pub(crate) mod mesos_dns;
 pub(crate) mod ocf;
