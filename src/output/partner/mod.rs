@@ -16,7 +16,8 @@
 //! partner that the collector connects to, a `target`, has a task that `dial`s it again and again, and runs the same
 //! session. They have a thread of their own, so that a filter over every tag of every record takes nothing from the
 //! input. All that is new in the [feed](crate::spool) rings the `bell` once, which tells all sessions and then pauses for
-//! a moment, so that many small blocks become one write. A session reads its `greeting`, takes its place from `names`, and then goes between its
+//! a moment, so that many small blocks become one write. A connection is `serve`d from its `greeting` to its end: its place
+//! comes from `names` and goes back there, and between the two the session goes between its
 //! [`Follower`](crate::spool::Follower), the `pack`er that filters and frames, the `socket`, and the `receipts` of what
 //! was sent.
 //!
@@ -59,6 +60,7 @@ pub mod ndjson;
 mod pack;
 mod queued;
 mod receipts;
+mod serve;
 mod session;
 mod settings;
 mod socket;

@@ -175,7 +175,8 @@ impl Session {
                     }
                 }
                 () = pause::rest(needs_room.then_some(ROOM_PAUSE)) => {}
-                () = pause::until(self.until) => return End::Enough,
+                // What has begun goes out whole.
+                () = pause::until(self.until), if outbox.is_empty() => return End::Enough,
                 () = pause::until(stalled) => return End::Stalled,
             }
         }
