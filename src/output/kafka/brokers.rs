@@ -48,12 +48,13 @@ impl Brokers {
         self.known.has_changed().unwrap_or(false)
     }
 
-    /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
+    /// Returns when the list has changed since [`Brokers::now`], and at once until that is called. Cancel safe.
     pub(super) async fn changed(&mut self) {
         // Whoever looked for brokers has ended, or never was: the list stays.
         if self.known.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.known.mark_changed();
     }
 
     /// No broker of the list can be reached.

@@ -5,7 +5,7 @@
 //! gets nothing more, gives back what it holds, and a new one takes over.
 //!
 //! They are heard before anything of the spool is looked at, and again before records are set aside: what was set before
-//! a record came counts for it.
+//! a record came counts for it, but for other names, which begin with the next producer.
 //!
 //! Whether there is one topic for all is the spool's doing, which files what is accepted from then on under another
 //! topic; what was accepted before goes where it was to go. So it is told here first, and heard before a topic that is
@@ -15,12 +15,11 @@
 //! do, and takes the rest back: that may come twice. With any other change nothing may, so that the old producer has
 //! [`PATIENCE`], and as long as it takes while the brokers do not answer. What a topic alone has under way after that,
 //! with brokers that answer all others, is taken back as well: the others must not stand still for it. A producer that no
-//! broker has ever answered has delivered nothing, since topics are asked for before anything is sent: it gives way at
-//! once, or what was set to mend that would not count before the process is started again.
+//! broker has ever answered gives way like one whose credentials change, or what was set to mend that would not count
+//! before the process is started again. It has as good as delivered nothing: topics are asked for before anything is sent.
 
 use std::time::{Duration, Instant};
 
-use super::brokers::Known;
 use super::queue::Queue;
 use super::returns::FLUSH_TIME;
 use super::settings::{Config, Naming};
@@ -72,20 +71,14 @@ impl Task {
     /// Notes which brokers the next producer begins with by these settings, and says whether they are others than before.
     ///
     /// Brokers that are named come this way as well, and until those are found that are looked for now, those of before
-    /// stay in use. But no old broker is to be shown credentials for the new ones: where it is not known to be one of
-    /// those that are looked for, or others are asked with these credentials, there are none until somebody has answered.
+    /// stay in use. But no old broker is to be shown credentials for the new ones: where it was not found by what is looked
+    /// for now, there are none until somebody has answered.
     fn has_other_brokers(&mut self, new: &Config) -> bool {
         if !new.brokers.is_empty() {
             return self.are_others(&new.brokers);
         }
         let has_credentials = self.config.security != new.security;
-        let asks_others = self.config.looked != new.looked;
-        let are_theirs = |known: &Known| match (&known.looked, &new.looked) {
-            (known, looked) if known == looked => true,
-            (Some(known), Some(looked)) => !asks_others && known.looks_for_the_same(looked),
-            _ => false,
-        };
-        match self.brokers.now().filter(|known| !has_credentials || are_theirs(known)) {
+        match self.brokers.now().filter(|known| !has_credentials || known.looked == new.looked) {
             Some(known) => self.are_others(&known.list),
             None => has_credentials && self.are_others(&[]),
         }
@@ -119,8 +112,8 @@ impl Task {
         let is_pressing = is_pressing || !self.asking.answered && self.board.link() != Link::Up;
         let patience = match self.board.link() {
             _ if !is_pressing => PATIENCE,
-            Link::Up => FLUSH_TIME,
-            Link::Connecting | Link::Down => Duration::ZERO,
+            Link::Up | Link::Connecting => FLUSH_TIME,
+            Link::Down => Duration::ZERO,
         };
         match self.replacing {
             Replacing::No => {

@@ -61,6 +61,10 @@ impl Task {
     /// Makes a producer, at once where the operator has said what the brokers are, else when one has answered.
     pub(super) fn connect(&mut self, now: Instant) {
         self.settle_settings(now);
+        if self.config.brokers.is_empty() {
+            // They are those of before, and others are looked for with these settings.
+            return;
+        }
         if let Some(abilities) = self.config.broker_version {
             self.fit_to(abilities, Source::Pinned);
             self.make(now);

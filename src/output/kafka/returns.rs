@@ -332,7 +332,8 @@ impl Task {
 
     /// The end: what is left is given up and named.
     pub(super) async fn end(mut self) -> Vec<(TopicName, u64)> {
-        // What came with the end is named like the rest.
+        // What came with the end is named like the rest. No topic is made for it.
+        self.config.create_topics = None;
         self.see(Instant::now());
         if let Some(link) = self.link.take() {
             self.take_back(link).await;
@@ -373,8 +374,10 @@ impl Task {
                 break;
             }
         }
-        self.link = None;
-        self.metrics.producers_ended.inc();
+        // If it has given everything back, it is counted by now.
+        if self.link.take().is_some() {
+            self.metrics.producers_ended.inc();
+        }
         // Its end blocks for a moment.
         _ = tokio::task::spawn_blocking(move || drop(link)).await;
     }

@@ -198,8 +198,9 @@ impl Task {
                 more = self.reader.changed(), if !self.draining => self.draining = !more,
                 () = wake.notified() => {}
                 Some(told) = self.told.recv() => self.hear(told),
-                () = self.brokers.changed() => self.take_brokers(Instant::now()),
-                Ok(()) = self.settings.changed() => self.take_settings(Instant::now()),
+                // Both are heard as all that is done begins.
+                () = self.brokers.changed() => {}
+                Ok(()) = self.settings.changed() => self.settings.mark_changed(),
                 () = pause::until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
@@ -209,12 +210,13 @@ impl Task {
 
     /// Everything that can be done now.
     fn work(&mut self, now: Instant) {
+        // First what was acknowledged: a change that makes the producer give way must not have it sent again.
+        self.serve(now);
         // What was set and found before a record came counts for it.
         self.hear_settings(now);
         if self.brokers.has_changed() {
             self.take_brokers(now);
         }
-        self.serve(now);
         self.see(now);
         self.fire_timers(now);
         self.pressed = self.draining || self.reader.fullness() > PRESSURE;

@@ -997,6 +997,11 @@ fn looked(framework: &str) -> discovery::Config {
     discovery::Config::of(discovery::FrameworkName::parse(framework).unwrap())
 }
 
+/// The same for the brokers of framework `a`, in another way.
+fn elsewhere() -> discovery::Config {
+    discovery::Config { pinned: Some(discovery::Way::Marathon), ..looked("a") }
+}
+
 fn with_password(password: &str) -> Security {
     let password = Secret::new(password.to_owned());
     let sasl = Sasl { mechanism: SaslMechanism::Plain, username: "me".to_owned(), password };
@@ -1020,9 +1025,8 @@ async fn delivering(before: Option<discovery::Config>) -> (Rig, watch::Sender<Li
 
 #[tokio::test]
 async fn no_old_broker_is_shown_the_credentials_for_those_that_are_looked_for() {
-    let elsewhere = discovery::Config { pinned: Some(discovery::Way::Marathon), ..looked("a") };
     for (before, after) in
-        [(Some(looked("a")), looked("b")), (None, looked("b")), (Some(looked("a")), elsewhere)]
+        [(Some(looked("a")), looked("b")), (None, looked("b")), (Some(looked("a")), elsewhere())]
     {
         let (mut rig, found) = delivering(before.clone()).await;
         let [before, after] = [before, Some(after)].map(|looked| looked.map(Arc::new));
@@ -1047,24 +1051,25 @@ async fn no_old_broker_is_shown_the_credentials_for_those_that_are_looked_for() 
 
 #[tokio::test]
 async fn other_brokers_alone_and_credentials_alone_leave_the_known_ones_in_use() {
-    let (mut rig, found) = delivering(Some(looked("a"))).await;
-    let first = [rig.cluster.bootstrap_servers()];
-    set(&rig, |config| config.security = with_password("other"));
-    rig.until("it is made of them", |rig| rig.producers.get() == 2).await;
-    assert_eq!(rig.handle.status().brokers, first);
-    set(&rig, |config| config.security = Security::default());
-    rig.until("it is made of them again", |rig| rig.producers.get() == 3).await;
-    set(&rig, |config| config.looked = Some(looked("b").into()));
-    rig.accept("a", 10);
-    rig.delivered(20).await;
-    assert_eq!(rig.handle.status().brokers, first);
-    // What they have is taken with the credentials of before; other ones are not shown to them.
-    set(&rig, |config| config.security = with_password("third"));
-    rig.until("there are none", |rig| rig.handle.part().detail.contains("no brokers are known")).await;
-    set(&rig, |config| config.security = Security::default());
-    rig.accept("a", 10);
-    rig.delivered(30).await;
-    drop(found);
+    for other in [looked("b"), elsewhere()] {
+        let (mut rig, _found) = delivering(Some(looked("a"))).await;
+        let first = [rig.cluster.bootstrap_servers()];
+        set(&rig, |config| config.security = with_password("other"));
+        rig.until("it is made of them", |rig| rig.producers.get() == 2).await;
+        assert_eq!(rig.handle.status().brokers, first);
+        set(&rig, |config| config.security = Security::default());
+        rig.until("it is made of them again", |rig| rig.producers.get() == 3).await;
+        set(&rig, |config| config.looked = Some(other.into()));
+        rig.accept("a", 10);
+        rig.delivered(20).await;
+        assert_eq!(rig.handle.status().brokers, first);
+        // What they have is taken with the credentials of before; other ones are not shown to them.
+        set(&rig, |config| config.security = with_password("third"));
+        rig.until("there are none", |rig| rig.handle.part().detail.contains("no brokers are known")).await;
+        set(&rig, |config| config.security = Security::default());
+        rig.accept("a", 10);
+        rig.delivered(30).await;
+    }
 }
 
 #[tokio::test]
