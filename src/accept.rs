@@ -2,7 +2,8 @@
 
 use std::io;
 
-/// Whether the next connection may well fare better: the errors that accept(2) passes on from the one at hand.
+/// Whether the next connection may well fare better: the errors that accept(2) passes on from the one at hand. EPERM is none
+/// of them: who forbids a connection may do so before it is taken from the queue, and it would come again at once.
 #[must_use]
 pub fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
@@ -11,7 +12,6 @@ pub fn is_about_one_connection(error: &io::Error) -> bool {
             libc::ECONNABORTED
                 | libc::ECONNRESET
                 | libc::EINTR
-                | libc::EPERM
                 | libc::EPROTO
                 | libc::ENOPROTOOPT
                 | libc::EOPNOTSUPP
@@ -35,7 +35,7 @@ mod tests {
             (libc::ECONNABORTED, true),
             (libc::ENETDOWN, true),
             (libc::EPROTO, true),
-            (libc::EPERM, true),
+            (libc::EPERM, false),
             (libc::EINTR, true),
             (libc::EMFILE, false),
             (libc::ENFILE, false),

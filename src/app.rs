@@ -191,7 +191,7 @@ struct Running {
 
 /// `look_period`: how often files are looked at that may be renewed.
 async fn start(recalled: Recalled, log: Log, look_period: Duration) -> Result<Running, StartError> {
-    let Recalled { loaded: Loaded { mut config, live }, not_kept } = recalled;
+    let Recalled { loaded: Loaded { mut config, live }, keeping } = recalled;
     let notices = Notices::new(&log)?;
     let Notices { registry, problems } = notices.clone();
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
@@ -248,7 +248,7 @@ async fn start(recalled: Recalled, log: Log, look_period: Duration) -> Result<Ru
         statsd: statsd_wire,
         grace: grace_wire,
     };
-    let steering = Steering::new(live, &config, not_kept.as_ref(), incarnation.clone(), wires);
+    let steering = Steering::new(live, &config, keeping, incarnation.clone(), wires);
     let renewal = Renewal::new(steering.clone());
     let program = Program {
         incarnation,

@@ -10,7 +10,7 @@
 //! A directory that does not answer costs a change, and the start, five seconds.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +31,14 @@ const MODE: u32 = 0o600;
 /// What a start begins with.
 pub(super) struct Recalled {
     pub(super) loaded: Loaded,
-    /// Why nothing that is set now will be there the next time; none: it will.
+    pub(super) keeping: Keeping,
+}
+
+/// Whether what is set from now on will be there the next time.
+pub(super) struct Keeping {
+    /// Who writes it down, where there is a data directory.
+    pub(super) keeper: Option<Arc<Keeper>>,
+    /// Why it will not; none: it will.
     pub(super) not_kept: Option<NotKept>,
 }
 
@@ -69,7 +76,7 @@ impl fmt::Display for NotKept {
 }
 
 impl Keeper {
-    pub(super) fn new(folder: PathBuf) -> Keeper {
+    fn new(folder: PathBuf) -> Keeper {
         Keeper { folder, asked: AtomicU64::new(0), written: Mutex::new(0) }
     }
 
@@ -92,25 +99,49 @@ impl Keeper {
             return Ok(());
         }
         *written = number;
-        write(&self.folder, live)
+        let text = live.text().map_err(|error| error.to_string())?;
+        disk::replace(&self.folder, FILE, &text, MODE).map_err(|error| error.to_string())
     }
-}
 
-fn write(folder: &Path, live: &Live) -> Result<(), String> {
-    let text = live.text().map_err(|error| error.to_string())?;
-    disk::replace(folder, FILE, &text, MODE).map_err(|error| error.to_string())
+    /// What was set, if it counts, and what is to be told. What does not count is not kept.
+    fn read(&self, live: &Live) -> (Option<Next>, Vec<String>) {
+        let path = self.folder.join(FILE);
+        let without = "starting without what was set at runtime";
+        let text = match disk::read(&path, BYTES_MAX) {
+            Ok(Some(text)) => text,
+            Ok(None) => return (None, Vec::new()),
+            Err(error) => return (None, vec![format!("cannot read {}: {error}; {without}", path.display())]),
+        };
+        let Some((next, mut told)) = live.recall(&text, &kafka::check) else {
+            let aside = disk::set_aside(&self.folder, FILE);
+            let (path, aside) = (path.display(), aside.display());
+            return (None, vec![format!("{path} is damaged and set aside as {aside}; {without}")]);
+        };
+        // Before any change: where the disk was so slow that there has been one, that one's values stay.
+        if !told.is_empty()
+            && let Err(error) = self.write(0, next.as_ref().map_or(live, |next| &next.live))
+        {
+            told.push(format!("cannot write {}: {error}", path.display()));
+        }
+        (next, told)
+    }
 }
 
 /// What the start begins with: what was loaded, and what was set at runtime in an earlier run.
 pub(super) async fn recall(loaded: Loaded) -> Recalled {
     let Some(folder) = loaded.config.data_dir.clone() else {
-        return Recalled { loaded, not_kept: Some(NotKept::NoFolder) };
+        return Recalled { loaded, keeping: Keeping { keeper: None, not_kept: Some(NotKept::NoFolder) } };
     };
-    let live = loaded.live.clone();
-    let (at, look) = (folder.clone(), move || (disk::try_out(&folder), read(&folder, &live)));
+    let (live, at) = (loaded.live.clone(), folder.clone());
+    let keeper = Arc::new(Keeper::new(folder));
+    let reader = keeper.clone();
+    let look = move || (disk::try_out(&reader.folder), reader.read(&live));
     let Some((tried, (next, told))) = disk::patiently(look).await else {
         warn!("data-dir does not answer; starting without what was set at runtime");
-        return Recalled { loaded, not_kept: Some(NotKept::slow()) };
+        return Recalled {
+            loaded,
+            keeping: Keeping { keeper: Some(keeper), not_kept: Some(NotKept::slow()) },
+        };
     };
     if let Err(error) = &tried {
         warn!(path = %at.display(), "data-dir cannot be written to, so nothing outlives this run: {error}");
@@ -128,29 +159,7 @@ pub(super) async fn recall(loaded: Loaded) -> Recalled {
         }
         None => loaded,
     };
-    Recalled { loaded, not_kept }
-}
-
-/// What was set, if it counts, and what is to be told. What does not count is not kept.
-fn read(folder: &Path, live: &Live) -> (Option<Next>, Vec<String>) {
-    let path = folder.join(FILE);
-    let without = "starting without what was set at runtime";
-    let text = match disk::read(&path, BYTES_MAX) {
-        Ok(Some(text)) => text,
-        Ok(None) => return (None, Vec::new()),
-        Err(error) => return (None, vec![format!("cannot read {}: {error}; {without}", path.display())]),
-    };
-    let Some((next, mut told)) = live.recall(&text, &kafka::check) else {
-        let aside = disk::set_aside(folder, FILE);
-        let (path, aside) = (path.display(), aside.display());
-        return (None, vec![format!("{path} is damaged and set aside as {aside}; {without}")]);
-    };
-    if !told.is_empty()
-        && let Err(error) = write(folder, next.as_ref().map_or(live, |next| &next.live))
-    {
-        told.push(format!("cannot write {}: {error}", path.display()));
-    }
-    (next, told)
+    Recalled { loaded, keeping: Keeping { keeper: Some(keeper), not_kept } }
 }
 
 #[cfg(test)]
@@ -170,10 +179,11 @@ mod tests {
             live.change(values.as_object().unwrap(), &|_| Vec::new()).unwrap().live
         };
         let keeper = Keeper::new(folder.path().to_owned());
-        for (number, prefix, expected) in [(1, "a-", "a-"), (3, "c-", "c-"), (2, "b-", "c-"), (4, "d-", "d-")]
+        for (number, prefix, expected) in
+            [(1, "a-", "a-"), (3, "c-", "c-"), (2, "b-", "c-"), (4, "d-", "d-"), (0, "z-", "d-")]
         {
             keeper.write(number, &with(prefix)).unwrap();
-            let (next, told) = read(folder.path(), &live);
+            let (next, told) = keeper.read(&live);
             assert_eq!(told, Vec::<String>::new());
             assert_eq!(next.unwrap().live.view()["kafka-topic-prefix"]["value"], expected, "{number}");
         }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing::{Level, error, warn};
 
 use super::descriptors::Descriptors;
-use super::kept::{Keeper, NotKept};
+use super::kept::{Keeper, Keeping, NotKept};
 use super::looking::Wanted;
 use super::news::{News, Told};
 use crate::config::{self, Config, Live, Next, NotRemoved};
@@ -82,20 +82,20 @@ struct State {
 }
 
 impl Steering {
-    /// `not_kept`: why nothing can be kept, as the start has found.
     pub(super) fn new(
         live: Live,
         config: &Config,
-        not_kept: Option<&NotKept>,
+        keeping: Keeping,
         incarnation: String,
         wires: Wires,
     ) -> Steering {
-        wires.note_kept(not_kept);
+        let Keeping { keeper, not_kept } = keeping;
+        wires.note_kept(not_kept.as_ref());
         let view = ConfigView {
             version: 1,
             etag: etag(&incarnation, 0),
             kept: not_kept.is_none(),
-            not_kept_because: not_kept.map(ToString::to_string),
+            not_kept_because: not_kept.as_ref().map(ToString::to_string),
             keys: live.view(),
         };
         let state = State {
@@ -107,7 +107,7 @@ impl Steering {
         };
         Steering(Arc::new(Shared {
             wires,
-            keeper: config.data_dir.clone().map(|folder| Arc::new(Keeper::new(folder))),
+            keeper,
             incarnation,
             turn: tokio::sync::Mutex::default(),
             state: Mutex::new(state),

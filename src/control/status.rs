@@ -207,7 +207,7 @@ pub struct PartnerStatus {
     pub sent_records: u64,
     /// Acknowledged, or taken by its socket.
     pub done_records: u64,
-    /// Records that it was too slow for.
+    /// Records that it was too slow for, as it was told on this connection: again where it did not acknowledge that before.
     pub lost_records: u64,
     /// Accepted and not sent to it, those among them that it does not want.
     pub behind_records: u64,

@@ -24,8 +24,8 @@
 //! Where a partner wants everything the bytes that go to the socket are those of the feed, shared by all. What a socket
 //! does not take at once is copied out, so that a stuck partner keeps nothing of the feed; all of them together may hold
 //! two megabytes so, and a few kilobytes each. Where that is used up a partner is given little more than its socket takes
-//! at once, which is much for one that reads. A single record that is larger than that waits until others have let go, a
-//! minute at most. The sockets' own buffers are bounded too.
+//! at once, which is much for one that reads. A single record that is larger than that waits until others have let go,
+//! or is lost to its partner when the feed lets go of it. The sockets' own buffers are bounded too.
 //!
 //! # When something is full, slow, gone or lying
 //! * A partner is behind: the feed lets go of the oldest, see the page of the feed. It goes on with what is there.

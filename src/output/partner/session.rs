@@ -151,7 +151,7 @@ impl Session {
                 needs_room = receipts.has_room() && !self.follower.is_at_end();
             } else if stalled_at.get_or_insert_with(Instant::now).elapsed() >= STALL_TIME {
                 // Here, too: one that never stops speaking leaves no time to wait.
-                return End::Stalled;
+                return self.stalled();
             }
             let stalled = stalled_at.map(|since: Instant| since + STALL_TIME);
             tokio::select! {
@@ -177,9 +177,14 @@ impl Session {
                 () = pause::rest(needs_room.then_some(ROOM_PAUSE)) => {}
                 // What has begun goes out whole.
                 () = pause::until(self.until), if outbox.is_empty() => return End::Enough,
-                () = pause::until(stalled) => return End::Stalled,
+                () = pause::until(stalled) => return self.stalled(),
             }
         }
+    }
+
+    /// Why one ends that takes nothing: where its time is over it was only to take what had begun.
+    fn stalled(&self) -> End {
+        if self.until.is_some_and(|until| until <= Instant::now()) { End::Enough } else { End::Stalled }
     }
 
     /// Packs what comes next, if anything; where that costs more than a write, when it is its turn.
