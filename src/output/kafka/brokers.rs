@@ -22,6 +22,8 @@ pub struct Known {
 #[derive(Clone, Debug)]
 pub struct Brokers {
     known: watch::Receiver<List>,
+    /// The list is another than at the last look.
+    is_new: bool,
     lost: Arc<Notify>,
 }
 
@@ -29,11 +31,12 @@ impl Brokers {
     /// A list that somebody looks for: `known` has it, and `lost` is rung when no broker of it can be reached.
     #[must_use]
     pub fn found(known: watch::Receiver<List>, lost: Arc<Notify>) -> Brokers {
-        Brokers { known, lost }
+        Brokers { known, is_new: false, lost }
     }
 
     /// The list as it is now.
     pub(super) fn now(&mut self) -> List {
+        self.is_new = false;
         self.known.borrow_and_update().clone().filter(|known| !known.list.is_empty())
     }
 
@@ -45,16 +48,16 @@ impl Brokers {
     /// Whether the list has changed since [`Brokers::now`].
     pub(super) fn has_changed(&self) -> bool {
         // Whoever looked for brokers may have ended.
-        self.known.has_changed().unwrap_or(false)
+        self.is_new || self.known.has_changed().unwrap_or(false)
     }
 
-    /// Returns when the list has changed since [`Brokers::now`], and at once until that is called. Cancel safe.
+    /// Returns when the list has changed since [`Brokers::now`]. Cancel safe.
     pub(super) async fn changed(&mut self) {
         // Whoever looked for brokers has ended, or never was: the list stays.
         if self.known.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-        self.known.mark_changed();
+        self.is_new = true;
     }
 
     /// No broker of the list can be reached.

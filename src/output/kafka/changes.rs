@@ -87,7 +87,7 @@ impl Task {
     /// Takes what was set last, if that has not been heard of.
     pub(super) fn hear_settings(&mut self, now: Instant) {
         // Whoever could set anything may be gone.
-        if self.settings.has_changed().unwrap_or(false) {
+        if std::mem::take(&mut self.is_set) || self.settings.has_changed().unwrap_or(false) {
             self.take_settings(now);
         }
     }

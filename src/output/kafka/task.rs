@@ -52,6 +52,8 @@ pub(super) struct Task {
     pub(super) config: Config,
     /// Where it is told what else is set, and what of that waits for the next producer.
     pub(super) settings: watch::Receiver<Config>,
+    /// There is something that was set and not heard.
+    pub(super) is_set: bool,
     pub(super) next: Option<Config>,
     pub(super) brokers: Brokers,
     pub(super) reader: Reader,
@@ -147,6 +149,7 @@ impl Task {
             paused_until: None,
             config,
             settings,
+            is_set: false,
             next: None,
             brokers,
             reader,
@@ -200,7 +203,7 @@ impl Task {
                 Some(told) = self.told.recv() => self.hear(told),
                 // Both are heard as all that is done begins.
                 () = self.brokers.changed() => {}
-                Ok(()) = self.settings.changed() => self.settings.mark_changed(),
+                Ok(()) = self.settings.changed() => self.is_set = true,
                 () = pause::until(timer) => {}
                 _ = deadline.wait_for(|over| *over) => break,
             }
