@@ -9,6 +9,7 @@
 //!   says something else than it did then: whoever edited it meant it to count.
 //! * No runtime value has a secret sent elsewhere, or otherwise, that was not set at runtime itself: a change that would is
 //!   a fault, and where the file has such a secret when it is read again, or at a start, the runtime value is dropped.
+//!   Where the secret is *pending*, so is that: the value stays until the start that drops it.
 //! * Contents of files that keys name count anew with each change: a certificate that was renewed is another one.
 //! * Values outlive the process as far as somebody keeps [`Live::text`] and gives it to [`Live::recall`]. What does not fit
 //!   any more is dropped and told, and never a reason not to start.
@@ -35,7 +36,7 @@ use super::settings::{Setting, Settings};
 use super::source::{Given, Said, Sources};
 use super::value::Value;
 use super::written::Written;
-use super::{CheckKafka, Config, NamedFile, kafka, stages};
+use super::{CheckKafka, Config, NamedFile, addressee, kafka, stages};
 
 /// Version of the form of [`Live::text`].
 const VERSION: u32 = 1;
@@ -241,7 +242,7 @@ impl Live {
                 ),
             }
         }
-        told.extend(renewing::drop_misplaced(&self.said, &mut set, &self.settings).1);
+        told.extend(renewing::drop_misplaced(&self.said, &mut set, Some(&self.settings)).1);
         if set.is_empty() {
             return Some((None, told));
         }
@@ -285,9 +286,14 @@ impl Live {
         Ok((key, Some(set)))
     }
 
-    /// What every key would be if the program were started now.
+    /// What every key would be if the program were started now, without the runtime values that a start drops.
     fn at_a_start(&self) -> Settings {
-        assemble(&self.said, &self.set, None)
+        let mut set = self.set.clone();
+        // Where it would count now it is a fault, which is told as it is.
+        if addressee::misplaced(&self.settings).is_empty() {
+            renewing::drop_misplaced(&self.said, &mut set, None);
+        }
+        assemble(&self.said, &set, None)
     }
 
     fn next(

@@ -142,12 +142,20 @@ fn brokers_that_move_are_followed_and_faults_of_the_scheduler_change_nothing() {
 fn a_start_without_dns_has_the_brokers_of_the_last_run() {
     let folder = tempfile::tempdir().unwrap();
     let folder: &Path = folder.path();
-    let args = ["--data-dir", folder.to_str().unwrap()];
     let scheduler = Scheduler::start(Generation::Connection, &[Broker::shared().bootstrap()]);
-    let collector = looking(&[&args[..], &["--kafka-scheduler-url", &scheduler.url()]].concat());
+    let url = scheduler.url();
+    let args = ["--data-dir", folder.to_str().unwrap(), "--kafka-scheduler-url", &url];
+    let collector = looking(&args);
     check_delivers(&collector, 1);
     eventually("the list is kept", || once(folder.join("brokers.json").exists(), || "no file".to_owned()));
     collector.kill();
+    scheduler.fail(Fault::Status(500));
+
+    // What others told is not begun with.
+    let others = looking(&args[..2]);
+    let status = wait_until(&others, "others were asked in vain", |status| !status["last_error"].is_null());
+    assert_eq!((&status["way"], &status["brokers"]), (&Value::Null, &Value::Array(Vec::new())), "{status}");
+    others.terminate();
 
     let collector = looking(&args);
     check_delivers(&collector, 1);
@@ -162,7 +170,7 @@ fn a_start_without_dns_has_the_brokers_of_the_last_run() {
 
     std::fs::write(folder.join("brokers.json"), "{").unwrap();
     let collector = looking(&args);
-    wait_not_ready(&collector, "nobody tells");
+    wait_not_ready(&collector, "does not tell its brokers");
     let log = collector.log();
     let told = log.iter().filter(|line| line.contains("brokers.json is damaged")).count();
     assert_eq!(told, 1, "{log:#?}");

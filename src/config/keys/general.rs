@@ -16,7 +16,8 @@ pub(super) const KEYS: &[Key] = &[
         "data-dir",
         Kind::Path,
         "Folder for what is to outlive the process. It is made where it is missing. The brokers that were found last are \
-         kept there, so that a start needs no DNS, and what was set at runtime. Not set: nothing is kept. Each collector of a host needs one of its own.",
+         kept there, so that a start that looks for them in the same way needs no DNS, and what was set at runtime. \
+         Not set: nothing is kept. Each collector of a host needs one of its own.",
     ),
     Key::new(
         "memory-limit",

@@ -23,7 +23,7 @@ impl Live {
             }
             stays
         });
-        let (misplaced, told) = drop_misplaced(&said, &mut set, &self.settings);
+        let (misplaced, told) = drop_misplaced(&said, &mut set, Some(&self.settings));
         dropped.extend(misplaced);
         let mut next = self.next(said, set, faults, check)?;
         next.config.warnings.extend(told);
@@ -45,16 +45,16 @@ impl Live {
     }
 }
 
-/// Drops the runtime values that would have a secret sent elsewhere which was not set at runtime. Gives their keys, and a
-/// line for each.
+/// Drops the runtime values that would have a secret sent elsewhere which was not set at runtime, where this is
+/// `running`, or at a start. Gives their keys, and a line for each.
 pub(super) fn drop_misplaced(
     said: &Said,
     set: &mut BTreeMap<&'static str, Set>,
-    running: &Settings,
+    running: Option<&Settings>,
 ) -> (Vec<&'static str>, Vec<String>) {
     let (mut keys, mut told) = (Vec::new(), Vec::new());
     loop {
-        let misplaced = addressee::misplaced(&assemble(said, set, Some(running)));
+        let misplaced = addressee::misplaced(&assemble(said, set, running));
         if misplaced.is_empty() {
             return (keys, told);
         }

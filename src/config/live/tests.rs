@@ -334,6 +334,12 @@ fn the_fault_of_a_secret_that_would_go_elsewhere_says_what_to_do() {
     let expected = "decides where the password of kafka-sasl-password-file (mc.toml:1) goes, or how, so it is not changed \
                     over HTTP; set it in the file, and have that read again";
     assert!(line.ends_with(expected), "{line}");
+    // A start would drop the protocol, but that others have no effect without it is not what is wrong.
+    let bench = Bench::new("kafka-property = [\"sasl.password=sesame\"]", &[]);
+    let mut with_password = Map::from_iter(SASL.map(|(key, value)| (key.to_owned(), json!(value))));
+    with_password.insert("kafka-sasl-password".to_owned(), json!("known"));
+    let told = lines(&change(&bench.live, with_password.into()).unwrap_err());
+    assert!(told.iter().all(|line| line.contains("decides where sasl.password of")), "{told:#?}");
 }
 
 #[test]
@@ -381,6 +387,28 @@ fn a_runtime_value_goes_when_it_would_have_a_secret_sent_elsewhere() {
     assert_eq!(bench.live.reload(&|_| Vec::new()).unwrap().dropped, ["kafka-brokers", "kafka-framework"]);
     let (next, told) = load(&bench.path, &[]).unwrap().recall(&text, &|_| Vec::new()).unwrap();
     assert_eq!((next.is_none(), told.len()), (true, 2), "{told:?}");
+
+    // What a start would drop keeps nobody from reading the file, and stays until then.
+    let known = json!({ "kafka-sasl-password": "known", "kafka-brokers": "b:1" });
+    let with_property = format!("{sasl}kafka-property = [\"sasl.password=another\"]");
+    for (before, set, after, key) in [
+        ("kafka = false\nkafka-brokers = \"a:1\"", json!({ "kafka-brokers": "b:1" }), sasl, "kafka"),
+        (sasl, known, &*with_property, "kafka-property"),
+    ] {
+        let mut bench = Bench::new(before, &[]);
+        bench.change(set);
+        let text = bench.live.text().unwrap();
+        bench.write(after);
+        let next = bench.reload();
+        assert_eq!(next.dropped, [""; 0], "{key}");
+        assert!([key, "kafka-brokers"].iter().all(|key| next.pending.contains(key)), "{:?}", next.pending);
+        assert_eq!(bench.shown("kafka-brokers"), (json!("b:1"), "runtime".into()), "{key}");
+        assert_eq!(bench.live.view()["kafka-brokers"]["pending"], "a:1", "{key}");
+        // And a start drops it.
+        let (next, told) = load(&bench.path, &[]).unwrap().recall(&text, &|_| Vec::new()).unwrap();
+        assert!(told[0].starts_with("the runtime value of kafka-brokers is dropped: it decides"), "{told:?}");
+        assert!(next.is_none_or(|next| next.config.kafka.unwrap().brokers == ["a:1"]), "{key}");
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@
 //!   missing changes nothing but the status.
 //! * Who asks others for the same brokers begins with those that are known, and what is known of them.
 //! * The last good list outlives the process, in `brokers.json` of the data directory, and is used until somebody
-//!   answers: a start needs no DNS.
+//!   answers: a start needs no DNS. A list that was found by asking others than now is not used: they may have named
+//!   brokers that must not be shown the password of now.
 //!
 //! # When things go wrong
 //! * **Full**: nothing is queued. An answer is at most 1 MiB, of which at most 200 brokers are kept; at most 8 places are

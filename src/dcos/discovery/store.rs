@@ -1,9 +1,11 @@
 //! The last good answer, in `brokers.json` of the data directory.
 //!
-//! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says for which
-//! settings it is true: a list of another framework, or with the other security, is not used.
+//! The file is replaced as a whole, by rename, so that a crash leaves the old one or the new one. It says who was asked for
+//! what: a list of another framework, or with the other security, is not used, nor is one that was found by asking others.
+//! Whoever named those others need not know the password that is shown to the brokers now.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,21 +20,68 @@ const FILE: &str = "brokers.json";
 const BYTES_MAX: u64 = 1 << 20;
 
 /// What stands in the file.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Content {
+    #[serde(flatten)]
+    question: Question,
+    brokers: Vec<String>,
+}
+
+/// What was asked for, and who was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Question {
     framework: String,
     tls: bool,
     address: String,
-    brokers: Vec<String>,
+    /// None: not known, so not those that are asked now.
+    asked: Option<Asked>,
+}
+
+/// All that decides who is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    pinned: Option<String>,
+    dns_server: Option<SocketAddr>,
+    scheduler: Option<String>,
+    admin_router: String,
+    marathon: String,
+    mesos_dns: String,
+}
+
+impl Question {
+    fn of(config: &Config) -> Question {
+        let Config {
+            framework,
+            pinned,
+            address,
+            tls,
+            dns_server,
+            scheduler,
+            admin_router,
+            marathon,
+            mesos_dns,
+        } = config;
+        Question {
+            framework: framework.to_string(),
+            tls: *tls,
+            address: address.to_string(),
+            asked: Some(Asked {
+                pinned: pinned.map(|way| way.to_string()),
+                dns_server: *dns_server,
+                scheduler: scheduler.as_ref().map(ToString::to_string),
+                admin_router: admin_router.to_string(),
+                marathon: marathon.to_string(),
+                mesos_dns: mesos_dns.to_string(),
+            }),
+        }
+    }
 }
 
 /// The file.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     folder: PathBuf,
-    framework: String,
-    tls: bool,
-    address: String,
+    question: Question,
 }
 
 /// Why there is no list to begin with.
@@ -52,12 +101,7 @@ pub(super) enum NoList {
 
 impl Store {
     pub(super) fn new(folder: &Path, config: &Config) -> Store {
-        Store {
-            folder: folder.to_owned(),
-            framework: config.framework.to_string(),
-            tls: config.tls,
-            address: config.address.name().to_owned(),
-        }
+        Store { folder: folder.to_owned(), question: Question::of(config) }
     }
 
     /// The brokers of the last run with these settings; none where there was no such run.
@@ -72,24 +116,15 @@ impl Store {
             !content.brokers.is_empty() && content.brokers.iter().all(|b| parse_broker(b).as_ref() == Ok(b))
         };
         if let Some(content) = serde_json::from_slice::<Content>(&bytes).ok().filter(is_good) {
-            return Ok(self.is_ours(&content).then_some(content.brokers));
+            return Ok((content.question == self.question).then_some(content.brokers));
         }
         let aside = disk::set_aside(&self.folder, FILE);
         Err(NoList::Damaged { path, aside })
     }
 
-    fn is_ours(&self, content: &Content) -> bool {
-        (&content.framework, content.tls, &content.address) == (&self.framework, self.tls, &self.address)
-    }
-
     /// Replaces the list.
     pub(super) fn write(&self, brokers: &[String]) -> io::Result<()> {
-        let content = Content {
-            framework: self.framework.clone(),
-            tls: self.tls,
-            address: self.address.clone(),
-            brokers: brokers.to_owned(),
-        };
+        let content = Content { question: self.question.clone(), brokers: brokers.to_owned() };
         let text = serde_json::to_vec(&content)?;
         disk::replace(&self.folder, FILE, &text, 0o644)
     }
@@ -102,7 +137,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dcos::discovery::{BrokerAddress, FrameworkName};
+    use crate::dcos::BaseUrl;
+    use crate::dcos::discovery::{BrokerAddress, FrameworkName, Way};
 
     fn config(framework: &str) -> Config {
         Config::of(FrameworkName::parse(framework).unwrap())
@@ -123,15 +159,31 @@ mod tests {
             store.write(&brokers).unwrap();
             assert_eq!(store.read().unwrap(), Some(brokers));
         }
+        let url = |text| BaseUrl::parse(text).unwrap();
         let others = [
             config("prod/kafka"),
             Config { tls: true, ..config("kafka") },
             Config { address: BrokerAddress::Vip, ..config("kafka") },
+            // Whoever is asked may name brokers of their own.
+            Config { pinned: Some(Way::Marathon), ..config("kafka") },
+            Config { dns_server: Some(([127, 0, 0, 1], 53).into()), ..config("kafka") },
+            Config { scheduler: Some(url("http://a")), ..config("kafka") },
+            Config { admin_router: url("http://a"), ..config("kafka") },
+            Config { marathon: url("http://a"), ..config("kafka") },
+            Config { mesos_dns: url("http://a"), ..config("kafka") },
         ];
         for other in others {
             assert_eq!(Store::new(&folder, &other).read().unwrap(), None, "{other:?}");
         }
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left lying about");
+    }
+
+    #[test]
+    fn a_list_that_does_not_say_who_was_asked_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = r#"{"framework":"kafka","tls":false,"address":"dns","brokers":["a:1"]}"#;
+        fs::write(folder.path().join(FILE), content).unwrap();
+        assert_eq!(Store::new(folder.path(), &config("kafka")).read().unwrap(), None);
     }
 
     #[test]

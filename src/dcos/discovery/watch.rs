@@ -589,6 +589,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_that_others_told_is_not_begun_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] =
+            [Scheduler::start(200, r#"{"dns":["a:1"]}"#).await, Scheduler::start(503, "").await];
+        let (handle, stop) = first.watched(quick(), Some(folder.path()));
+        next(&mut handle.brokers()).await;
+        first.asked_again(2).await;
+        stop.send_replace(true);
+
+        let (handle, _stop) = second.watched(quick(), Some(folder.path()));
+        let status = until(&handle, |status| status.last_error.is_some()).await;
+        assert_eq!((status.kept, handle.known()), (None, None));
+    }
+
+    #[tokio::test]
     async fn another_period_counts_for_the_wait_that_is_going_on() {
         let scheduler = Scheduler::start(200, r#"{"dns":["a:1"]}"#).await;
         let (timing, told) = watch::channel(Timing::every(Duration::from_secs(3600)));
