@@ -115,15 +115,15 @@ impl Session {
                 if let Some(accepted_ms) = accepted_ms.take().filter(|_| !self.socket.is_stream()) {
                     self.metrics.taken(accepted_ms, unix_ms());
                 }
+                // What a socket has taken its partner has, whatever is heard next.
+                self.note(receipts);
                 // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
                 if std::mem::take(&mut is_busy)
                     && let Some(end) = self.breathe(receipts).await
                 {
                     return end;
                 }
-                let done = if self.ack { receipts.done } else { receipts.sent };
-                receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
-                self.progress.note(receipts, &self.follower);
+                self.note(receipts);
                 let packed = if receipts.has_room() { self.pack().await } else { Ok(None) };
                 let packed = match packed {
                     Ok(packed) => packed,
@@ -180,6 +180,13 @@ impl Session {
                 () = pause::until(stalled) => return self.stalled(),
             }
         }
+    }
+
+    /// Books what the partner is done with by now.
+    fn note(&mut self, receipts: &mut Receipts) {
+        let done = if self.ack { receipts.done } else { receipts.sent };
+        receipts.settle(done, &mut self.follower).expect("it is not more than was sent");
+        self.progress.note(receipts, &self.follower);
     }
 
     /// Why one ends that takes nothing: where its time is over it was only to take what had begun.
@@ -286,7 +293,7 @@ mod tests {
         follower: Follower,
         filter: Filter,
         costly: &Arc<Semaphore>,
-    ) -> (Session, Arc<Bell>, impl Sized) {
+    ) -> (Session, Arc<Bell>, (watch::Sender<bool>, oneshot::Sender<End>)) {
         let bell = Arc::new(Bell::default());
         let deadline = watch::Sender::new(false);
         let (never, sent_away) = oneshot::channel();
@@ -460,6 +467,22 @@ mod tests {
         assert!(running.is_finished(), "it is served for ever");
         speaking.abort();
         assert_eq!(running.await.unwrap().0, End::Stalled);
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_has_taken_does_not_come_again_to_one_that_is_sent_away() {
+        let spool = spool();
+        let costly = Arc::new(Semaphore::new(1));
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        ours.writable().await.unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (session, _bell, (_deadline, order)) = session(ours, follower, Filter::default(), &costly);
+        append(&spool, b"t", &[0; 3]);
+        order.send(End::Changed).unwrap();
+        let (end, mut follower) = session.run().await;
+        follower.rewind();
+        assert_eq!((end, spool.ledger().outputs["p"].delivered), (End::Changed, 1));
+        assert!(follower.is_at_end());
     }
 
     #[tokio::test]
