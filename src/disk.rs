@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long a disk may take. What is on it is never worth standing still for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is said of a disk that takes longer.
+pub const NO_ANSWER: &str = "it does not answer";
+
 /// The bytes of a file, at most `bytes_max` and one more; none where there is no such file.
 ///
 /// # Errors

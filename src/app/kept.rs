@@ -62,7 +62,7 @@ pub(super) struct Keeper {
 
 impl NotKept {
     fn slow() -> NotKept {
-        NotKept::Failed("it does not answer".to_owned())
+        NotKept::Failed(disk::NO_ANSWER.to_owned())
     }
 }
 

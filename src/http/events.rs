@@ -7,9 +7,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use serde_json::json;
@@ -21,7 +19,7 @@ use super::operation::{Parameter, query};
 use super::problem::Problem;
 use super::query::Query;
 use super::routes::Shared;
-use super::streaming::{Closing, Streaming};
+use super::streaming::{self, Closing};
 use crate::control::Piece;
 
 /// Viewers at once.
@@ -71,8 +69,7 @@ pub(super) async fn show(
     };
     let (sender, pieces) = mpsc::channel(LOOKS_MAX);
     tokio::spawn(attend(shared.live.watch(), asked, sender, permit));
-    let body = Streaming::new(pieces, closing.map(|Extension(closing)| closing));
-    ([(header::CONTENT_TYPE, STREAM)], Body::new(body)).into_response()
+    streaming::answer(STREAM, pieces, closing)
 }
 
 /// What a viewer asks for.

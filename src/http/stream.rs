@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -15,7 +13,7 @@ use super::operation::{Parameter, query};
 use super::problem::Problem;
 use super::query::Query;
 use super::routes::Shared;
-use super::streaming::{Closing, Streaming};
+use super::streaming::{self, Closing};
 use crate::control::{
     GLOB_BYTES_MAX, GLOBS_MAX, NoStream, STREAM_RECORDS_MAX, STREAM_SECONDS_MAX, StreamQuery,
 };
@@ -79,10 +77,7 @@ pub(super) async fn show(
         Ok((kind, shared.control.stream(query)?))
     });
     match opened {
-        Ok((kind, pieces)) => {
-            let body = Streaming::new(pieces, closing.map(|Extension(closing)| closing));
-            ([(header::CONTENT_TYPE, kind)], Body::new(body)).into_response()
-        }
+        Ok((kind, pieces)) => streaming::answer(kind, pieces, closing),
         Err(NoStream::Bad(why)) => Problem::new(code::BAD_QUERY, why).into_response(),
         Err(NoStream::Limit) => refused(code::STREAM_LIMIT, "as many streams are open as may be; try again"),
         Err(NoStream::Ending) => refused(code::ENDING, "the collector is ending"),

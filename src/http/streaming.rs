@@ -7,6 +7,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use axum::Extension;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::watch;
 
@@ -18,7 +21,7 @@ use crate::control::{Piece, Pieces};
 pub(super) struct Closing(pub(super) watch::Receiver<bool>);
 
 /// The body.
-pub(super) struct Streaming {
+struct Streaming {
     pieces: Pieces,
     /// Ready when the connection is to end; none once it was.
     closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -26,9 +29,15 @@ pub(super) struct Streaming {
     is_whole: bool,
 }
 
+/// An answer of this media type, which goes on with these pieces until `closing`.
+pub(super) fn answer(kind: &'static str, pieces: Pieces, closing: Option<Extension<Closing>>) -> Response {
+    let body = Streaming::new(pieces, closing.map(|Extension(closing)| closing));
+    ([(header::CONTENT_TYPE, kind)], axum::body::Body::new(body)).into_response()
+}
+
 impl Streaming {
     /// These pieces, until `closing`; where nobody says that, until they end.
-    pub(super) fn new(pieces: Pieces, closing: Option<Closing>) -> Streaming {
+    fn new(pieces: Pieces, closing: Option<Closing>) -> Streaming {
         Streaming { pieces, closing: Some(Box::pin(closed(closing))), is_whole: true }
     }
 }

@@ -113,9 +113,7 @@ impl Config {
             mesos_dns: url(Config::MESOS_DNS),
         }
     }
-}
 
-impl Config {
     /// Whether both look for the same brokers, whomever they ask: a list that one has found is one for the other.
     #[must_use]
     pub fn looks_for_the_same(&self, other: &Config) -> bool {

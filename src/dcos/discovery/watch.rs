@@ -229,7 +229,7 @@ impl Watch {
         let error = match disk::patiently(move || store.write(&brokers)).await {
             Some(Ok(())) => return,
             Some(Err(error)) => error.to_string(),
-            None => "it does not answer".to_owned(),
+            None => disk::NO_ANSWER.to_owned(),
         };
         self.metrics.problems.note(Kind::DataDirectory, format_args!("the Kafka brokers: {error}"));
         if let Some(suppressed) = self.log.take("data-dir", std::time::Instant::now()) {

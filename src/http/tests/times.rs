@@ -168,10 +168,7 @@ async fn the_servers_end_ends_a_stream_of_events_politely_and_at_once() {
     let start = Instant::now();
     drop(end);
     assert_eq!(seconds_until_end(connection, start).await, 0);
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with(LAST_CHUNK), "{answer}");
-    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+    assert_ends_politely(&server, client, "").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,6 +203,14 @@ async fn a_viewer_is_asked_to_come_again_when_its_connection_is_old() {
     assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
 }
 
+/// An answer has come to its end, behind `last`, and nothing was cut off.
+async fn assert_ends_politely(server: &Server, mut client: DuplexStream, last: &str) {
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&format!("{last}{LAST_CHUNK}")), "{answer}");
+    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+}
+
 /// Asks for a stream without an end.
 async fn follow(client: &mut DuplexStream) {
     let request = format!("GET /v1/stream?topic={ENDLESS} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -222,10 +227,7 @@ async fn the_servers_end_ends_a_stream_of_records_politely_behind_what_is_whole(
         drop(end);
         connection.await.unwrap();
         assert_eq!(start.elapsed().as_millis().div_ceil(1000), rest, "after {seconds} s");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.ends_with(&format!("d\n{LAST_CHUNK}")), "{answer}");
-        assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+        assert_ends_politely(&server, client, "d\n").await;
     }
 }
 
@@ -235,10 +237,7 @@ async fn a_stream_of_records_ends_politely_when_its_connection_is_old() {
     let start = Instant::now();
     follow(&mut client).await;
     assert_eq!(seconds_until_end(connection, start).await, 600);
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with(&format!("d\n{LAST_CHUNK}")), "{answer}");
-    assert_eq!(server.metrics.refusals(Reason::ConnectionAge), 0);
+    assert_ends_politely(&server, client, "d\n").await;
 }
 
 #[tokio::test(start_paused = true)]

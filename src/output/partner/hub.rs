@@ -36,9 +36,6 @@ use crate::telemetry::{LogBudget, unix_ms};
 /// How long partners may take at the end to take what is left.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// Why places are not written down where nothing comes back from the system.
-const SLOW_DISK: &str = "it does not answer";
-
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -234,7 +231,7 @@ async fn keep(shared: &Arc<Shared>) {
     loop {
         shared.names.changed().await;
         let saving = shared.clone();
-        let slow = || not_kept(shared, SLOW_DISK);
+        let slow = || not_kept(shared, disk::NO_ANSWER);
         let saved = disk::to_the_end(move || saving.names.save(), slow).await;
         check_kept(shared, saved);
     }
@@ -251,7 +248,7 @@ fn check_kept(shared: &Shared, saved: Option<io::Result<()>>) {
     match saved {
         Some(Ok(())) => {}
         Some(Err(error)) => not_kept(shared, &error.to_string()),
-        None => not_kept(shared, SLOW_DISK),
+        None => not_kept(shared, disk::NO_ANSWER),
     }
 }
 

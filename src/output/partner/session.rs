@@ -118,12 +118,12 @@ impl Session {
                 // What a socket has taken its partner has, whatever is heard next.
                 self.note(receipts);
                 // Only here: over a wait, what is packed would keep memory that the feed has let go, for each partner its own.
-                if std::mem::take(&mut is_busy)
-                    && let Some(end) = self.breathe(receipts).await
-                {
-                    return end;
+                if std::mem::take(&mut is_busy) {
+                    if let Some(end) = self.breathe(receipts).await {
+                        return end;
+                    }
+                    self.note(receipts);
                 }
-                self.note(receipts);
                 let packed = if receipts.has_room() { self.pack().await } else { Ok(None) };
                 let packed = match packed {
                     Ok(packed) => packed,
@@ -287,13 +287,16 @@ mod tests {
     use crate::record::MetricList;
     use crate::spool::{Config, Framing, From, Spool, WhenFull};
 
+    /// Who could give the deadline, or send the connection away.
+    type Givers = (watch::Sender<bool>, oneshot::Sender<End>);
+
     /// A session, and what keeps it going while it is there.
     fn session(
         socket: UnixStream,
         follower: Follower,
         filter: Filter,
         costly: &Arc<Semaphore>,
-    ) -> (Session, Arc<Bell>, (watch::Sender<bool>, oneshot::Sender<End>)) {
+    ) -> (Session, Arc<Bell>, Givers) {
         let bell = Arc::new(Bell::default());
         let deadline = watch::Sender::new(false);
         let (never, sent_away) = oneshot::channel();
@@ -316,6 +319,14 @@ mod tests {
             called: "unix".to_owned(),
         };
         (session, bell, (deadline, never))
+    }
+
+    /// The same of one that gets everything of a spool, which is empty, and the other side of its socket.
+    fn session_of(spool: &Spool) -> (UnixStream, Session, Arc<Bell>, Givers) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let follower = spool.follow("p", From::Now);
+        let (session, bell, kept) = session(ours, follower, Filter::default(), &Arc::new(Semaphore::new(1)));
+        (theirs, session, bell, kept)
     }
 
     fn spool() -> Spool {
@@ -392,10 +403,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_never_stops_speaking_gets_one_turn_at_a_time() {
         let spool = spool();
-        let costly = Arc::new(Semaphore::new(1));
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let follower = spool.follow("p", From::Now);
-        let (mut session, _bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        let (theirs, mut session, _bell, _kept) = session_of(&spool);
         session.ack = true;
         let said = b"0\n".repeat(64 << 10);
         theirs.writable().await.unwrap();
@@ -414,10 +422,7 @@ mod tests {
     #[tokio::test]
     async fn a_loss_that_a_partner_is_not_done_with_hearing_is_told_to_who_comes_next() {
         let spool = spool();
-        let costly = Arc::new(Semaphore::new(1));
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let follower = spool.follow("p", From::Now);
-        let (mut session, _bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        let (theirs, mut session, _bell, _kept) = session_of(&spool);
         session.ack = true;
         // More than the feed keeps for those who are slow.
         for _ in 0..300 {
@@ -445,10 +450,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_speaks_and_never_reads_is_stalled_like_any_other() {
         let spool = spool();
-        let costly = Arc::new(Semaphore::new(1));
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let follower = spool.follow("p", From::Now);
-        let (session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        let (theirs, session, bell, _kept) = session_of(&spool);
         for _ in 0..20 {
             append(&spool, b"t", &vec![7; 100_000]);
         }
@@ -472,11 +474,8 @@ mod tests {
     #[tokio::test]
     async fn what_the_socket_has_taken_does_not_come_again_to_one_that_is_sent_away() {
         let spool = spool();
-        let costly = Arc::new(Semaphore::new(1));
-        let (ours, _theirs) = UnixStream::pair().unwrap();
-        ours.writable().await.unwrap();
-        let follower = spool.follow("p", From::Now);
-        let (session, _bell, (_deadline, order)) = session(ours, follower, Filter::default(), &costly);
+        let (_theirs, session, _bell, (_deadline, order)) = session_of(&spool);
+        session.socket.writable().await.unwrap();
         append(&spool, b"t", &[0; 3]);
         order.send(End::Changed).unwrap();
         let (end, mut follower) = session.run().await;
@@ -488,10 +487,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_acknowledged_last_counts_also_where_the_connection_breaks() {
         let spool = spool();
-        let costly = Arc::new(Semaphore::new(1));
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let follower = spool.follow("p", From::Now);
-        let (mut session, bell, _kept) = session(ours, follower, Filter::default(), &costly);
+        let (theirs, mut session, bell, _kept) = session_of(&spool);
         session.ack = true;
         let mut run = std::pin::pin!(session.run());
         append(&spool, b"t", &[0; 3]);
