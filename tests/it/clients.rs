@@ -1,10 +1,10 @@
 //! The programs of `docs/clients.md`, run as they stand there, but for the port.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::collector::Collector;
 use crate::support::kafka::{Broker, unique};
+use crate::support::lines::Lines;
 use crate::support::load::under_load;
 use crate::support::random::Random;
 use crate::support::receiver::Port;
@@ -57,24 +57,20 @@ fn the_sender_with_fastavro_sends_what_it_says() {
 /// A receiver of the page, which prints what it takes.
 struct Printer {
     child: Child,
-    printed: BufReader<ChildStdout>,
+    printed: Lines,
 }
 
 impl Printer {
     fn start(program: &str) -> Printer {
         let mut child =
             Command::new(python::interpreter()).args(["-c", program]).stdout(Stdio::piped()).spawn().unwrap();
-        let printed = BufReader::new(child.stdout.take().unwrap());
+        let printed = Lines::of(child.stdout.take().unwrap());
         Printer { child, printed }
     }
 
     /// The number of the record that it prints next; none: it has been killed.
     fn next(&mut self) -> Option<u64> {
-        let mut line = String::new();
-        self.printed.read_line(&mut line).unwrap();
-        if !line.ends_with('\n') {
-            return None;
-        }
+        let line = self.printed.next()?;
         let (_, value) = line.split_once("'value': ").unwrap_or_else(|| panic!("no record: {line}"));
         let (whole, _) = value.split_once('.').unwrap_or_else(|| panic!("no number: {line}"));
         Some(whole.parse().unwrap())

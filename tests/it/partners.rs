@@ -1,6 +1,5 @@
 //! Partners on real sockets, whose streams apache-avro reads.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::thread;
 
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use crate::support::collector::{AGENT, Collector, program, run};
 use crate::support::kafka::{Broker, unique};
+use crate::support::lines::Lines;
 use crate::support::partner::{Partner, alone, numbers, send_more_than_fits, tagged};
 use crate::support::random::Random;
 use crate::support::record::{Record, numbered};
@@ -372,18 +372,14 @@ fn tail_shows_records_as_they_arrive() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
+        let lines = Lines::of(child.stdout.take().unwrap());
         (child, lines)
     };
-    let mut both = [tail(&[]), tail(&["--json"])];
+    let both = [tail(&[]), tail(&["--json"])];
     wait_connected(&collector, 2);
     collector.send(&ocf::stream(&[numbered("hidden", 0..1), numbered("shown", 1..2)].concat()));
-    let [text, json] = both.each_mut().map(|(_, lines)| {
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        line
-    });
-    assert_eq!(text, format!("shown {{container_id=c-1, agent_id={AGENT}}} number=1@1470000000001\n"));
+    let [text, json] = both.each_ref().map(|(_, lines)| lines.next().unwrap());
+    assert_eq!(text, format!("shown {{container_id=c-1, agent_id={AGENT}}} number=1@1470000000001"));
     let record: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(record["topic"], "shown");
     assert_eq!(collector.terminate().status.code(), Some(0));

@@ -1,6 +1,6 @@
 //! The program under test, run as a process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::http::{self, Answer};
+use super::lines::Lines;
 use super::log::Log;
 use super::sender::Sender;
 use super::{eventually, once};
@@ -57,22 +58,14 @@ impl Collector {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");
         let log = Log::of(child.stderr.take().expect("stderr is piped"));
-        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let (line_tx, line_rx) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            let read = stdout.read_line(&mut line);
-            // Nobody may be waiting any more; then nobody misses it.
-            let _ = line_tx.send(read.map(|_| line));
-            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
-        });
+        let printed = Lines::of(child.stdout.take().expect("stdout is piped"));
         // Killed by its own `Drop` from here on, whatever is wrong with the line.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut collector = Collector { child, input: nowhere, http: nowhere, partner: None, log: Some(log) };
-        let line = line_rx
-            .recv_timeout(Duration::from_secs(30))
-            .unwrap_or_else(|e| panic!("no line on standard output ({e}); log: {:#?}", collector.log()))
-            .expect("standard output is readable");
+        let line = printed
+            .next_within(Duration::from_secs(30))
+            .unwrap_or_else(|news| panic!("{news} on standard output; log: {:#?}", collector.log()))
+            .unwrap_or_default();
         let endpoints: Value = serde_json::from_str(&line)
             .unwrap_or_else(|e| panic!("first line {line:?} ({e}); log: {:#?}", collector.log()));
         let address = |name: &str| {

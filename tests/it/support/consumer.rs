@@ -1,6 +1,7 @@
 //! A plain consumer: what a topic of Kafka holds, read with librdkafka and decoded with apache-avro.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -59,8 +60,12 @@ pub(crate) fn read_of(version: &str, brokers: &str, topic: &str, records: usize)
 fn read_by(make: impl Fn() -> BaseConsumer, topic: &str, records: usize) -> Vec<Message> {
     let (mut consumer, mut messages) = (make(), Vec::new());
     eventually(&format!("{records} records in Kafka topic {topic}"), || {
-        // One that had no answer may never have one: librdkafka can stand still where an old broker is slow.
-        read_to_end(&consumer, topic, &mut messages).inspect_err(|_| consumer = make())?;
+        // One that had no answer may never have one: librdkafka can stand still where an old broker is slow, and its
+        // end with it, which nobody waits for.
+        read_to_end(&consumer, topic, &mut messages).inspect_err(|_| {
+            let still = std::mem::replace(&mut consumer, make());
+            thread::spawn(|| drop(still));
+        })?;
         let found: usize = messages.iter().map(|m| m.records().len()).sum();
         once(found >= records, || format!("{found} records in {} messages", messages.len()))
     });

@@ -1,11 +1,12 @@
 //! A stand-in for DC/OS's Cosmos, by `ci/cosmos-up`: its own libraries render templates and check JSON against schemas.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Write;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::lines::Lines;
 use super::repository;
 
 /// Where packages say that they come from.
@@ -14,7 +15,7 @@ pub(crate) const SOURCE: &str = "http://universe.example/repository.json";
 struct Cosmos {
     _process: Child,
     requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Lines,
 }
 
 /// It ends with this process, because then its standard input closes.
@@ -25,7 +26,7 @@ static SHARED: LazyLock<Mutex<Cosmos>> = LazyLock::new(|| {
         .spawn()
         .expect("ci/cosmos-up can be started");
     let requests = process.stdin.take().expect("piped");
-    let answers = BufReader::new(process.stdout.take().expect("piped"));
+    let answers = Lines::of(process.stdout.take().expect("piped"));
     Mutex::new(Cosmos { _process: process, requests, answers })
 });
 
@@ -33,8 +34,7 @@ fn ask(request: &Value) -> Value {
     // Each request is answered before the next one is sent, so that another test's failure leaves nothing half done.
     let mut cosmos = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     writeln!(cosmos.requests, "{request}").expect("the stand-in for Cosmos reads");
-    let mut line = String::new();
-    cosmos.answers.read_line(&mut line).expect("the stand-in for Cosmos answers");
+    let line = cosmos.answers.next().expect("the stand-in for Cosmos answers");
     serde_json::from_str(&line).unwrap_or_else(|e| panic!("the stand-in for Cosmos said {line:?}: {e}"))
 }
 

@@ -1,7 +1,6 @@
 //! A real Apache Kafka on loopback, by `ci/kafka-up`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -16,10 +15,14 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tempfile::TempDir;
 
+use super::lines::Lines;
 use super::{eventually, repository};
 
 /// Name and password of the one who may log in at a strict broker's SASL listeners.
 pub(crate) const USER: (&str, &str) = ("collector", "plain-secret");
+
+/// How long `ci/kafka-up` may take until a broker is there. It gives up itself before.
+const START_WITHIN: Duration = Duration::from_secs(240);
 
 /// A running broker. It ends with this process at the latest, because then its standard input closes.
 pub(crate) struct Broker {
@@ -79,12 +82,11 @@ impl Broker {
             .stdout(Stdio::piped())
             .spawn()
             .expect("ci/kafka-up can be started");
-        let mut said = String::new();
-        BufReader::new(process.stdout.take().expect("piped"))
-            .read_line(&mut said)
-            .expect("what ci/kafka-up says is text");
-        let Some(line) = Bootstrap::parse(&said) else {
-            panic!("ci/kafka-up said {said:?} and ended with {:?}; see its words above", process.wait());
+        let said = Lines::of(process.stdout.take().expect("piped")).next_within(START_WITHIN);
+        // Its end, for whatever reason, is that of what it has started.
+        drop(process.stdin.take_if(|_| !matches!(said, Ok(Some(_)))));
+        let Some(line) = said.as_ref().ok().and_then(|line| Bootstrap::parse(line.as_ref()?)) else {
+            panic!("ci/kafka-up: {said:?}; see its words above");
         };
         Broker { process, line }
     }

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod iam;
 pub(crate) mod kafka;
 pub(crate) mod line;
+pub(crate) mod lines;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod marathon;
