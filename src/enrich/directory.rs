@@ -9,7 +9,7 @@ use crate::telemetry::chain;
 /// Between two times that the agent is asked, at least.
 pub const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 
-/// An agent that does not speak the operator API is asked for it again at every so-manieth refresh.
+/// An agent that answers and does not speak the operator API is asked for it again at every so-manieth refresh.
 const NESTED_AGAIN: u32 = 20;
 
 /// The task's state.
@@ -48,7 +48,7 @@ impl Directory {
         }
     }
 
-    /// Asks once, and publishes.
+    /// Asks once, and publishes what is said as it comes.
     pub(super) async fn refresh(&mut self) {
         let began = Instant::now();
         let state = self.state().await;
@@ -86,7 +86,9 @@ impl Directory {
         self.agent.metrics().skip(Skipped::TooMany, too_many);
         self.knowledge.take_nested(&nested, Instant::now());
         self.agent.leave_usages(usages);
-        if asked.is_err() {
+        if let Err(failure) = &asked
+            && !failure.outcome().is_silence()
+        {
             self.nested_in = NESTED_AGAIN;
         }
         self.agent.note(What::Nested, asked.map_err(|failure| (failure.outcome(), chain(&failure))));

@@ -82,10 +82,12 @@ impl Knowledge {
         self.shared.ask.notified().await;
     }
 
+    /// What the agent said of itself and its containers counts at once; of those inside of others it may say more.
     pub(super) fn take(&self, state: State, now: Instant) {
         let mut known = self.known();
         let remember = known.rules.remember;
         known.book.take(state, now, remember);
+        self.publish(&known, |_| {});
     }
 
     pub(super) fn take_nested(&self, nested: &[Nested], now: Instant) {

@@ -69,7 +69,7 @@ fn records_of_known_containers_get_names_and_forged_tags_are_replaced() {
     let framework = unique("framework");
     agent.add("c-9", &framework, "shop/cart");
     agent.nest("inner", "c-9");
-    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    let collector = start(&agent, &["--agent-metrics-topic", &own, "--enrich-wait", "60s"]);
     wait_ready(&collector);
     let forged = record(&framework, "c-9", 1)
         .with_tag("framework_name", "forged")
@@ -157,9 +157,13 @@ fn records_of_a_container_that_is_not_named_yet_wait_for_its_name() {
 fn records_of_a_container_that_stays_unknown_go_on_without_its_name() {
     let (agent, own) = (Agent::start(), own_topic());
     let framework = unique("framework");
-    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "100ms", "--agent-poll-period", "1h"];
+    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "60s", "--agent-poll-period", "1h"];
     let collector = start(&agent, &more);
     wait_ready(&collector);
+    // The agent's own records wait for its id at first.
+    consumer::read(Broker::shared().bootstrap(), &own, 1);
+    let changed = collector.patch(&json!({ "enrich-wait": "100ms" }));
+    assert_eq!(changed.status, 200, "{changed:?}");
     let mut sender = collector.sender();
     sender.send(&ocf::stream(&[record(&framework, "nobody", 0)]));
     assert_eq!(tags(&sent(&framework, 1)[0])[3..], [("agent_id", ID)]);
@@ -265,6 +269,37 @@ fn what_nested_containers_use_arrives_with_the_id_of_their_parent() {
         nested.datapoints.iter().map(|d| (d.name.as_str(), d.time_ms, d.value)).collect();
     assert_eq!(datapoints, [("dcos.metrics.container.mem_rss_bytes", 1_472_647_303_048, 512.0)]);
     assert!(metric(&collector, "metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}") > 0);
+}
+
+#[test]
+fn names_of_containers_do_not_wait_for_what_is_nested_in_them() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("c-1", &framework, "shop");
+    agent.fault("/api/v1", Fault::Hang);
+    let more = ["--agent-metrics-topic", &own, "--enrich-wait", "0ms", "--agent-poll-period", "1h"];
+    let collector = start(&agent, &more);
+    wait_ready(&collector);
+    let sent_topic = unique("agent-nested");
+    collector.send(&ocf::stream(&[record(&sent_topic, "c-1", 0)]));
+    let ours = [("framework_name", "marathon"), ("application_name", "shop"), ("agent_id", ID)];
+    assert_eq!(tags(&sent(&sent_topic, 1)[0])[3..], ours);
+}
+
+#[test]
+fn an_agent_that_was_not_heard_is_asked_again_soon_for_what_is_nested() {
+    let (agent, own) = (Agent::start(), own_topic());
+    let framework = unique("framework");
+    agent.add("pod", &framework, "shop");
+    agent.nest("web", "pod");
+    agent.fault("/api/v1", Fault::Break(String::new()));
+    let collector = start(&agent, &["--agent-metrics-topic", &own]);
+    eventually("its answer breaks off", || once(agent.asked("/api/v1") > 0, String::new));
+    agent.heal();
+    eventually("it has answered", || {
+        let ok = metric(&collector, "metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}");
+        once(ok > 0, || ok.to_string())
+    });
 }
 
 #[test]

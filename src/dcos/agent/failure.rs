@@ -83,6 +83,14 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Whether nothing was heard, or not all: the next attempt may fare better, with nothing changed at the agent.
+    #[must_use]
+    pub fn is_silence(self) -> bool {
+        matches!(self, Outcome::NoAddress | Outcome::NoConnection | Outcome::TimedOut)
+    }
+}
+
 impl Failure {
     /// The metric label.
     #[must_use]
