@@ -102,6 +102,30 @@ fn what_is_no_hello_is_told_why_and_too_many_are_refused() {
 }
 
 #[test]
+fn a_hello_that_is_late_ends_the_connection_and_other_words_do_not() {
+    let collector = alone(&[]);
+    let ended = r#"metrics_collector_partner_connections_ended_total{reason="bad_hello"}"#;
+    let mut talker = Partner::connect(collector.partner(), "").begun();
+    talker.say("is anybody there?");
+    let mut late = Partner::connect(collector.partner(), "").begun();
+    late.say(r#"{"name": "late", "from": "resume"}"#);
+    while late.take() {}
+    collector.wait_metric(ended, 1);
+    eventually("the log says it", || {
+        let log = collector.log();
+        once(log.iter().any(|line| line.contains("its hello came when the stream had begun")), || {
+            format!("{log:#?}")
+        })
+    });
+    // Whoever has spoken already had no hello to say.
+    talker.say(r#"{"name": "late"}"#);
+    let sent = numbered("t", 0..3);
+    collector.send(&ocf::stream(&sent));
+    assert_eq!(talker.records(3), tagged(&sent));
+    assert_eq!(collector.metric(ended), 1);
+}
+
+#[test]
 fn with_room_for_no_partner_nothing_listens() {
     let collector = alone(&["--partners-max=0"]);
     assert_eq!(collector.get("/v1/endpoints").json()["outputs"], json!([]));

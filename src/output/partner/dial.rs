@@ -132,7 +132,7 @@ impl Line {
         });
         let begun = Instant::now();
         self.shared.metrics.connections.inc();
-        let greeting = Greeting { hello, rest: Vec::new() };
+        let greeting = Greeting { hello, ..Greeting::default() };
         let (end, progress) = serve_from(&self.shared, socket, Some(peer), greeting, place).await;
         self.shared.metrics.connections.dec();
         self.shared.count_end(end, name);

@@ -9,7 +9,7 @@ pub(super) enum End {
     Left,
     /// It was refused: as many are connected as may be.
     Limit,
-    /// It was refused: its first line is no hello.
+    /// It was refused: its first line is no hello, or came too late for one.
     BadHello,
     /// It was refused: as many names have a place as may.
     TooManyNames,

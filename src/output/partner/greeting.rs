@@ -12,6 +12,10 @@ use super::socket::Socket;
 /// Whoever has not begun to speak by then wants everything from now on.
 const SILENCE: Duration = Duration::from_millis(250);
 
+/// What there is to say of a hello that comes later.
+pub(super) const LATE: &str = "its hello came when the stream had begun; one that is to count comes within a quarter of a \
+                               second of the connection";
+
 /// A line that has begun must have ended by then.
 const LINE_TIME: Duration = Duration::from_secs(10);
 
@@ -21,6 +25,8 @@ pub(super) struct Greeting {
     pub(super) hello: Hello,
     /// What came behind the line.
     pub(super) rest: Vec<u8>,
+    /// Nothing was said in the time for it.
+    pub(super) silent: bool,
 }
 
 /// A partner that is not served, and what it is told.
@@ -79,7 +85,7 @@ pub(super) async fn hear(socket: &Socket) -> Result<Greeting, Refusal> {
     loop {
         let Ok(ready) = timeout_at(until, socket.readable()).await else {
             if line.is_empty() {
-                return Ok(Greeting::default());
+                return Ok(Greeting { silent: true, ..Greeting::default() });
             }
             return Err(Refusal::new(End::BadHello, "the line did not end in time"));
         };
@@ -111,7 +117,7 @@ pub(super) async fn hear(socket: &Socket) -> Result<Greeting, Refusal> {
 
 fn parse(line: &[u8], rest: &[u8]) -> Result<Greeting, Refusal> {
     match Hello::parse(line) {
-        Ok(hello) => Ok(Greeting { hello, rest: rest.to_vec() }),
+        Ok(hello) => Ok(Greeting { hello, rest: rest.to_vec(), silent: false }),
         Err(error) => Err(Refusal::new(End::BadHello, error.to_string())),
     }
 }

@@ -24,7 +24,7 @@ const STREAM_ROW: &str = "stream";
 /// A stream over HTTP.
 pub(super) async fn stream(shared: Arc<Shared>, asked: Asked) {
     let Asked { hello, pieces, permit: _permit } = asked;
-    let greeting = Greeting { hello, rest: Vec::new() };
+    let greeting = Greeting { hello, ..Greeting::default() };
     shared.metrics.connections.inc();
     // Only a name could be refused.
     if let Ok(end) = serve(&shared, Socket::Channel(pieces), None, greeting).await {
@@ -43,7 +43,7 @@ pub(super) async fn attend(shared: Arc<Shared>, socket: Socket, peer: Option<Soc
     };
     let (end, why) = match heard {
         Ok(greeting) => match serve(&shared, socket, peer, greeting).await {
-            Ok(end) => (end, None),
+            Ok(end) => (end, (end == End::BadHello).then(|| greeting::LATE.to_owned())),
             Err((socket, refusal)) => {
                 refusal.tell(&socket);
                 (refusal.end, Some(refusal.why))
@@ -65,7 +65,7 @@ async fn serve(
     peer: Option<SocketAddr>,
     greeting: Greeting,
 ) -> Result<End, (Socket, Refusal)> {
-    let Greeting { hello, rest } = greeting;
+    let hello = &greeting.hello;
     // Keeps the signal from coming for those whom nobody sends away.
     let (_never, sent_away) = oneshot::channel();
     let claimed = if let Some(name) = &hello.name {
@@ -78,7 +78,7 @@ async fn serve(
     match claimed {
         Ok(claimed) => {
             let peer = peer.map(|peer| peer.to_string());
-            Ok(serve_from(shared, socket, peer, Greeting { hello, rest }, claimed).await.0)
+            Ok(serve_from(shared, socket, peer, greeting, claimed).await.0)
         }
         Err(NoPlace::Dialled) => Err((socket, Refusal::dialled())),
         Err(NoPlace::TooMany) => Err((socket, Refusal::names(NAMES_MAX))),
@@ -94,7 +94,7 @@ pub(super) async fn serve_from(
     greeting: Greeting,
     place: Claimed,
 ) -> (End, Arc<Progress>) {
-    let Greeting { hello, rest } = greeting;
+    let Greeting { hello, rest, silent } = greeting;
     let Claimed { id, follower, sent_away, past } = place;
     let called = hello.name.clone().or_else(|| peer.clone()).unwrap_or_else(|| socket.protocol().to_owned());
     let listed = shared.board.list(socket.protocol(), peer, &hello);
@@ -115,6 +115,7 @@ pub(super) async fn serve_from(
         ack,
         until: bounds.time.map(|time| tokio::time::Instant::now() + time),
         heard: rest,
+        silent,
         signals: Signals {
             news: shared.bell.listen(),
             orders: Orders { sent_away, deadline: shared.deadline.subscribe() },

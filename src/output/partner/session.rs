@@ -45,6 +45,8 @@ pub(super) struct Session {
     pub(super) until: Option<Instant>,
     /// The beginning of an acknowledgement.
     pub(super) heard: Vec<u8>,
+    /// It could have said a hello and has said nothing yet.
+    pub(super) silent: bool,
     pub(super) signals: Signals,
     pub(super) metrics: Metrics,
     pub(super) progress: Arc<Progress>,
@@ -243,6 +245,8 @@ impl Session {
             // A side that is closed cannot be told from a partner that is gone, which would be served until something is
             // written to it, and where it wants nothing for ever.
             Ok(0) => Err(End::Left),
+            // A hello that was late: what it asks for is not what it gets, and it has no other way to know.
+            Ok(_) if std::mem::take(&mut self.silent) && buffer[0] == b'{' => Err(End::BadHello),
             Ok(received) => self.take_acks(&buffer[..received], receipts),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(())
@@ -310,6 +314,7 @@ mod tests {
             ack: false,
             until: None,
             heard: Vec::new(),
+            silent: false,
             signals: Signals {
                 news: bell.listen(),
                 orders: Orders { sent_away, deadline: deadline.subscribe() },
