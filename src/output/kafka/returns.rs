@@ -378,8 +378,8 @@ impl Task {
         if self.link.take().is_some() {
             self.metrics.producers_ended.inc();
         }
-        // Its end blocks for a moment.
-        _ = tokio::task::spawn_blocking(move || drop(link)).await;
+        // Its end blocks for a moment, and for a long one where its threads look names up that nobody answers for.
+        _ = tokio::time::timeout_at(until, tokio::task::spawn_blocking(move || drop(link))).await;
     }
 }
 
