@@ -68,6 +68,26 @@ fn a_record_too_large_for_its_topic_is_set_aside_and_its_neighbours_arrive() {
 }
 
 #[test]
+fn a_topic_that_takes_no_record_at_all_stops_nothing_else() {
+    let broker = Broker::shared();
+    let [tiny, other] = [unique("tiny"), unique("other")];
+    broker.create_topic(&tiny, 1, &[("max.message.bytes", "100")]);
+    let collector = start(broker.bootstrap(), &["--kafka-produce-count", "20"]);
+    // What comes later grows when it is known how little the topic takes.
+    for round in 0..3 {
+        let numbers = 10 * round..10 * round + 10;
+        collector.send(&ocf::stream(&[numbered(&tiny, numbers.clone()), numbered(&other, numbers)].concat()));
+        let all = u64::from(10 * round + 10);
+        let ledger = collector.wait_delivered(all);
+        collector.wait_books("kafka", "set_aside", all);
+        assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
+    }
+    assert_eq!(numbers_at(broker.bootstrap(), &other, 30), (0..30).collect());
+    assert_eq!(collector.ledger().set_aside("record_too_large"), 30);
+    assert_eq!(collector.terminate().status.code(), Some(0));
+}
+
+#[test]
 fn missing_topics_are_created_as_told() {
     let broker = Broker::strict();
     let topic = unique("created");

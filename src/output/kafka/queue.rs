@@ -254,12 +254,12 @@ impl Queue {
         Due::At(on_grid(oldest + age, age / GRID, epoch))
     }
 
-    /// Whether what waits fills a message.
+    /// Whether what waits fills a message. What grows does not wait yet, however small a message may be.
     pub(super) fn is_full(&self, limits: &BatchLimits, overhead: usize) -> bool {
         let size = self.size(limits);
         self.waiting_full > 0
             || self.waiting_records >= size.records.into()
-            || self.waiting_bytes + overhead >= size.bytes
+            || (!self.waiting.is_empty() && self.waiting_bytes + overhead >= size.bytes)
     }
 
     fn nothing_to_send(&self) -> bool {
@@ -513,6 +513,19 @@ mod tests {
         assert_eq!(queue.waiting_records(), open);
         while !queue.pop_frames(&limits(), OVERHEAD).is_empty() {}
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_grows_is_due_by_age_also_where_no_message_may_be_as_large_as_its_head() {
+        let now = Instant::now();
+        let mut queue = filled(&[(1, 10)], now);
+        queue.halve(2 * OVERHEAD - 2);
+        let due = |queue: &Queue| queue.due(&limits(), OVERHEAD, false, now);
+        assert_eq!(due(&queue), Due::Now, "a record alone has more than a message may");
+        assert_eq!(queue.pop_frames(&limits(), OVERHEAD).len(), 1);
+        assert_eq!(due(&queue), Due::Never);
+        queue.opened(now);
+        assert_eq!(due(&queue), Due::At(now + FIRST_AGE));
     }
 
     #[test]

@@ -72,6 +72,10 @@ impl Task {
             }
             let queue = &mut self.queues[topic];
             let frames = queue.pop_frames(&self.config.batch, overhead);
+            if frames.is_empty() {
+                // Looked at again when something comes. Now it would be the same look again, for ever.
+                return;
+            }
             let size = queue.size(&self.config.batch);
             let (frames, ticket) = self.reader.take(&frames);
             // One message, as a rule. Where frames are larger than messages may be, the others wait for their permits.
