@@ -1,8 +1,8 @@
 //! The assembler: makes every channel, spawns every task, and joins them in order.
 //!
 //! Tasks end from left to right. The drain signal goes to the input alone; when it has ended the spool is closed; when the
-//! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server, which tells how far that is, ends
-//! last. A task that ends before it was asked to ends the process, after the same drain.
+//! outputs have emptied it, or the grace is over, they end, and the look for their brokers with them; and the HTTP server,
+//! which tells how far that is, ends last. A task that ends before it was asked to ends the process, after the same drain.
 
 mod asking;
 mod descriptors;
@@ -197,7 +197,6 @@ async fn start(recalled: Recalled, log: Log, look_period: Duration) -> Result<Ru
     let incarnation = format!("{:016x}", u64::from_be_bytes(random()?));
     let marker: Marker = random()?;
     let envelope = Envelope::new(marker);
-
     let framing = config.kafka.as_ref().map_or_else(Framing::default, |kafka| kafka.framing(&envelope));
     let spool = Spool::in_memory(config.spool.clone(), framing).telling(&problems);
     registry.register(Box::new(spool::Collected::new(spool.clone())))?;
@@ -262,6 +261,7 @@ async fn start(recalled: Recalled, log: Log, look_period: Duration) -> Result<Ru
         authority,
         discovery: delivery.as_ref().map(|delivery| delivery.look.asked()),
         http: http_at,
+        line: tokio::runtime::Handle::current(),
     };
     let control = Control::new(Arc::new(program), Arc::new(steering));
     let partner = partners.handle().listen();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 use steering::{ConfigView, NotChanged, Order, Outcome, Steering};
+use tokio::task::JoinHandle;
 
 pub use crate::spool::{Ledger, OutputLedger};
 pub use status::{
@@ -50,6 +51,8 @@ pub struct Control {
 pub trait Stages: Send + Sync {
     /// Addresses and formats for local processes.
     fn endpoints(&self) -> Endpoints;
+    /// Ends when the line has had a turn of its thread; never, where something holds that for ever.
+    fn pulse(&self) -> JoinHandle<()>;
     /// Every part and whether it is ready.
     fn readiness(&self) -> Vec<Part>;
     /// Partners: connected, dialled, or with a place.
@@ -111,6 +114,12 @@ impl Control {
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         self.stages.endpoints()
+    }
+
+    /// See [`Stages::pulse`].
+    #[must_use]
+    pub fn pulse(&self) -> JoinHandle<()> {
+        self.stages.pulse()
     }
 
     /// See [`Stages::readiness`].

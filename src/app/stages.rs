@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::info;
 
 use super::parts::{KAFKA, Notices};
@@ -39,6 +41,8 @@ pub(super) struct Program {
     /// Whoever looks for brokers; none while they are named.
     pub(super) discovery: Option<watch::Receiver<Option<discovery::Handle>>>,
     pub(super) http: SocketAddr,
+    /// What the line runs on.
+    pub(super) line: Handle,
 }
 
 /// Senders that are shown.
@@ -79,6 +83,10 @@ impl Stages for Program {
         let socket = self.partners.socket().map(|path| path.display().to_string());
         outputs.extend(socket.map(|path| endpoint("unix", path, None)));
         Endpoints { version: 1, inputs, outputs, http: self.http.to_string() }
+    }
+
+    fn pulse(&self) -> JoinHandle<()> {
+        self.line.spawn(async {})
     }
 
     fn readiness(&self) -> Vec<Part> {

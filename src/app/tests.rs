@@ -87,18 +87,21 @@ async fn the_http_server_that_ends_early_ends_the_process_after_the_drain() {
 }
 
 #[tokio::test]
-async fn pages_are_answered_while_the_line_has_no_time() {
+async fn pages_are_answered_while_the_line_has_no_time_and_it_is_not_called_healthy() {
     let running = started_with(&[("kafka", "false")]).await;
     let at = running.listening.http;
     let asked = std::thread::spawn(move || {
-        let mut stream = std::net::TcpStream::connect(at).unwrap();
-        stream.set_read_timeout(Some(GRACE)).unwrap();
-        write!(stream, "GET /-/healthy HTTP/1.0\r\nHost: {at}\r\n\r\n").unwrap();
-        io::read_to_string(stream).unwrap()
+        ["/v1/status", "/-/healthy"].map(|path| {
+            let mut stream = std::net::TcpStream::connect(at).unwrap();
+            stream.set_read_timeout(Some(GRACE)).unwrap();
+            write!(stream, "GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n").unwrap();
+            io::read_to_string(stream).unwrap()
+        })
     });
     // All of the line runs on this thread, which waits.
-    let answer = asked.join().unwrap();
-    assert!(answer.contains(" 200 "), "{answer}");
+    let [status, healthy] = asked.join().unwrap();
+    assert!(status.contains(" 200 "), "{status}");
+    assert!(healthy.contains(" 503 ") && healthy.contains(r#""code": "stuck""#), "{healthy}");
     assert_eq!(running.until(std::future::ready("asked")).await, ExitCode::SUCCESS);
 }
 

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::timeout;
 
-use super::openapi;
 use super::operation::Body;
+use super::problem::Problem;
 use super::routes::{Shared, table};
+use super::{code, openapi};
 use crate::control::{Ledger, OutputLedger, Part};
 
 /// Media types.
@@ -21,14 +24,23 @@ pub(super) const JSON: &str = "application/json";
 /// Prometheus' text format, with the version that it is.
 pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How long the line may take until it has a turn. With all that there can be to do it is a matter of milliseconds.
+const TURN_TIME: Duration = Duration::from_secs(5);
+
 /// The header field of a media type.
 fn kind(kind: &'static str) -> [(HeaderName, &'static str); 1] {
     [(header::CONTENT_TYPE, kind)]
 }
 
-/// `GET /-/healthy`. That it comes is the answer.
-pub(super) async fn healthy() -> Response {
-    (kind(TEXT), "healthy\n").into_response()
+/// `GET /-/healthy`. That it comes says that the server runs; whether the line does is asked. No more than that: a Kafka
+/// that is gone is nothing that a new process would mend.
+pub(super) async fn healthy(State(shared): State<Arc<Shared>>) -> Response {
+    if let Ok(Ok(())) = timeout(TURN_TIME, shared.control.pulse()).await {
+        return (kind(TEXT), "healthy\n").into_response();
+    }
+    let why = format!("the line has had no turn of its thread for {} s", TURN_TIME.as_secs());
+    tracing::error!("not healthy: {why}; a new process would do more");
+    Problem::new(code::STUCK, why).into_response()
 }
 
 /// `GET /-/ready`.

@@ -33,6 +33,8 @@ pub(super) const INVALID_CONFIG: Code = code(StatusCode::UNPROCESSABLE_ENTITY, "
 pub(super) const STREAM_LIMIT: Code = code(StatusCode::SERVICE_UNAVAILABLE, "stream_limit");
 /// As many watch as may.
 pub(super) const VIEWER_LIMIT: Code = code(StatusCode::SERVICE_UNAVAILABLE, "viewer_limit");
+/// The line has had no turn of its thread for long.
+pub(super) const STUCK: Code = code(StatusCode::SERVICE_UNAVAILABLE, "stuck");
 /// The collector is ending.
 pub(super) const ENDING: Code = code(StatusCode::SERVICE_UNAVAILABLE, "ending");
 

@@ -30,7 +30,11 @@ pub(super) fn table() -> Vec<Route> {
     let as_asked = [Content::of::<Readiness>(JSON), Content::text(TEXT)];
     vec![
         route("/", Closed).with(get(page::show, "the status page, for a person").text(page::HTML)),
-        route("/-/healthy", Open).with(get(answers::healthy, "200 while the process serves").text(TEXT)),
+        route("/-/healthy", Open).with(
+            get(answers::healthy, "200 while the process serves and its line moves")
+                .text(TEXT)
+                .may([code::STUCK]),
+        ),
         route("/-/ready", Open).with(
             get(answers::ready, "200 when every part does its work, else 503; and what is missing")
                 .gives(as_asked)

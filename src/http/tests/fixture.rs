@@ -14,6 +14,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use prometheus::Registry;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use super::super::guard::Peer;
@@ -46,6 +47,8 @@ pub(super) const ENDLESS: &str = "endless";
 /// Stages whose last part is ready or not.
 pub(super) struct Fake {
     pub(super) ready: AtomicBool,
+    /// Whether the line has no turn any more.
+    pub(super) is_stuck: AtomicBool,
     /// Whether something went wrong.
     pub(super) has_problem: AtomicBool,
     /// How often somebody asked for the status, which has the number as its incarnation.
@@ -63,6 +66,13 @@ impl Stages for Fake {
             topic: None,
         };
         Endpoints { version: 1, inputs: vec![input], outputs: Vec::new(), http: "127.0.0.1:8128".into() }
+    }
+
+    fn pulse(&self) -> JoinHandle<()> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            return tokio::spawn(std::future::pending());
+        }
+        tokio::spawn(async {})
     }
 
     fn readiness(&self) -> Vec<Part> {
@@ -385,6 +395,7 @@ impl Fake {
         (
             Arc::new(Fake {
                 ready: AtomicBool::new(true),
+                is_stuck: AtomicBool::new(false),
                 has_problem: AtomicBool::new(true),
                 asked: AtomicU64::new(0),
                 registry,

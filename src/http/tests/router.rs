@@ -90,6 +90,16 @@ async fn ready_names_every_part_and_says_503_when_one_is_not() {
     assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_line_that_has_no_turn_is_not_healthy_and_one_that_has_it_again_is() {
+    let server = Server::new(None);
+    server.stages.is_stuck.store(true, Ordering::Relaxed);
+    let answer = server.ask(HERE, get("/-/healthy")).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (503, &json!("stuck")));
+    server.stages.is_stuck.store(false, Ordering::Relaxed);
+    assert_eq!(server.ask(HERE, get("/-/healthy")).await.status, 200);
+}
+
 #[tokio::test]
 async fn the_ledger_has_the_sum_that_has_to_be_0() {
     let answer = Server::new(None).ask(HERE, get("/v1/ledger")).await;
