@@ -3,6 +3,8 @@
 //! A change is a JSON object of keys and values, null to remove what was set; it is made as a whole or not at all. `ETag`
 //! names the version that was shown, and `If-Match` ties a change to one.
 
+use std::collections::HashSet;
+use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::answers;
@@ -192,10 +196,44 @@ async fn body(shared: &Shared, body: Body) -> Result<Bytes, Response> {
 
 fn values(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(values)) => Ok(values),
+        Ok(Value::Object(values)) => match serde_json::from_slice(bytes) {
+            Ok(Distinct) => Ok(values),
+            Err(error) => Err(format!("line {}, column {}: {NAMED_TWICE}", error.line(), error.column())),
+        },
         Ok(_) => Err("it is something else".to_owned()),
         // What is said has no byte of the body in it but a place.
         Err(error) => Err(format!("line {}, column {}: it is no JSON", error.line(), error.column())),
+    }
+}
+
+const NAMED_TWICE: &str = "a name stands there for the second time";
+
+/// An object whose names are all different: of two values nobody can say which was meant, and the parser takes the last.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Distinct, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = Distinct;
+
+            fn expecting(&self, what: &mut Formatter<'_>) -> fmt::Result {
+                what.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Distinct, A::Error> {
+                let mut names = HashSet::new();
+                while let Some((name, IgnoredAny)) = object.next_entry::<String, _>()? {
+                    if !names.insert(name) {
+                        return Err(A::Error::custom(NAMED_TWICE));
+                    }
+                }
+                Ok(Distinct)
+            }
+        }
+
+        object.deserialize_map(Names)
     }
 }
 
@@ -238,7 +276,7 @@ mod tests {
     #[test]
     fn a_change_is_an_object() {
         assert_eq!(values(b"{\"a\": 1}").unwrap().len(), 1);
-        for bad in ["", "[]", "null", "{", "{\"a\": }", "\u{1}"] {
+        for bad in ["", "[]", "null", "{", "{\"a\": }", "\u{1}", "{\"a\": 1, \"b\": 2, \"\\u0061\": 1}"] {
             assert!(values(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -192,7 +192,7 @@ async fn all_faults_of_a_change_are_in_the_answer() {
 #[tokio::test]
 async fn a_body_that_is_no_json_object_changes_nothing() {
     let server = Server::new(None);
-    for text in ["", "[]", "{", "\"x\""] {
+    for text in ["", "[]", "{", "\"x\"", "{\"agent-id\": \"a\", \"agent-id\": \"b\"}"] {
         for (request, body) in [patch(text), put("dialled", text)] {
             let answer = server.send(HERE, request, body).await;
             assert_eq!(answer.problem(), (400, "malformed_body".to_owned()), "{text}");
