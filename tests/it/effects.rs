@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::slice;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use crate::support::agent::{Agent, Fault, ID};
 use crate::support::collector::{AGENT, Collector};
 use crate::support::http::request;
 use crate::support::kafka::{Broker, unique};
+use crate::support::load::while_sending;
 use crate::support::partner::Partner;
 use crate::support::record::{Record, Tag};
 use crate::support::{consumer, eventually, ocf, once, record};
@@ -45,14 +47,18 @@ fn a_larger_spool_lets_senders_go_on_and_a_smaller_one_drops_nothing() {
         &["--spool-memory", "4MiB", "--spool-full", "hold", "--shutdown-grace", "0s"],
     );
     let mut sender = collector.sender();
-    std::thread::scope(|scope| {
-        scope.spawn(|| sender.send(&large("t", 80)));
-        collector.wait_held(true);
-        let held = collector.ledger().accepted();
-        set(&collector, &json!({ "spool-memory": "16MiB" }));
-        collector.wait_accepted(80);
-        assert!(held < 80, "{held} were accepted before");
-    });
+    let stream = large("t", 80);
+    while_sending(
+        slice::from_mut(&mut sender),
+        |_, sender| sender.send(&stream),
+        || {
+            collector.wait_held(true);
+            let held = collector.ledger().accepted();
+            set(&collector, &json!({ "spool-memory": "16MiB" }));
+            collector.wait_accepted(80);
+            assert!(held < 80, "{held} were accepted before");
+        },
+    );
     set(&collector, &json!({ "spool-memory": "4MiB" }));
     let ledger = collector.ledger();
     assert_eq!((ledger.kafka("waiting"), ledger.kafka("lost")), (80, 0), "{ledger:?}");
