@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::collector::Collector;
+use crate::support::collector::{Collector, LONG_GRACE};
 use crate::support::consumer::{self, Message};
 use crate::support::kafka::{Broker, OwnBroker, unique};
 use crate::support::load::{load, under_load_with_pauses, while_sending};
@@ -90,7 +90,7 @@ fn every_accepted_record_arrives_after_sigterm_under_load() {
     let topics: Vec<String> = (0..SENDERS).map(|_| unique("sigterm")).collect();
     // Batches stay open for longer than the test: only the drain can close them.
     let args = ["--kafka-topic-prefix", "", "--kafka-produce-period-ms", "60000"];
-    let collector = Collector::start(kafka, &args);
+    let collector = Collector::start(kafka, &[&args[..], &LONG_GRACE].concat());
     let sent: Vec<AtomicU32> = (0..SENDERS).map(|_| AtomicU32::new(0)).collect();
     let mut senders = [(); SENDERS].map(|()| collector.sender());
     let sends = |number: usize, sender: &mut _| {

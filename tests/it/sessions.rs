@@ -75,7 +75,7 @@ fn a_torn_block_and_silence_do_not_end_a_session() {
 
 #[test]
 fn the_rest_of_a_half_sent_block_is_read_in_time_on_a_quiet_connection_too() {
-    let line = Line::start(&["--input-block-timeout", "3s", "--input-linger", "5s"]);
+    let line = Line::start(&["--input-block-timeout", "4800ms", "--input-linger", "5s"]);
     let mut sender = line.collector.sender();
     let mut n_bytes = 0;
     let mut send = |bytes: &[u8], records| {
