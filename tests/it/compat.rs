@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::collector::Collector;
+use crate::support::collector::{Collector, LONG_GRACE};
 use crate::support::consumer;
 use crate::support::kafka::OwnBroker;
 use crate::support::load::under_load;
@@ -40,7 +40,7 @@ fn expected(version: &str) -> Expected {
 fn start(broker: &OwnBroker) -> Collector {
     // Messages are small and so many that some are always on their way.
     let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50", "--kafka-compression", "zstd"];
-    Collector::start(broker.bootstrap(), &args)
+    Collector::start(broker.bootstrap(), &[&args[..], &LONG_GRACE].concat())
 }
 
 fn wait_more(collector: &Collector, term: &str) {
@@ -119,8 +119,10 @@ fn check(version: &str) -> String {
 /// The other program of this repository has the same brokers before it.
 fn check_sample_producer(version: &str, broker: &OwnBroker) {
     let agent = Agent::start(Some(include_str!("../data/monitor_statistics.json")));
-    let args = [&agent.args()[..], &["-brokers".to_owned(), broker.bootstrap().to_owned()]].concat();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let agent_args = agent.args();
+    let mut args: Vec<&str> = agent_args.iter().map(String::as_str).collect();
+    // It polls once.
+    args.extend(["-brokers", broker.bootstrap(), "-period", "3600"]);
     let producer = Producer::start(&args, &[]);
     consumer::read_of(version, broker.bootstrap(), "sample_metrics", 3);
     let ended = producer.terminate();

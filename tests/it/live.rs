@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +12,7 @@ use crate::support::collector::Collector;
 use crate::support::consumer;
 use crate::support::iam::Iam;
 use crate::support::kafka::{Broker, OwnBroker, USER, unique};
-use crate::support::load::{Finally, load};
+use crate::support::load::under_load_with_pauses;
 use crate::support::record::Record;
 use crate::support::scheduler::{Generation, Scheduler};
 use crate::support::tls::TlsServer;
@@ -43,7 +41,6 @@ const APART_BY_RELOAD: [&str; 1] = ["kafka-sasl-password-file"];
 /// Sends records of `topic` while `work` is done, which may wait for more of them to be delivered. Gives how many were
 /// sent, all of which are delivered then.
 fn under_load(collector: &Collector, topic: &str, work: impl FnOnce(&dyn Fn())) -> u32 {
-    let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
     let wait_more = || {
         let before = collector.ledger().kafka("delivered");
         eventually("records go on being delivered", || {
@@ -51,20 +48,11 @@ fn under_load(collector: &Collector, topic: &str, work: impl FnOnce(&dyn Fn())) 
             once(now >= before + PART, || format!("{now} after {before}; {}", collector.status()))
         });
     };
-    thread::scope(|scope| {
-        // Also when the test fails, or its load would go on for ever.
-        let _stop = Finally(&enough);
-        scope.spawn(|| {
-            load(collector.sender(), topic, 0, &sent, |_| {
-                thread::park_timeout(Duration::from_millis(1));
-                !enough.load(Ordering::SeqCst)
-            });
-        });
+    let sent = under_load_with_pauses(Duration::from_millis(1), collector, topic, 0, || {
         wait_more();
         work(&wait_more);
         wait_more();
     });
-    let sent = sent.load(Ordering::SeqCst);
     collector.wait_accepted(u64::from(sent));
     let ledger = collector.wait_delivered(u64::from(sent));
     assert_eq!((ledger.kafka("lost"), ledger.kafka("set_aside")), (0, 0), "{ledger:?}");

@@ -1,6 +1,7 @@
 //! Logging in: tokens are fetched, kept, renewed, and go to nobody that they are not meant for.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use metrics_collector::dcos::client::{Error, Problem};
 use metrics_collector::dcos::{Authorities, Authority, Client, Config, Limits, Source, TokenHost};
@@ -192,6 +193,7 @@ fn without_a_login_what_is_permissive_answers_and_what_is_strict_says_why_not() 
     let iam = Iam::start();
     iam.set_refuses(true);
     let asker = Asker::at(&iam);
+    let begun = Instant::now();
     assert_eq!(asker.get(&iam.url("/permissive")).unwrap(), "permissive");
     let error = asker.get(&iam.url("/strict")).unwrap_err();
     let text = error.to_string();
@@ -200,9 +202,14 @@ fn without_a_login_what_is_permissive_answers_and_what_is_strict_says_why_not() 
     check_silent(&error, &iam);
     let status = asker.authority.status().unwrap();
     assert!(!status.ready && status.detail.contains("it answered 401"), "{status:?}");
-    // Logins are not tried with each request, and when one is good again all is well.
+    // Logins are not tried with each request: the second is a second behind the first, the third two behind that ...
+    for _ in 0..10 {
+        asker.get(&iam.url("/strict")).unwrap_err();
+    }
     let tried = iam.seen("/acs/api/v1/auth/login").len();
-    assert_eq!(tried, 1);
+    let pauses = Duration::from_secs((1 << (tried - 1)) - 1);
+    assert!(begun.elapsed() >= pauses, "{tried} logins in {:?}", begun.elapsed());
+    // When one is good again all is well.
     iam.set_refuses(false);
     eventually("a token after the pause", || {
         asker.get(&iam.url("/strict")).map_err(|error| error.to_string())

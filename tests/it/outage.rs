@@ -1,14 +1,13 @@
 //! Kafka goes and comes, the collector is told to stop: every record that was accepted is at Kafka in the end.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::support::collector::Collector;
+use crate::support::collector::{Collector, LONG_GRACE};
 use crate::support::consumer::{self, Message};
 use crate::support::kafka::{Broker, OwnBroker, unique};
-use crate::support::load::{Finally, load};
+use crate::support::load::{load, under_load_with_pauses, while_sending};
 use crate::support::{eventually, ocf, once, record};
 
 /// The numbers that arrived; tells how many came more than once, and that the headers say the same.
@@ -31,7 +30,6 @@ fn check_outage(go: fn(&mut OwnBroker)) {
     // sent than the spool has room for, and the sender is held.
     let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50", "--spool-full", "hold"];
     let collector = Collector::start(broker.bootstrap(), &args);
-    let (sent, enough) = (AtomicU32::new(0), AtomicBool::new(false));
     let wait_more = |term: &str| {
         let before = collector.ledger().kafka(term);
         eventually(&format!("{PART} records more are {term}"), || {
@@ -39,15 +37,7 @@ fn check_outage(go: fn(&mut OwnBroker)) {
             once(now >= before + PART, || format!("{now} after {before}"))
         });
     };
-    thread::scope(|scope| {
-        // Also when the test fails, or its load would go on for ever.
-        let _stop = Finally(&enough);
-        scope.spawn(|| {
-            load(collector.sender(), &topic, 0, &sent, |_| {
-                thread::park_timeout(Duration::from_millis(1));
-                !enough.load(Ordering::SeqCst)
-            });
-        });
+    let sent = under_load_with_pauses(Duration::from_millis(1), &collector, &topic, 0, || {
         wait_more("delivered");
         go(&mut broker);
         wait_more("accepted");
@@ -56,7 +46,6 @@ fn check_outage(go: fn(&mut OwnBroker)) {
         broker.start();
         wait_more("delivered");
     });
-    let sent = sent.load(Ordering::SeqCst);
     collector.wait_accepted(u64::from(sent));
     let ledger = collector.wait_delivered(u64::from(sent));
     assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
@@ -101,13 +90,13 @@ fn every_accepted_record_arrives_after_sigterm_under_load() {
     let topics: Vec<String> = (0..SENDERS).map(|_| unique("sigterm")).collect();
     // Batches stay open for longer than the test: only the drain can close them.
     let args = ["--kafka-topic-prefix", "", "--kafka-produce-period-ms", "60000"];
-    let collector = Collector::start(kafka, &args);
+    let collector = Collector::start(kafka, &[&args[..], &LONG_GRACE].concat());
     let sent: Vec<AtomicU32> = (0..SENDERS).map(|_| AtomicU32::new(0)).collect();
-    let ended = thread::scope(|scope| {
-        for (topic, sent) in topics.iter().zip(&sent) {
-            let sender = collector.sender();
-            scope.spawn(move || load(sender, topic, 0, sent, |next| next < 1_000_000));
-        }
+    let mut senders = [(); SENDERS].map(|()| collector.sender());
+    let sends = |number: usize, sender: &mut _| {
+        load(sender, &topics[number], 0, &sent[number], |next| next < 1_000_000);
+    };
+    let ended = while_sending(&mut senders, sends, || {
         eventually("all senders are busy", || {
             let least = sent.iter().map(|n| n.load(Ordering::SeqCst)).min().unwrap_or(0);
             once(least >= 1000, || format!("one has sent {least}"))

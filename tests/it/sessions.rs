@@ -1,12 +1,13 @@
 //! How a sender's session ends, what it lives through, and what the sender sees of it.
 
-use std::thread;
+use std::slice;
 
 use crate::support::collector::{Collector, Ended};
 use crate::support::kafka::{Broker, OwnBroker, unique};
 use crate::support::line::{Line, ended, header, refused};
+use crate::support::load::while_sending;
 use crate::support::record::{self, Record};
-use crate::support::sender::Ending;
+use crate::support::sender::{Ending, Sender};
 use crate::support::{consumer, eventually, ocf, once};
 
 const BYTES: &str = "metrics_collector_input_bytes_total";
@@ -74,7 +75,7 @@ fn a_torn_block_and_silence_do_not_end_a_session() {
 
 #[test]
 fn the_rest_of_a_half_sent_block_is_read_in_time_on_a_quiet_connection_too() {
-    let line = Line::start(&["--input-block-timeout", "3s", "--input-linger", "5s"]);
+    let line = Line::start(&["--input-block-timeout", "4800ms", "--input-linger", "5s"]);
     let mut sender = line.collector.sender();
     let mut n_bytes = 0;
     let mut send = |bytes: &[u8], records| {
@@ -126,15 +127,18 @@ fn time_in_which_a_full_spool_holds_its_sender_is_not_the_senders() {
     wait_read(begun.len());
     // ... and then there is no room for more.
     let mut other = collector.sender();
-    thread::scope(|scope| {
-        scope.spawn(|| other.send(&stream));
-        collector.wait_held(true);
-        sender.send(&block[1000..1100]);
-        assert_eq!(silent.wait_ending(), Ending::Reset);
-        broker.start();
-        collector.wait_held(false);
-        sender.send(&block[1100..]);
-    });
+    while_sending(
+        slice::from_mut(&mut other),
+        |_, other| other.send(&stream),
+        || {
+            collector.wait_held(true);
+            sender.send(&block[1000..1100]);
+            assert_eq!(silent.wait_ending(), Ending::Reset);
+            broker.start();
+            collector.wait_held(false);
+            sender.send(&block[1100..]);
+        },
+    );
     collector.wait_accepted(500);
     let ledger = collector.wait_delivered(500);
     assert_eq!(ledger.kafka("lost"), 0, "{ledger:?}");
@@ -154,11 +158,10 @@ fn sigterm_while_a_full_spool_holds_senders_ends_within_the_grace_and_names_the_
     let topic = unique("full");
     let args = ["--kafka-topic-prefix", "", "--shutdown-grace", "500ms"];
     let collector = Collector::start(broker.bootstrap(), &[&args[..], &SMALL_AND_HOLDING].concat());
-    let mut sender = collector.sender();
     let stream = ocf::stream(&record::numbered(&topic, 0..10_000));
-    let ended = thread::scope(|scope| {
-        // It is reset in the middle of this.
-        scope.spawn(|| while sender.try_send(&stream).is_ok() {});
+    // It is reset in the middle of this.
+    let sends = |_, sender: &mut Sender| while sender.try_send(&stream).is_ok() {};
+    let ended = while_sending(&mut [collector.sender()], sends, || {
         collector.wait_held(true);
         // No broker comes: nothing but the grace ends it.
         collector.terminate()
@@ -176,16 +179,13 @@ fn a_sender_that_never_pauses_leaves_time_for_others_and_for_the_end() {
     let args = ["--kafka=false", "--spool-full", "drop-oldest"];
     let collector = Collector::start(Broker::shared().bootstrap(), &args);
     let block = ocf::block(&record::numbered("flood", 0..1000));
-    let mut senders = [collector.sender(), collector.sender()];
-    let ended = thread::scope(|scope| {
-        for sender in &mut senders {
-            scope.spawn(|| {
-                let mut result = sender.try_send(&header());
-                while result.is_ok() {
-                    result = sender.try_send(&block);
-                }
-            });
+    let sends = |_, sender: &mut Sender| {
+        let mut result = sender.try_send(&header());
+        while result.is_ok() {
+            result = sender.try_send(&block);
         }
+    };
+    let ended = while_sending(&mut [collector.sender(), collector.sender()], sends, || {
         let mut seen = 0;
         for _ in 0..10 {
             assert_eq!(collector.get("/-/healthy").status, 200);

@@ -18,6 +18,10 @@ use super::{eventually, once};
 /// The agent id of every collector in these tests.
 pub(crate) const AGENT: &str = "agent-1";
 
+/// Arguments for a collector that has to deliver all it has when it is told to end, however slow the machine is: nearly as
+/// long as anything is waited for.
+pub(crate) const LONG_GRACE: [&str; 2] = ["--shutdown-grace", "50s"];
+
 /// The program with an environment of its own: nothing of the developer's reaches it.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metrics-collector"));

@@ -44,7 +44,7 @@ impl Message {
 
 /// Everything in `topic` once that is `records` records or more, in the order of each partition.
 pub(crate) fn read(brokers: &str, topic: &str, records: usize) -> Vec<Message> {
-    read_by(|| consumer(brokers), topic, records)
+    read_by(config(brokers), topic, records, "records", |message| message.records().len())
 }
 
 /// Like [`read`], from brokers of this release of Kafka.
@@ -54,31 +54,27 @@ pub(crate) fn read_of(version: &str, brokers: &str, topic: &str, records: usize)
         // It does not say what it can do.
         config.set("api.version.request", "false").set("broker.version.fallback", version);
     }
-    read_by(|| config.create().expect("these settings make a consumer"), topic, records)
-}
-
-fn read_by(make: impl Fn() -> BaseConsumer, topic: &str, records: usize) -> Vec<Message> {
-    let (mut consumer, mut messages) = (make(), Vec::new());
-    eventually(&format!("{records} records in Kafka topic {topic}"), || {
-        // One that had no answer may never have one: librdkafka can stand still where an old broker is slow, and its
-        // end with it, which nobody waits for.
-        read_to_end(&consumer, topic, &mut messages).inspect_err(|_| {
-            let still = std::mem::replace(&mut consumer, make());
-            thread::spawn(|| drop(still));
-        })?;
-        let found: usize = messages.iter().map(|m| m.records().len()).sum();
-        once(found >= records, || format!("{found} records in {} messages", messages.len()))
-    });
-    messages
+    read_by(config, topic, records, "records", |message| message.records().len())
 }
 
 /// Like [`read`], but counts raw messages, whatever is in them.
 pub(crate) fn read_messages(brokers: &str, topic: &str, n_messages: usize) -> Vec<Message> {
-    let consumer = consumer(brokers);
-    let mut messages = Vec::new();
-    eventually(&format!("{n_messages} messages in Kafka topic {topic}"), || {
-        read_to_end(&consumer, topic, &mut messages)?;
-        once(messages.len() >= n_messages, || format!("{} messages", messages.len()))
+    read_by(config(brokers), topic, n_messages, "messages", |_| 1)
+}
+
+/// Everything in `topic` once that is `least` of what `of` counts in each message.
+fn read_by(
+    config: ClientConfig,
+    topic: &str,
+    least: usize,
+    what: &str,
+    of: impl Fn(&Message) -> usize,
+) -> Vec<Message> {
+    let (mut asker, mut messages) = (Asker::new(config), Vec::new());
+    eventually(&format!("{least} {what} in Kafka topic {topic}"), || {
+        asker.ask(|consumer| read_to_end(consumer, topic, &mut messages))?;
+        let found: usize = messages.iter().map(&of).sum();
+        once(found >= least, || format!("{found} {what} in {} messages", messages.len()))
     });
     messages
 }
@@ -88,13 +84,48 @@ pub(crate) fn records(messages: &[Message]) -> Vec<Record> {
     messages.iter().flat_map(Message::records).collect()
 }
 
-/// How many partitions a topic has; 0 where there is no such topic.
+/// How many partitions a topic has that is there.
 pub(crate) fn partitions(brokers: &str, topic: &str) -> usize {
-    partition_ids(&consumer(brokers), topic).map_or(0, |ids| ids.len())
+    let mut asker = Asker::new(config(brokers));
+    eventually(&format!("the partitions of Kafka topic {topic}"), || {
+        asker.ask(|consumer| partition_ids(consumer, topic)).map(|ids| ids.len())
+    })
 }
 
-fn consumer(brokers: &str) -> BaseConsumer {
-    config(brokers).create().expect("these settings make a consumer")
+/// A consumer that is replaced where it has no answer: librdkafka can stand still where a broker is slow or gone.
+struct Asker {
+    config: ClientConfig,
+    consumer: Unawaited,
+}
+
+impl Asker {
+    fn new(config: ClientConfig) -> Asker {
+        Asker { consumer: Unawaited::new(&config), config }
+    }
+
+    fn ask<T>(&mut self, question: impl FnOnce(&BaseConsumer) -> Result<T, String>) -> Result<T, String> {
+        question(self.consumer.get()).inspect_err(|_| self.consumer = Unawaited::new(&self.config))
+    }
+}
+
+/// A consumer whose end nobody waits for, since one that stands still does not end.
+struct Unawaited(Option<BaseConsumer>);
+
+impl Unawaited {
+    fn new(config: &ClientConfig) -> Unawaited {
+        Unawaited(Some(config.create().expect("these settings make a consumer")))
+    }
+
+    fn get(&self) -> &BaseConsumer {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Unawaited {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        thread::spawn(|| drop(consumer));
+    }
 }
 
 fn config(brokers: &str) -> ClientConfig {

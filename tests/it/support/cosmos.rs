@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -12,30 +12,51 @@ use super::repository;
 /// Where packages say that they come from.
 pub(crate) const SOURCE: &str = "http://universe.example/repository.json";
 
+/// Killed when dropped. Else it ends with this process, because then its standard input closes.
 struct Cosmos {
-    _process: Child,
+    process: Child,
     requests: ChildStdin,
     answers: Lines,
 }
 
-/// It ends with this process, because then its standard input closes.
-static SHARED: LazyLock<Mutex<Cosmos>> = LazyLock::new(|| {
-    let mut process = Command::new(repository("ci/cosmos-up"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("ci/cosmos-up can be started");
-    let requests = process.stdin.take().expect("piped");
-    let answers = Lines::of(process.stdout.take().expect("piped"));
-    Mutex::new(Cosmos { _process: process, requests, answers })
-});
+impl Cosmos {
+    fn start() -> Cosmos {
+        let mut process = Command::new(repository("ci/cosmos-up"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ci/cosmos-up can be started");
+        let requests = process.stdin.take().expect("piped");
+        let answers = Lines::of(process.stdout.take().expect("piped"));
+        Cosmos { process, requests, answers }
+    }
+
+    fn ask(&mut self, request: &Value) -> Value {
+        writeln!(self.requests, "{request}").expect("the stand-in for Cosmos reads");
+        let line = self.answers.next().expect("the stand-in for Cosmos answers");
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("the stand-in for Cosmos said {line:?}: {e}"))
+    }
+}
+
+impl Drop for Cosmos {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The one that all tests ask, one after the other.
+static SHARED: Mutex<Option<Cosmos>> = Mutex::new(None);
 
 fn ask(request: &Value) -> Value {
-    // Each request is answered before the next one is sent, so that another test's failure leaves nothing half done.
-    let mut cosmos = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    writeln!(cosmos.requests, "{request}").expect("the stand-in for Cosmos reads");
-    let line = cosmos.answers.next().expect("the stand-in for Cosmos answers");
-    serde_json::from_str(&line).unwrap_or_else(|e| panic!("the stand-in for Cosmos said {line:?}: {e}"))
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    // Where it does not answer in time, its answer would be taken for that to the next request: the next one who asks
+    // starts another.
+    let mut cosmos = shared.take().unwrap_or_else(Cosmos::start);
+    let answer = cosmos.ask(request);
+    *shared = Some(cosmos);
+    answer
 }
 
 /// The app that an install of `package`, an entry of a repository document, gives to Marathon; or the error that the

@@ -1,12 +1,17 @@
 //! What a program writes to standard error, line by line.
 
 use std::io::{ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::ChildStderr;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, poll};
+
+/// How much a program may write while the thread that takes it gets no time: the collector drops what nobody takes soon,
+/// and one that is told to log much writes more in a moment than the usual 64 KiB. Linux gives anybody up to 1 MiB in a
+/// pipe and 64 MiB in all of theirs (`pipe-max-size` and `pipe-user-pages-soft`): so many collectors may run at once.
+const PIPE_BYTES: libc::c_int = 512 << 10;
 
 /// Takes all that is written as soon as it is, so that nobody waits for us.
 pub(crate) struct Log {
@@ -24,6 +29,9 @@ struct Taken {
 impl Log {
     pub(crate) fn of(from: ChildStderr) -> Log {
         rustix::io::ioctl_fionbio(&from, true).expect("a pipe need not block");
+        // SAFETY: no memory is involved, and the descriptor is open.
+        let room = unsafe { libc::fcntl(from.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES) };
+        assert!(room >= PIPE_BYTES, "a pipe has room for more: {}", std::io::Error::last_os_error());
         let pipe = from.as_fd().try_clone_to_owned().expect("a pipe has a second descriptor");
         let taken = Arc::new(Mutex::new(Taken { from, lines: Vec::new(), begun: Vec::new() }));
         let shared = Arc::clone(&taken);

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use super::eventually;
@@ -19,6 +20,19 @@ pub(crate) enum Ending {
     EndOfStream,
     /// By RST: the next write fails.
     Reset,
+}
+
+/// Ends the connection of a sender when it is dropped by a test that fails: so whoever is held in the middle of a write
+/// is held no more. It does not with any other, so that a collector may hold senders for as long as it likes.
+pub(crate) struct EndedByFailure(TcpStream);
+
+impl Drop for EndedByFailure {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // An error means that it has ended already, as wanted.
+            _ = self.0.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl Sender {
@@ -57,6 +71,11 @@ impl Sender {
             self.send(piece);
             bytes = rest;
         }
+    }
+
+    /// What ends its connection where the test fails while this lives.
+    pub(crate) fn ended_by_failure(&self) -> EndedByFailure {
+        EndedByFailure(self.socket.try_clone().expect("a socket has a second descriptor"))
     }
 
     /// Says that nothing more comes, and keeps the other direction open.
