@@ -92,7 +92,8 @@ pub(crate) fn partitions(brokers: &str, topic: &str) -> usize {
     })
 }
 
-/// A consumer that is replaced where it has no answer: librdkafka can stand still where a broker is slow or gone.
+/// A consumer that is replaced where it has waited for an answer in vain: librdkafka can stand still where a broker is slow
+/// or gone.
 struct Asker {
     config: ClientConfig,
     consumer: Unawaited,
@@ -104,7 +105,12 @@ impl Asker {
     }
 
     fn ask<T>(&mut self, question: impl FnOnce(&BaseConsumer) -> Result<T, String>) -> Result<T, String> {
-        question(self.consumer.get()).inspect_err(|_| self.consumer = Unawaited::new(&self.config))
+        let begun = Instant::now();
+        question(self.consumer.get()).inspect_err(|_| {
+            if begun.elapsed() >= ANSWER_WITHIN {
+                self.consumer = Unawaited::new(&self.config);
+            }
+        })
     }
 }
 
