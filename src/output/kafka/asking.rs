@@ -15,10 +15,10 @@ use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
 use super::admin::{self, Created};
+use super::flow::{Flow, HoldReason};
 use super::lend::Wired;
 use super::probe::{self, Found, NoAnswer, Patience};
 use super::producer::Context;
-use super::queue::{Flow, HoldReason};
 use super::state::Link;
 use super::task::{Replacing, Task};
 use super::tls::TlsProperties;

@@ -20,11 +20,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::naming::Route;
 use super::queue::Queue;
 use super::returns::FLUSH_TIME;
 use super::settings::{Config, Naming};
 use super::state::Link;
-use super::task::{Replacing, Route, Task};
+use super::task::{Replacing, Task};
 use crate::record::Budget;
 use crate::spool::AsideReason;
 

@@ -41,6 +41,7 @@ mod brokers;
 mod changes;
 mod errors;
 mod fit;
+mod flow;
 mod lend;
 mod metrics;
 mod naming;

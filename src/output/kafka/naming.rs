@@ -5,12 +5,20 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::queue::{HoldReason, Queue};
+use super::flow::HoldReason;
+use super::queue::Queue;
 use super::settings::Naming;
-use super::task::{Route, Task};
+use super::task::Task;
 use crate::record::TopicName;
 use crate::spool::{AsideReason, Topic};
 use crate::telemetry::problems::Kind;
+
+/// Where a record topic's records go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Route {
+    To(usize),
+    Aside(AsideReason),
+}
 
 impl Task {
     pub(super) fn topic_for(&mut self, source: &Topic, now: Instant) -> Result<TopicName, AsideReason> {

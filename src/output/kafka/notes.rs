@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::queue::{Flow, HoldReason, Queue};
+use super::flow::{Flow, HoldReason};
+use super::naming::Route;
+use super::queue::Queue;
 use super::state::Link;
-use super::task::{Route, Task};
+use super::task::Task;
 use super::topics::{TopicNews, in_hands};
 use crate::telemetry::problems::Kind;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Size};
+use super::flow::{Flow, HoldReason};
 use super::settings::BatchLimits;
 use crate::record::TopicName;
 use crate::spool::{FrameRef, Topic};
@@ -68,41 +69,6 @@ pub(super) struct Queue {
 struct Waiting {
     frame: FrameRef,
     shown: Instant,
-}
-
-/// Whether a topic takes messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// It does.
-    Flowing,
-    /// It is being created, or asked for.
-    Asking(HoldReason),
-    /// It does not; asked again then.
-    Held(HoldReason, Instant),
-}
-
-/// Why a topic takes no messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HoldReason {
-    /// Kafka does not have it.
-    UnknownTopic,
-    /// We may not write to it.
-    NotAuthorized,
-    /// It is about to be created.
-    Creating,
-    /// The last message failed for a reason that may pass.
-    Retry,
-}
-
-impl HoldReason {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            HoldReason::UnknownTopic => "unknown_topic",
-            HoldReason::NotAuthorized => "not_authorized",
-            HoldReason::Creating => "creating",
-            HoldReason::Retry => "retrying",
-        }
-    }
 }
 
 /// When a message is to be made.
@@ -172,6 +138,16 @@ impl Queue {
             (self.open_since, self.open_records) = (None, 0);
         }
         since
+    }
+
+    /// All has been heard of: whoever heard that what was shown first was opened was another, before this topic was made.
+    pub(super) fn settle(&mut self) {
+        self.open = self.open.max(0);
+    }
+
+    /// Whether a frame was shown before it was heard that it was opened.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.open < 0
     }
 
     /// A closed frame of this topic is in the spool.
@@ -526,6 +502,21 @@ mod tests {
         assert_eq!(due(&queue), Due::Never);
         queue.opened(now);
         assert_eq!(due(&queue), Due::At(now + FIRST_AGE));
+    }
+
+    #[test]
+    fn what_grows_is_due_also_where_another_heard_of_the_first_frame() {
+        let now = Instant::now();
+        let mut queue = queue(now);
+        for mut frame in frames(&[(1, 10)]) {
+            frame.was_opened = true;
+            queue.push(frame, now);
+        }
+        assert!(queue.is_ahead());
+        queue.settle();
+        assert_eq!(queue.pop_frames(&limits(), OVERHEAD).len(), 1);
+        queue.opened(now);
+        assert_eq!(queue.due(&limits(), OVERHEAD, false, now), Due::At(now + FIRST_AGE));
     }
 
     #[test]

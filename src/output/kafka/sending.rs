@@ -6,10 +6,10 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use tracing::info;
 
 use super::batch::Batch;
+use super::flow::HoldReason;
 use super::lend::{Header, lend};
 use super::notes::NOTES_PAUSE;
 use super::producer::{Delivery, connect};
-use super::queue::HoldReason;
 use super::settings::Key;
 use super::state::Link;
 use super::task::{Replacing, Task};

@@ -190,7 +190,7 @@ impl Board {
 mod tests {
     use std::time::Instant;
 
-    use super::super::queue::{Flow, HoldReason};
+    use super::super::flow::{Flow, HoldReason};
     use super::*;
     use crate::record::{RecordTopic, TopicName};
     use crate::spool::Topic;

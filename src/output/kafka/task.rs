@@ -17,11 +17,13 @@ use super::asking::{Asking, Told};
 use super::batch::Press;
 use super::brokers::Brokers;
 use super::fit::Fit;
+use super::flow::{Flow, HoldReason};
 use super::lend::Wired;
 use super::metrics::Metrics;
+use super::naming::Route;
 use super::notes::NOTES_PAUSE_QUIET;
 use super::producer::Context;
-use super::queue::{Due, Flow, HoldReason, Queue};
+use super::queue::{Due, Queue};
 use super::settings::Config;
 use super::state::Board;
 use crate::output::message::Envelope;
@@ -120,13 +122,6 @@ pub(super) enum Replacing {
     At(Instant),
     /// A new one is made when a broker has said what it can do.
     Asking,
-}
-
-/// Where a record topic's records go.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Route {
-    To(usize),
-    Aside(AsideReason),
 }
 
 impl Task {
@@ -239,8 +234,10 @@ impl Task {
 
     /// Hears what is new in the spool.
     pub(super) fn see(&mut self, now: Instant) {
+        // Topics that were shown a frame and have yet to hear that it was opened.
+        let mut ahead = Vec::new();
         while let Some(frame) = self.reader.show() {
-            self.route(&frame, now);
+            ahead.extend(self.route(&frame, now).filter(|topic| self.queues[*topic].is_ahead()));
         }
         for open in self.reader.opened() {
             if let Route::To(topic) = self.route_of(&open.topic, now) {
@@ -254,6 +251,9 @@ impl Task {
                 self.reader.close(open.topic.id);
             }
         }
+        for topic in ahead {
+            self.queues[topic].settle();
+        }
         // Frames that had to leave the spool before their turn.
         for frame in self.reader.gone() {
             if let Some(Route::To(topic)) = self.routes.get(&frame.topic.id) {
@@ -262,7 +262,8 @@ impl Task {
         }
     }
 
-    fn route(&mut self, frame: &FrameRef, now: Instant) {
+    /// Gives the topic that it goes to.
+    fn route(&mut self, frame: &FrameRef, now: Instant) -> Option<usize> {
         match self.route_of(&frame.topic, now) {
             Route::To(topic) => {
                 let queue = &mut self.queues[topic];
@@ -273,6 +274,7 @@ impl Task {
                     self.look_soon(topic);
                 }
                 self.note_soon(now, NOTES_PAUSE_QUIET);
+                Some(topic)
             }
             Route::Aside(reason) => {
                 let (_, ticket) = self.reader.take([frame]);
@@ -281,6 +283,7 @@ impl Task {
                     news.set_aside += ticket.records();
                 });
                 ticket.finish(Outcome::SetAside(reason));
+                None
             }
         }
     }
