@@ -83,7 +83,7 @@ pub(super) async fn partners(
     Ok(Partners::listen(settings, spool.clone(), stamp, input, metrics).await?)
 }
 
-/// The HTTP server, to run on a thread of its own: those who ask, a health check among them, do not wait for the line.
+/// The HTTP server, to run on a thread of its own: those who ask do not wait for the line.
 pub(super) async fn serve_http(
     listener: TcpListener,
     settings: watch::Receiver<http::Config>,

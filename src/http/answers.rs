@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -35,12 +35,28 @@ fn kind(kind: &'static str) -> [(HeaderName, &'static str); 1] {
 /// `GET /-/healthy`. That it comes says that the server runs; whether the line does is asked. No more than that: a Kafka
 /// that is gone is nothing that a new process would mend.
 pub(super) async fn healthy(State(shared): State<Arc<Shared>>) -> Response {
-    if let Ok(Ok(())) = timeout(TURN_TIME, shared.control.pulse()).await {
+    if timeout(TURN_TIME, turn(&shared)).await.unwrap_or(false) {
         return (kind(TEXT), "healthy\n").into_response();
     }
     let why = format!("the line has had no turn of its thread for {} s", TURN_TIME.as_secs());
-    tracing::error!("not healthy: {why}; a new process would do more");
+    if let Some(suppressed) =
+        shared.stuck_log.lock().expect("nobody panics under it").take("", Instant::now())
+    {
+        tracing::error!(
+            suppressed,
+            "not healthy: {why}: nothing is taken in or sent, until it ends or is ended"
+        );
+    }
     Problem::new(code::STUCK, why).into_response()
+}
+
+/// Waits until the line has had a turn. However many ask, it is asked once at a time.
+async fn turn(shared: &Shared) -> bool {
+    let mut asked = shared.pulse.lock().await;
+    let pulse = asked.get_or_insert_with(|| shared.control.pulse());
+    let had = pulse.await.is_ok();
+    *asked = None;
+    had
 }
 
 /// `GET /-/ready`.

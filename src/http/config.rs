@@ -12,8 +12,9 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::answers;
@@ -196,44 +197,50 @@ async fn body(shared: &Shared, body: Body) -> Result<Bytes, Response> {
 
 fn values(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(values)) => match serde_json::from_slice(bytes) {
-            Ok(Distinct) => Ok(values),
-            Err(error) => Err(format!("line {}, column {}: {NAMED_TWICE}", error.line(), error.column())),
-        },
+        Ok(Value::Object(_)) if !str::from_utf8(bytes).is_ok_and(is_distinct) => {
+            Err("it names something twice".to_owned())
+        }
+        Ok(Value::Object(values)) => Ok(values),
         Ok(_) => Err("it is something else".to_owned()),
         // What is said has no byte of the body in it but a place.
         Err(error) => Err(format!("line {}, column {}: it is no JSON", error.line(), error.column())),
     }
 }
 
-const NAMED_TWICE: &str = "a name stands there for the second time";
+/// Whether no object in this JSON names anything twice: nobody can say which value was meant, and the parser takes the last.
+fn is_distinct(json: &str) -> bool {
+    if let Ok(Entries(entries)) = serde_json::from_str(json) {
+        let mut names = HashSet::new();
+        return entries.iter().all(|(name, value)| names.insert(name) && is_distinct(value.get()));
+    }
+    let list: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+    list.iter().all(|value| is_distinct(value.get()))
+}
 
-/// An object whose names are all different: of two values nobody can say which was meant, and the parser takes the last.
-struct Distinct;
+/// All that stands in an object.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Distinct, D::Error> {
-        struct Names;
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Entries<'de>, D::Error> {
+        struct Collect;
 
-        impl<'de> Visitor<'de> for Names {
-            type Value = Distinct;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Entries<'de>;
 
             fn expecting(&self, what: &mut Formatter<'_>) -> fmt::Result {
                 what.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Distinct, A::Error> {
-                let mut names = HashSet::new();
-                while let Some((name, IgnoredAny)) = object.next_entry::<String, _>()? {
-                    if !names.insert(name) {
-                        return Err(A::Error::custom(NAMED_TWICE));
-                    }
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = object.next_entry()? {
+                    entries.push(entry);
                 }
-                Ok(Distinct)
+                Ok(Entries(entries))
             }
         }
 
-        object.deserialize_map(Names)
+        object.deserialize_map(Collect)
     }
 }
 
@@ -275,8 +282,17 @@ mod tests {
 
     #[test]
     fn a_change_is_an_object() {
-        assert_eq!(values(b"{\"a\": 1}").unwrap().len(), 1);
-        for bad in ["", "[]", "null", "{", "{\"a\": }", "\u{1}", "{\"a\": 1, \"b\": 2, \"\\u0061\": 1}"] {
+        assert_eq!(values(b"{\"a\": [{\"a\": null}, {\"a\": 1}]}").unwrap().len(), 1);
+        for bad in [
+            "",
+            "[]",
+            "null",
+            "{",
+            "{\"a\": }",
+            "\u{1}",
+            "{\"a\": 1, \"b\": 2, \"\\u0061\": 1}",
+            "{\"p\": [{}, {\"a\": 1, \"a\": 1}]}",
+        ] {
             assert!(values(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -8,8 +8,8 @@
 //! one in `code`. Errors are `application/problem+json` with a stable `code`. There are no CORS fields, ever: no page of
 //! another site has business here.
 //!
-//! It has a thread of its own: who asks, a health check among them, does not wait until the line has time, nor does the line
-//! for those who ask.
+//! It has a thread of its own: who asks does not wait until the line has time, nor does the line for those who ask. A health
+//! check alone waits a while, since it asks whether the line has time at all.
 
 mod accept;
 mod answers;

@@ -1,6 +1,6 @@
 //! Every route, in one table, and what all of them have in common.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,6 +10,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use super::answers::{Books, JSON, PROMETHEUS, Readiness, TEXT};
 use super::events::VIEWERS_MAX;
@@ -23,6 +24,7 @@ use super::settings::Config;
 use super::{answers, code, config, events, page, partners, stream, topics};
 use crate::control::steering::{ConfigView, Outcome};
 use crate::control::{Control, Endpoints, PartnerStatus, Status, Topics};
+use crate::telemetry::LogBudget;
 
 /// The routes. Each says itself who may read it, and each method what it takes and all that it may answer.
 pub(super) fn table() -> Vec<Route> {
@@ -135,6 +137,9 @@ pub(super) struct Shared {
     /// What `/v1/openapi.json` answers, once somebody has asked.
     pub(super) openapi: OnceLock<Bytes>,
     pub(super) live: Arc<Live>,
+    /// The question whether the line has a turn, while it has no answer.
+    pub(super) pulse: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(super) stuck_log: Mutex<LogBudget>,
     /// Who has a permit may watch.
     pub(super) viewers: Arc<Semaphore>,
 }
@@ -159,10 +164,19 @@ pub(super) fn router(control: Control, settings: watch::Receiver<Config>, metric
     }
     let bodies = Semaphore::new(config::BODIES_MAX);
     let (live, viewers) = (Arc::new(Live::new(control.clone())), Arc::new(Semaphore::new(VIEWERS_MAX)));
-    let openapi = OnceLock::new();
-    let shared =
-        Shared { control, signposts, access: all, settings, metrics, bodies, openapi, live, viewers };
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared {
+        control,
+        signposts,
+        access: all,
+        settings,
+        metrics,
+        bodies,
+        openapi: OnceLock::new(),
+        live,
+        pulse: tokio::sync::Mutex::default(),
+        stuck_log: Mutex::default(),
+        viewers,
+    });
     router
         .fallback(async || Problem::new(code::NOT_FOUND, "there is nothing here; / lists what there is"))
         .method_not_allowed_fallback(async || {

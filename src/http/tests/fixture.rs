@@ -48,7 +48,7 @@ pub(super) const ENDLESS: &str = "endless";
 pub(super) struct Fake {
     pub(super) ready: AtomicBool,
     /// Whether the line has no turn any more.
-    pub(super) is_stuck: AtomicBool,
+    pub(super) is_stuck: Arc<AtomicBool>,
     /// Whether something went wrong.
     pub(super) has_problem: AtomicBool,
     /// How often somebody asked for the status, which has the number as its incarnation.
@@ -69,10 +69,12 @@ impl Stages for Fake {
     }
 
     fn pulse(&self) -> JoinHandle<()> {
-        if self.is_stuck.load(Ordering::Relaxed) {
-            return tokio::spawn(std::future::pending());
-        }
-        tokio::spawn(async {})
+        let is_stuck = self.is_stuck.clone();
+        tokio::spawn(async move {
+            while is_stuck.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
     }
 
     fn readiness(&self) -> Vec<Part> {
@@ -395,7 +397,7 @@ impl Fake {
         (
             Arc::new(Fake {
                 ready: AtomicBool::new(true),
-                is_stuck: AtomicBool::new(false),
+                is_stuck: Arc::default(),
                 has_problem: AtomicBool::new(true),
                 asked: AtomicU64::new(0),
                 registry,
