@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use reqwest::Url;
@@ -101,6 +102,9 @@ pub async fn run(options: Options) -> ExitCode {
     }
 }
 
+/// How long it may take until it is known that there is a stream. Its records come when they come.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
 /// Why there is no more to show.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -108,6 +112,8 @@ enum Failure {
     Refused(Url, String),
     #[error("cannot reach {0}: {cause}", cause = crate::telemetry::chain(.1))]
     Unreachable(Url, reqwest::Error),
+    #[error("no answer from {0} within {secs} s; is this a collector, and does it run?", secs = ANSWER_TIME.as_secs())]
+    Silent(Url),
     #[error("cannot write")]
     Written(#[from] io::Error),
 }
@@ -120,7 +126,8 @@ async fn follow(options: &Options) -> Result<(), Failure> {
     if let Some(token) = &options.token {
         request = request.bearer_auth(token.expose());
     }
-    let mut response = request.send().await.map_err(unreachable)?;
+    let answer = tokio::time::timeout(ANSWER_TIME, request.send()).await;
+    let mut response = answer.map_err(|_| Failure::Silent(options.url.clone()))?.map_err(unreachable)?;
     if !response.status().is_success() {
         let status = response.status();
         let text = response.text().await.map_err(unreachable)?;

@@ -1,5 +1,6 @@
 //! Partners on real sockets, whose streams apache-avro reads.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
 
@@ -412,6 +413,12 @@ fn tail_shows_records_as_they_arrive() {
             eventually("tail ends", || child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
         assert_eq!(status.code(), Some(0), "the stream's end is no failure");
     }
+    // Connections are taken by the system, and nobody is there.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("--http-endpoint={}", silent.local_addr().unwrap());
+    let unanswered = run(&[&at, "--kafka=false", "tail"], &[]);
+    assert_eq!(unanswered.code, Some(1), "{unanswered:?}");
+    assert!(unanswered.stderr.contains("no answer from"), "{unanswered:?}");
     let nobody = run(&[&http, "--kafka=false", "tail"], &[]);
     assert_eq!(nobody.code, Some(1), "{nobody:?}");
     assert!(nobody.stderr.contains("cannot reach") && nobody.stderr.contains("refused"), "{nobody:?}");
