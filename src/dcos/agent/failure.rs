@@ -81,9 +81,7 @@ impl Outcome {
             Outcome::NoRoom => "no_room",
         }
     }
-}
 
-impl Outcome {
     /// Whether nothing was heard, or not all: the next attempt may fare better, with nothing changed at the agent.
     #[must_use]
     pub fn is_silence(self) -> bool {

@@ -245,9 +245,14 @@ impl Session {
             // A side that is closed cannot be told from a partner that is gone, which would be served until something is
             // written to it, and where it wants nothing for ever.
             Ok(0) => Err(End::Left),
-            // A hello that was late: what it asks for is not what it gets, and it has no other way to know.
-            Ok(_) if std::mem::take(&mut self.silent) && buffer[0] == b'{' => Err(End::BadHello),
-            Ok(received) => self.take_acks(&buffer[..received], receipts),
+            Ok(received) => {
+                let is_first = std::mem::take(&mut self.silent);
+                // A hello that was late: what it asks for is not what it gets, and it has no other way to know.
+                if is_first && buffer[0] == b'{' {
+                    return Err(End::BadHello);
+                }
+                self.take_acks(&buffer[..received], receipts)
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(())
             }

@@ -29,7 +29,7 @@ struct Taken {
 impl Log {
     pub(crate) fn of(from: ChildStderr) -> Log {
         rustix::io::ioctl_fionbio(&from, true).expect("a pipe need not block");
-        // Where it is not to be had the usual room has to do: it does on all machines that are not too busy.
+        // Where it is not to be had the usual room has to do.
         // SAFETY: no memory is involved, and the descriptor is open.
         unsafe { libc::fcntl(from.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES) };
         let pipe = from.as_fd().try_clone_to_owned().expect("a pipe has a second descriptor");
