@@ -14,11 +14,10 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::client::{self, Client};
-use crate::record::{Datapoint, MetricList, Tag, tag_key};
+use crate::record::{Datapoint, Members, MetricList, Tag, tag_key};
 
 /// Names of the route: the first is gone since Mesos 1.8, the second is there since 0.25.
 const ROUTES: [&str; 2] = ["/monitor/statistics.json", "/monitor/statistics"];
@@ -214,10 +213,6 @@ impl Statistics {
 /// Name of the member that is the time of the others, in seconds.
 pub const TIMESTAMP: &str = "timestamp";
 
-/// The members of an object, in order.
-#[derive(Debug)]
-pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
-
 impl Members<'_> {
     /// The timestamp, from seconds to whole milliseconds.
     #[must_use]
@@ -227,30 +222,6 @@ impl Members<'_> {
         let (_, value) = self.0.iter().rev().find(|(name, _)| name == TIMESTAMP)?;
         let milliseconds = number(value)? * 1000.0;
         (milliseconds.abs() <= MILLISECONDS_MAX).then_some(milliseconds.trunc() as i64)
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
     }
 }
 

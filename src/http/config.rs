@@ -4,7 +4,6 @@
 //! names the version that was shown, and `If-Match` ties a change to one.
 
 use std::collections::HashSet;
-use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +11,6 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -26,6 +23,7 @@ use super::reason::Reason;
 use super::routes::Shared;
 use super::segment::Segment;
 use crate::control::steering::{Change, Expected, NotChanged, Order, Outcome};
+use crate::record::Members;
 
 /// How long a body may take to arrive. Its connection is waited for so long, and nobody takes its place.
 const BODY_TIME: Duration = Duration::from_secs(5);
@@ -209,39 +207,12 @@ fn values(bytes: &[u8]) -> Result<Map<String, Value>, String> {
 
 /// Whether no object in this JSON names anything twice: nobody can say which value was meant, and the parser takes the last.
 fn is_distinct(json: &str) -> bool {
-    if let Ok(Entries(entries)) = serde_json::from_str(json) {
+    if let Ok(Members(members)) = serde_json::from_str(json) {
         let mut names = HashSet::new();
-        return entries.iter().all(|(name, value)| names.insert(name) && is_distinct(value.get()));
+        return members.iter().all(|(name, value)| names.insert(name) && is_distinct(value.get()));
     }
     let list: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
     list.iter().all(|value| is_distinct(value.get()))
-}
-
-/// All that stands in an object.
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Entries<'de>, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, what: &mut Formatter<'_>) -> fmt::Result {
-                what.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Entries<'de>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = object.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        object.deserialize_map(Collect)
-    }
 }
 
 fn tagged(mut response: Response, etag: &str) -> Response {

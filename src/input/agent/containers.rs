@@ -7,8 +7,7 @@ use super::Records;
 use super::flatten::flatten;
 use crate::dcos::agent::{CONTAINERS_MAX, Maybe, Skipped, Text, Usage, text_of};
 use crate::dcos::cut::{Sink, Step, Want};
-use crate::dcos::statistics::Members;
-use crate::record::{MetricList, Tag, tag_key};
+use crate::record::{Members, MetricList, Tag, tag_key};
 
 /// Tag of what is nested: consumers that sum up containers leave those with it out, as it counts for its parent too.
 const PARENT_CONTAINER_ID: &str = "parent_container_id";

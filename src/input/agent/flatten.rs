@@ -16,8 +16,8 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use crate::dcos::agent::Skipped;
-use crate::dcos::statistics::{Members, TIMESTAMP, number};
-use crate::record::Datapoint;
+use crate::dcos::statistics::{TIMESTAMP, number};
+use crate::record::{Datapoint, Members};
 
 /// What stands before each name.
 const PREFIX: &str = "dcos.metrics.container.";
