@@ -57,12 +57,6 @@ fn sent(topic: &str, records: usize) -> Vec<Record> {
     })
 }
 
-fn metric(collector: &Collector, series: &str) -> u64 {
-    let page = collector.get("/metrics").body;
-    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().expect("a number")
-}
-
 #[test]
 fn records_of_known_containers_get_names_and_forged_tags_are_replaced() {
     let (agent, own) = (Agent::start(), own_topic());
@@ -89,7 +83,7 @@ fn records_of_known_containers_get_names_and_forged_tags_are_replaced() {
     assert_eq!(tags(&records[1]), [&own_tags[..], &[("x", "y")], &ours].concat());
     assert_eq!(tags(&records[2])[3..], ours);
     assert_eq!(tags(&records[3]), [("framework_name", "mine"), ours[2]]);
-    assert_eq!(metric(&collector, "metrics_collector_input_tag_clashes_total"), 1);
+    assert_eq!(collector.metric("metrics_collector_input_tag_clashes_total"), 1);
     let messages = consumer::read(Broker::shared().bootstrap(), &framework, 1);
     assert_eq!(messages[0].header("agent"), ID);
     assert_eq!(messages[0].key.as_deref(), Some(ID.as_bytes()));
@@ -152,8 +146,8 @@ fn records_of_a_container_that_is_not_named_yet_wait_for_its_name() {
         assert_eq!(tags(record)[3..5], [("framework_name", "marathon"), ("application_name", "shop")]);
     }
     // The agent's own record may have been there before its id was known.
-    assert!(metric(&collector, "metrics_collector_input_waited_records_total{outcome=\"known\"}") >= 2);
-    assert_eq!(metric(&collector, "metrics_collector_input_apart_records"), 0);
+    assert!(collector.metric("metrics_collector_input_waited_records_total{outcome=\"known\"}") >= 2);
+    assert_eq!(collector.metric("metrics_collector_input_apart_records"), 0);
 }
 
 #[test]
@@ -173,7 +167,7 @@ fn records_of_a_container_that_stays_unknown_go_on_without_its_name() {
     sender.send(&ocf::block(&[record(&framework, "nobody", 1)]));
     sent(&framework, 2);
     // The second did not wait again.
-    assert_eq!(metric(&collector, "metrics_collector_input_waited_records_total{outcome=\"unknown\"}"), 1);
+    assert_eq!(collector.metric("metrics_collector_input_waited_records_total{outcome=\"unknown\"}"), 1);
 }
 
 #[test]
@@ -187,7 +181,7 @@ fn what_is_set_apart_is_delivered_when_the_collector_stops() {
     agent.fault("/state", Fault::Hang);
     collector.send(&ocf::stream(&[record(&framework, "nobody", 0), record(&framework, "nobody", 1)]));
     eventually("two records are apart", || {
-        let apart = metric(&collector, "metrics_collector_input_apart_records");
+        let apart = collector.metric("metrics_collector_input_apart_records");
         once(apart >= 2, || apart.to_string())
     });
     let ended = collector.terminate();
@@ -271,7 +265,7 @@ fn what_nested_containers_use_arrives_with_the_id_of_their_parent() {
     let datapoints: Vec<_> =
         nested.datapoints.iter().map(|d| (d.name.as_str(), d.time_ms, d.value)).collect();
     assert_eq!(datapoints, [("dcos.metrics.container.mem_rss_bytes", 1_472_647_303_048, 512.0)]);
-    assert!(metric(&collector, "metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}") > 0);
+    assert!(collector.metric("metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}") > 0);
 }
 
 #[test]
@@ -300,7 +294,7 @@ fn an_agent_that_was_not_heard_is_asked_again_soon_for_what_is_nested() {
     eventually("its answer breaks off", || once(agent.asked("/api/v1") > 0, String::new));
     agent.heal();
     eventually("it has answered", || {
-        let ok = metric(&collector, "metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}");
+        let ok = collector.metric("metrics_collector_agent_polls_total{result=\"ok\",what=\"nested\"}");
         once(ok > 0, || ok.to_string())
     });
 }

@@ -43,14 +43,6 @@ fn start(broker: &OwnBroker) -> Collector {
     Collector::start(broker.bootstrap(), &[&args[..], &LONG_GRACE].concat())
 }
 
-fn wait_more(collector: &Collector, term: &str) {
-    let before = collector.ledger().kafka(term);
-    eventually(&format!("{PART} records more are {term}"), || {
-        let now = collector.ledger().kafka(term);
-        once(now >= before + PART, || format!("{now} after {before}; {}", collector.status()))
-    });
-}
-
 /// Runs all three parts against one release and gives its row of the table.
 fn check(version: &str) -> String {
     let expected = expected(version);
@@ -71,12 +63,12 @@ fn check(version: &str) -> String {
     check_sample_producer(version, &broker);
 
     let sent = under_load(&collector, topic, 0, || {
-        wait_more(&collector, "delivered");
+        collector.wait_more(PART, "delivered");
         for end in [OwnBroker::stop, OwnBroker::kill] {
             end(&mut broker);
-            wait_more(&collector, "accepted");
+            collector.wait_more(PART, "accepted");
             broker.start();
-            wait_more(&collector, "delivered");
+            collector.wait_more(PART, "delivered");
         }
     });
     collector.wait_accepted(u64::from(sent) + 20);
@@ -90,7 +82,7 @@ fn check(version: &str) -> String {
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(ended.last_word("accepted"), u64::from(sent) + 20);
     let collector = start(&broker);
-    let total = under_load(&collector, topic, sent, || wait_more(&collector, "delivered"));
+    let total = under_load(&collector, topic, sent, || collector.wait_more(PART, "delivered"));
     collector.wait_accepted(u64::from(total - sent));
     collector.wait_delivered(u64::from(total - sent));
 

@@ -41,13 +41,7 @@ const APART_BY_RELOAD: [&str; 1] = ["kafka-sasl-password-file"];
 /// Sends records of `topic` while `work` is done, which may wait for more of them to be delivered. Gives how many were
 /// sent, all of which are delivered then.
 fn under_load(collector: &Collector, topic: &str, work: impl FnOnce(&dyn Fn())) -> u32 {
-    let wait_more = || {
-        let before = collector.ledger().kafka("delivered");
-        eventually("records go on being delivered", || {
-            let now = collector.ledger().kafka("delivered");
-            once(now >= before + PART, || format!("{now} after {before}; {}", collector.status()))
-        });
-    };
+    let wait_more = || collector.wait_more(PART, "delivered");
     let sent = under_load_with_pauses(Duration::from_millis(1), collector, topic, 0, || {
         wait_more();
         work(&wait_more);

@@ -45,14 +45,6 @@ fn looking(scheduler: &Scheduler) -> Collector {
     Collector::start("", args.as_flattened())
 }
 
-fn wait_more_delivered(collector: &Collector) {
-    let before = collector.ledger().kafka("delivered");
-    eventually(&format!("{PART} records more are delivered"), || {
-        let now = collector.ledger().kafka("delivered");
-        once(now >= before + PART, || format!("{now} after {before}; {}", collector.status()))
-    });
-}
-
 fn unix_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     i64::try_from(now.as_millis()).expect("the time fits")
@@ -88,14 +80,14 @@ fn a_broker_that_moves_twice_under_load_is_followed_and_gets_every_record() {
     let collector = looking(&scheduler);
     let (topic, mut told) = (unique("moved"), Vec::new());
     let sent = under_load(&collector, &topic, 0, || {
-        wait_more_delivered(&collector);
+        collector.wait_more(PART, "delivered");
         for _ in 0..2 {
             broker.stop();
             broker.relocate();
             broker.start();
             told.push(unix_ms());
             scheduler.list(&[broker.bootstrap()]);
-            wait_more_delivered(&collector);
+            collector.wait_more(PART, "delivered");
         }
     });
     check_arrived(&collector, broker.bootstrap(), &topic, sent, &told);
@@ -116,7 +108,7 @@ fn two_brokers_that_move_one_after_the_other_under_load_get_every_record() {
     let collector = looking(&scheduler);
     let (topic, mut told) = (unique("moved"), Vec::new());
     let sent = under_load(&collector, &topic, 0, || {
-        wait_more_delivered(&collector);
+        collector.wait_more(PART, "delivered");
         for moves_second in [true, false] {
             let broker = if moves_second { &mut second } else { &mut first };
             broker.stop();
@@ -124,7 +116,7 @@ fn two_brokers_that_move_one_after_the_other_under_load_get_every_record() {
             broker.start();
             told.push(unix_ms());
             scheduler.list(&[first.bootstrap(), second.bootstrap()]);
-            wait_more_delivered(&collector);
+            collector.wait_more(PART, "delivered");
         }
     });
     let all = format!("{},{}", first.bootstrap(), second.bootstrap());
@@ -140,14 +132,14 @@ fn a_new_list_of_brokers_that_all_live_costs_no_record_and_repeats_none_that_is_
     let collector = looking(&scheduler);
     let topic = unique("listed");
     let sent = under_load(&collector, &topic, 0, || {
-        wait_more_delivered(&collector);
+        collector.wait_more(PART, "delivered");
         for (producers, list) in [(2, by_name.as_str()), (3, broker), (4, by_name.as_str())] {
             scheduler.list(&[list]);
             eventually("a producer is made for it", || {
                 let made = collector.metric("metrics_collector_kafka_producers_total");
                 once(made >= producers, || format!("{made} are made, not {producers}"))
             });
-            wait_more_delivered(&collector);
+            collector.wait_more(PART, "delivered");
         }
     });
     let repeats = check_arrived(&collector, broker, &topic, sent, &[]);

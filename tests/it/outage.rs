@@ -30,13 +30,7 @@ fn check_outage(go: fn(&mut OwnBroker)) {
     // sent than the spool has room for, and the sender is held.
     let args = ["--kafka-topic-prefix", "", "--kafka-produce-count", "50", "--spool-full", "hold"];
     let collector = Collector::start(broker.bootstrap(), &args);
-    let wait_more = |term: &str| {
-        let before = collector.ledger().kafka(term);
-        eventually(&format!("{PART} records more are {term}"), || {
-            let now = collector.ledger().kafka(term);
-            once(now >= before + PART, || format!("{now} after {before}"))
-        });
-    };
+    let wait_more = |term| collector.wait_more(PART, term);
     let sent = under_load_with_pauses(Duration::from_millis(1), &collector, &topic, 0, || {
         wait_more("delivered");
         go(&mut broker);

@@ -185,6 +185,15 @@ impl Collector {
         })
     }
 
+    /// Waits until so many records more are in a term of Kafka's books.
+    pub(crate) fn wait_more(&self, records: u64, term: &str) {
+        let before = self.ledger().kafka(term);
+        eventually(&format!("{records} records more are {term}"), || {
+            let now = self.ledger().kafka(term);
+            once(now >= before + records, || format!("{now} after {before}; {}", self.status()))
+        });
+    }
+
     /// Waits until Kafka has this many records, and the books balance.
     pub(crate) fn wait_delivered(&self, records: u64) -> Ledger {
         eventually(&format!("{records} records delivered"), || {

@@ -83,11 +83,12 @@ impl Broker {
             .spawn()
             .expect("ci/kafka-up can be started");
         let said = Lines::of(process.stdout.take().expect("piped")).next_within(START_WITHIN);
-        // Its end, for whatever reason, is that of what it has started.
-        drop(process.stdin.take_if(|_| !matches!(said, Ok(Some(_)))));
-        let Some(line) = said.as_ref().ok().and_then(|line| Bootstrap::parse(line.as_ref()?)) else {
-            panic!("ci/kafka-up: {said:?}; see its words above");
+        let line = match &said {
+            Ok(Some(line)) => Bootstrap::parse(line),
+            // With this process's end of its standard input it ends, and what it has started.
+            Ok(None) | Err(_) => None,
         };
+        let line = line.unwrap_or_else(|| panic!("ci/kafka-up: {said:?}; see its words above"));
         Broker { process, line }
     }
 
